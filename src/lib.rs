@@ -1,0 +1,15 @@
+//! kepd: an open server for registered electronic mail (Turkish KEP).
+//!
+//! The table of contents. Rooms stand in floor order: a room imports only from the floors below it
+//! (`tests/architecture.rs` holds the table). Data flows one way along two roads:
+//!
+//! ```text
+//! OUT   user --SMTP--> submission --> policy --> approval* --> dispatch --> queue --> relay --SMTP--> other provider
+//! IN    other provider --SMTP--> intake --> delivery --> mailbox views --IMAP--> user
+//! BACK  every station records "evidence owed"; one notary seals it; evidence leaves by the same queue and relay
+//! ```
+
+// ground
+pub mod address;
+pub mod clock;
+pub mod id;
