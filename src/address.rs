@@ -40,7 +40,11 @@ impl Domain {
 
     /// Whether this domain is `realm` or below it.
     pub fn is_within(&self, realm: &Domain) -> bool {
-        self.0 == realm.0 || self.0.strip_suffix(&realm.0).is_some_and(|head| head.ends_with('.'))
+        self.0 == realm.0
+            || self
+                .0
+                .strip_suffix(&realm.0)
+                .is_some_and(|head| head.ends_with('.'))
     }
 }
 
@@ -74,13 +78,18 @@ impl KepAddress {
         // RFC 5321 4.1.2 Dot-string; quoted local parts do not occur in KEP addresses.
         let atom_ok = |atom: &str| {
             !atom.is_empty()
-                && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+                && atom
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
         };
         if local.len() > LOCAL_PART_MAX_OCTETS || !local.split('.').all(atom_ok) {
             return Err(AddressError::LocalPart);
         }
         let at = local.len() as u16;
-        Ok(Self { text: format!("{}@{}", local.to_ascii_lowercase(), domain.as_str()), at })
+        Ok(Self {
+            text: format!("{}@{}", local.to_ascii_lowercase(), domain.as_str()),
+            at,
+        })
     }
 
     pub fn as_str(&self) -> &str {
@@ -139,7 +148,9 @@ impl LoginName {
 /// Whether a text may be the name of a tenant or of a user in a login: ASCII letters, digits, `.`, `-`, `_`.
 pub fn is_login_word(word: &str) -> bool {
     (1..=LOCAL_PART_MAX_OCTETS).contains(&word.len())
-        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 impl FromStr for LoginName {
@@ -147,11 +158,16 @@ impl FromStr for LoginName {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let (user, realm) = text.rsplit_once('@').ok_or(AddressError::Login)?;
-        if text.len() > LOGIN_MAX_OCTETS || !is_login_word(user) || realm.parse::<Domain>().is_err() && !is_login_word(realm)
+        if text.len() > LOGIN_MAX_OCTETS
+            || !is_login_word(user)
+            || realm.parse::<Domain>().is_err() && !is_login_word(realm)
         {
             return Err(AddressError::Login);
         }
-        Ok(Self { user: user.to_ascii_lowercase(), realm: realm.to_ascii_lowercase() })
+        Ok(Self {
+            user: user.to_ascii_lowercase(),
+            realm: realm.to_ascii_lowercase(),
+        })
     }
 }
 
@@ -186,12 +202,26 @@ mod tests {
         assert_eq!(a.as_str(), "istanbul.ltd@hs01.kep.tr");
         assert_eq!(a.local_part(), "istanbul.ltd");
         assert_eq!(a.domain().as_str(), "hs01.kep.tr");
-        assert_eq!("İstanbul@hs01.kep.tr".parse::<KepAddress>(), Err(AddressError::LocalPart));
+        assert_eq!(
+            "İstanbul@hs01.kep.tr".parse::<KepAddress>(),
+            Err(AddressError::LocalPart)
+        );
     }
 
     #[test]
     fn what_is_not_an_address_is_refused() {
-        for bad in ["", "a", "@b.c", "a@", "a b@c.d", "a@-b.c", "a@b..c", ".a@b.c", "a\r\n@b.c", "\"a b\"@c.d"] {
+        for bad in [
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a b@c.d",
+            "a@-b.c",
+            "a@b..c",
+            ".a@b.c",
+            "a\r\n@b.c",
+            "\"a b\"@c.d",
+        ] {
             assert!(bad.parse::<KepAddress>().is_err(), "{bad:?}");
         }
         assert!(format!("{}@b.c", "a".repeat(65)).parse::<KepAddress>().is_err());

@@ -37,11 +37,17 @@ impl UtcTime {
 
     /// The moment `after` later; saturates at the end of time.
     pub fn plus(self, after: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     pub fn minus(self, before: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(before.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(before.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long until `later`; zero when it has passed.
@@ -67,7 +73,11 @@ impl UtcTime {
             c.minute(),
             c.second()
         );
-        if fraction == 0 { format!("{head}Z") } else { format!("{head}.{fraction:03}Z") }
+        if fraction == 0 {
+            format!("{head}Z")
+        } else {
+            format!("{head}.{fraction:03}Z")
+        }
     }
 
     /// `Mon, 23 Nov 2026 20:45:00 +0000` (RFC 5322 3.3).
@@ -101,7 +111,9 @@ impl UtcTime {
 
     /// Reads an RFC 3339 moment with any offset.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(|t| Self(t.as_millisecond()))
     }
 
     /// (year, month, day) in UTC.
@@ -131,9 +143,13 @@ fn day_name(day: jiff::civil::Weekday) -> &'static str {
 }
 
 fn month_name(month: i8) -> &'static str {
-    const NAMES: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    NAMES.get(usize::try_from(month - 1).unwrap_or(0)).copied().unwrap_or("Jan")
+    const NAMES: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    NAMES
+        .get(usize::try_from(month - 1).unwrap_or(0))
+        .copied()
+        .unwrap_or("Jan")
 }
 
 /// A wait that can be awaited.
@@ -203,7 +219,10 @@ mod tests {
         assert_eq!(t.imap_date_time(), "23-Nov-2026 20:45:05 +0000");
         assert_eq!(UtcTime::parse_rfc3339("2026-11-23T23:45:05.12+03:00"), Some(t));
         assert_eq!(UtcTime::from_unix_s(0).rfc3339(), "1970-01-01T00:00:00Z");
-        assert_eq!(UtcTime::from_unix_s(4 * 86_400).imap_date_time(), " 5-Jan-1970 00:00:00 +0000");
+        assert_eq!(
+            UtcTime::from_unix_s(4 * 86_400).imap_date_time(),
+            " 5-Jan-1970 00:00:00 +0000"
+        );
     }
 
     #[tokio::test]
