@@ -13,3 +13,6 @@
 pub mod address;
 pub mod clock;
 pub mod id;
+
+// domain: nouns and rules, pure
+pub mod domain;

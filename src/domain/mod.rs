@@ -1,0 +1,15 @@
+//! Nouns and rules of registered mail. Pure: no I/O, no async, and no clock is read here; moments are handed in.
+
+pub mod evidence;
+pub mod folding;
+pub mod item;
+pub mod job;
+pub mod label;
+pub mod mail;
+pub mod org;
+pub mod policy;
+pub mod provider;
+pub mod rule;
+pub mod schedule;
+pub mod selector;
+pub mod tenant;
