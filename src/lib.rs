@@ -16,3 +16,9 @@ pub mod id;
 
 // domain: nouns and rules, pure
 pub mod domain;
+
+// formats: octets and values
+pub mod cms;
+pub mod mime;
+pub mod rem;
+pub mod xml;

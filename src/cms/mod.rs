@@ -1,0 +1,18 @@
+//! CMS and what stands on it: certificates, path validation, detached SignedData, RFC 3161 time-stamps.
+//!
+//! The rule of this room: foreign DER is never decoded and encoded again before it is hashed or checked. The reader of
+//! [`der`] hands out slices of the octets as they came; RFC 3161 requests and the values of certificate extensions, which
+//! are only read, go through `rasn`. No key lives here: whoever signs is given octets and gives a signature back.
+
+pub mod algorithm;
+mod ber;
+pub mod certificate;
+pub mod der;
+mod name;
+pub mod path;
+pub mod signed;
+pub mod tsp;
+
+pub use algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
+pub use certificate::Certificate;
+pub use path::{PathError, Purpose};

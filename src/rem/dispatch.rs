@@ -1,0 +1,80 @@
+//! A dispatch (KEP iletisi): the provider's signed envelope around an original that is never held in memory.
+//!
+//! The message on the wire is, octet for octet,
+//! `outer_header ++ entity_head ++ ORIGINAL ++ entity_tail ++ signature_part(cms)`,
+//! and the octets to be signed are exactly `entity_head ++ ORIGINAL ++ entity_tail`.
+
+use super::headers::MsgType;
+use super::layout::{self, EvidencePart, Outer};
+use super::notice::Text;
+use crate::mime::compose;
+
+/// What goes into a dispatch besides the original.
+#[derive(Debug, Clone)]
+pub struct Dispatch<'a> {
+    pub outer: Outer<'a>,
+    pub intro: Text,
+    /// Sealed evidence documents.
+    pub evidence: &'a [EvidencePart<'a>],
+    /// `REMExtensions.xml`, see [`super::extensions`].
+    pub extensions: &'a [u8],
+    /// Whether the original holds octets above 127 (8BITMIME has to be offered by the peer).
+    pub original_is_8bit: bool,
+    /// File name of the original, for example `orijinal.eml`.
+    pub original_file: &'a str,
+}
+
+/// The octets around the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DispatchParts {
+    /// Header block, empty line and first boundary line of the envelope; not signed.
+    pub outer_header: Vec<u8>,
+    /// From the first octet of the signed entity to the octet before the original.
+    pub entity_head: Vec<u8>,
+    /// From the octet behind the original to the last octet of the signed entity.
+    pub entity_tail: Vec<u8>,
+    boundary: String,
+}
+
+impl DispatchParts {
+    /// What follows the signed entity, for a detached CMS signature over it.
+    pub fn signature_part(&self, cms_der: &[u8]) -> Vec<u8> {
+        layout::signature_part(&self.boundary, cms_der)
+    }
+
+    /// Octets of the whole dispatch, for SIZE and credit, before it is assembled.
+    pub fn octets(&self, original_octets: u64, cms_octets: usize) -> u64 {
+        let signature = self.signature_part(&[]).len() + cms_octets.div_ceil(57) * 78;
+        (self.outer_header.len() + self.entity_head.len() + self.entity_tail.len() + signature) as u64
+            + original_octets
+    }
+}
+
+/// Builds the octets around an original.
+pub fn build(dispatch: &Dispatch<'_>) -> DispatchParts {
+    let outer = &dispatch.outer;
+    let mixed = outer.mixed_boundary();
+    let mut entity_head =
+        layout::entity_start(outer, &dispatch.intro, dispatch.evidence, dispatch.extensions);
+    let encoding = if dispatch.original_is_8bit { "8bit" } else { "7bit" };
+    let name = compose::param("name", dispatch.original_file);
+    let file = compose::param("filename", dispatch.original_file);
+    entity_head.extend_from_slice(
+        format!(
+            "\r\n--{mixed}\r\nContent-Type: message/rfc822{name}\r\nContent-Disposition: attachment{file}\r\n\
+             Content-Transfer-Encoding: {encoding}\r\nX-REM-Section-Type: Original Message\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    DispatchParts {
+        outer_header: outer.octets(MsgType::Dispatch),
+        entity_head,
+        // The first line end belongs to the boundary (RFC 2046 5.1.1): the original ends with its own.
+        entity_tail: format!("\r\n--{mixed}--\r\n").into_bytes(),
+        boundary: outer.outer_boundary(),
+    }
+}
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

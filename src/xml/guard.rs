@@ -1,0 +1,146 @@
+//! What is refused before any parser sees it: size, encoding, DOCTYPE and entities, comments, processing instructions,
+//! depth and number of elements.
+//!
+//! Comments are refused because a signature does not cover them and because they cut a text in two for some readers.
+//! One pass over the octets, no recursion, no allocation.
+
+use super::XmlError;
+
+/// Largest document, in octets: an evidence document with chain and token is 10-20 KiB.
+pub const DOCUMENT_MAX_OCTETS: usize = 1024 * 1024;
+/// Deepest nesting. Evidence with XAdES is 9 deep.
+const DEPTH_MAX: usize = 48;
+/// Most elements. A mail of 1,000 recipients has some 6,000.
+const ELEMENTS_MAX: usize = 50_000;
+/// Most `=` in one tag: bounds attributes, whose uniqueness parsers check pairwise.
+const ATTRIBUTES_MAX: usize = 32;
+
+/// Checks the octets and gives them back as text.
+pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
+    if octets.len() > DOCUMENT_MAX_OCTETS {
+        return Err(XmlError::Guard("it is larger than 1 MiB"));
+    }
+    let text = std::str::from_utf8(octets).map_err(|_| XmlError::Guard("it is not UTF-8"))?;
+    let body = after_declaration(text)?;
+    check_markup(body.as_bytes())?;
+    Ok(text)
+}
+
+/// Skips the XML declaration, which may only say version 1.0 and UTF-8.
+fn after_declaration(text: &str) -> Result<&str, XmlError> {
+    let Some(rest) = text.strip_prefix("<?xml") else {
+        return Ok(text);
+    };
+    let (declaration, body) = rest.split_once("?>").ok_or(XmlError::Guard("XML declaration"))?;
+    let mut words = declaration
+        .split(|c: char| c.is_ascii_whitespace() || c == '=')
+        .filter(|w| !w.is_empty());
+    while let Some(name) = words.next() {
+        let value = words.next().unwrap_or_default().trim_matches(['"', '\'']);
+        let known = match name {
+            "version" => value == "1.0",
+            "encoding" => value.eq_ignore_ascii_case("UTF-8"),
+            "standalone" => true,
+            _ => false,
+        };
+        if !known {
+            return Err(XmlError::Guard("the XML declaration is not version 1.0, UTF-8"));
+        }
+    }
+    Ok(body)
+}
+
+fn check_markup(octets: &[u8]) -> Result<(), XmlError> {
+    let (mut at, mut depth, mut elements) = (0, 0usize, 0usize);
+    while let Some(found) = octets[at..].iter().position(|o| *o == b'<') {
+        let start = at + found;
+        let markup = &octets[start..];
+        if markup.starts_with(b"<![CDATA[") {
+            at = start + find(markup, b"]]>")? + 3;
+            continue;
+        }
+        if markup.starts_with(b"<!--") {
+            return Err(XmlError::Guard("it has a comment"));
+        }
+        if markup.starts_with(b"<!") {
+            return Err(XmlError::Guard("it has a document type or entity declaration"));
+        }
+        if markup.starts_with(b"<?") {
+            return Err(XmlError::Guard("it has a processing instruction"));
+        }
+        let length = tag_length(markup)?;
+        let empty = markup[..length].ends_with(b"/>");
+        if markup.starts_with(b"</") {
+            depth = depth.saturating_sub(1);
+        } else {
+            elements += 1;
+            if !empty {
+                depth += 1;
+            }
+        }
+        if depth > DEPTH_MAX || elements > ELEMENTS_MAX {
+            return Err(XmlError::Guard("it has too many or too deep elements"));
+        }
+        at = start + length;
+    }
+    Ok(())
+}
+
+/// The length of a tag with its brackets; a `>` inside quotes does not end it.
+fn tag_length(markup: &[u8]) -> Result<usize, XmlError> {
+    let (mut quote, mut equals) = (None, 0usize);
+    for (i, octet) in markup.iter().enumerate() {
+        match (quote, octet) {
+            (Some(q), o) if q == *o => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(*octet),
+            (None, b'=') => equals += 1,
+            (None, b'>') if equals <= ATTRIBUTES_MAX => return Ok(i + 1),
+            (None, b'>') => return Err(XmlError::Guard("an element has too many attributes")),
+            (None, _) => {}
+        }
+    }
+    Err(XmlError::Guard("a tag does not end"))
+}
+
+fn find(octets: &[u8], what: &[u8]) -> Result<usize, XmlError> {
+    octets
+        .windows(what.len())
+        .position(|w| w == what)
+        .ok_or(XmlError::Guard("a section does not end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_place_is_refused() {
+        for bad in [
+            "<!DOCTYPE a><a/>",
+            "<a><!-- c --></a>",
+            "<?pi x?><a/>",
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-9\"?><a/>",
+            "<?xml version=\"1.1\"?><a/>",
+            "<a b=\"",
+            "<a><![CDATA[",
+        ] {
+            assert!(matches!(check(bad.as_bytes()), Err(XmlError::Guard(_))), "{bad}");
+        }
+        assert!(check(b"<a>\xff</a>").is_err());
+        assert!(check("<a>".repeat(100).as_bytes()).is_err());
+        assert!(check("<a/>".repeat(60_000).as_bytes()).is_err());
+        assert!(check(&vec![b' '; DOCUMENT_MAX_OCTETS + 1]).is_err());
+    }
+
+    #[test]
+    fn ordinary_documents_pass() {
+        for good in [
+            "<a/>",
+            "<?xml version='1.0' encoding='utf-8'?>\n<a b='>'><c/></a>",
+            "<a><![CDATA[<x>]]></a>",
+        ] {
+            assert_eq!(check(good.as_bytes()), Ok(good));
+        }
+    }
+}

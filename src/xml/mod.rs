@@ -1,0 +1,45 @@
+//! XML signatures as the house makes and accepts them: XAdES baseline B-T (EN 319 132-1), enveloped, exclusive C14N.
+//!
+//! Making: [`xades::prepare`] gives the octets of SignedInfo, somebody else signs them, and the document is finished with
+//! a time-stamp token. Accepting: [`profile::verify`] refuses before parsing what has no place in an evidence document,
+//! checks the shape of the one signature allowed, and lets `bergshamra` do digests, canonicalisation and signature. No
+//! other room knows that crate. Certificates and tokens are opaque octets here.
+
+mod guard;
+mod nodes;
+pub mod profile;
+mod stamps;
+pub mod xades;
+
+pub use guard::{DOCUMENT_MAX_OCTETS, check as check_input};
+pub use profile::{Verified, verify};
+pub use stamps::SignatureTimeStamp;
+
+pub(crate) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
+pub(crate) const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
+pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+pub(crate) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+pub(crate) const SIGNED_PROPERTIES: &str = "http://uri.etsi.org/01903#SignedProperties";
+pub(crate) const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
+pub(crate) const SHA384: &str = "http://www.w3.org/2001/04/xmldsig-more#sha384";
+pub(crate) const SHA512: &str = "http://www.w3.org/2001/04/xmlenc#sha512";
+
+/// Why a document is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum XmlError {
+    #[error("the document is refused before parsing: {0}")]
+    Guard(&'static str),
+    #[error("the document is not well-formed XML: {0}")]
+    Parse(String),
+    #[error("the signature does not follow the profile: {0}")]
+    Profile(&'static str),
+    #[error("the signature does not verify: {0}")]
+    Signature(String),
+}
+
+/// The exclusive canonical form of a document, without comments (what two documents must share to say the same).
+pub fn canonical_form(octets: &[u8]) -> Result<Vec<u8>, XmlError> {
+    use bergshamra::c14n::{C14nMode, canonicalize};
+    let text = check_input(octets)?;
+    canonicalize(text, C14nMode::Exclusive, None, &[] as &[&str]).map_err(|e| XmlError::Parse(e.to_string()))
+}

@@ -1,0 +1,336 @@
+//! The one shape of signature that is accepted on an evidence document, and its verification.
+//!
+//! House profile over XAdES (EN 319 132-1): one `ds:Signature`, last child of the root; two references, one to the whole
+//! document (enveloped-signature or its XPath form, then exclusive C14N), one to the SignedProperties of this signature;
+//! SHA-2 with ECDSA or RSA; the key is that of the certificate named by SigningCertificateV2 (or V1). No other
+//! transform, no external reference, no Manifest. That closes signature wrapping: there is nothing in the document that
+//! the signature does not cover. Trust and time-stamps are checked elsewhere.
+
+use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, text_of};
+use super::stamps::SignatureTimeStamp;
+use super::{
+    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, stamps,
+};
+use crate::clock::UtcTime;
+use aws_lc_rs::digest;
+use bergshamra::{DsigContext, KeysManager, VerifyResult};
+use roxmltree::{Document, Node};
+use std::collections::HashSet;
+
+/// Most certificates read from KeyInfo.
+const CERTIFICATES_MAX: usize = 16;
+const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
+const ENVELOPED_XPATH: &str = "not(ancestor-or-self::ds:Signature)";
+const METHODS: [&str; 6] = [
+    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
+    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
+    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
+];
+
+/// A document whose signature holds, by the key of `signer_der`. The whole document is covered.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// Local name and namespace of the root element.
+    pub root_name: String,
+    pub root_namespace: String,
+    /// The certificate whose key made the signature, which the signature itself names.
+    pub signer_der: Vec<u8>,
+    /// The other certificates of KeyInfo.
+    pub chain_der: Vec<Vec<u8>>,
+    /// What the signer says; not proven by anybody.
+    pub signing_time: UtcTime,
+    pub stamps: Vec<SignatureTimeStamp>,
+}
+
+/// The name of the root element, without any check of the signature.
+pub fn root_name(octets: &[u8]) -> Result<String, XmlError> {
+    let text = guard::check(octets)?;
+    let document = Document::parse(text).map_err(|e| XmlError::Parse(e.to_string()))?;
+    Ok(document.root_element().tag_name().name().to_owned())
+}
+
+/// Verifies the signature of a document under the house profile.
+pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
+    let text = guard::check(octets)?;
+    let document = Document::parse(text).map_err(|e| XmlError::Parse(e.to_string()))?;
+    let root = document.root_element();
+    check_ids(&document)?;
+    let shape = Shape::read(root)?;
+    let certificates = shape.certificates()?;
+    let named = shape.signing_certificate(&certificates)?;
+    check_signature(text, &certificates[named], &shape)?;
+    let stamps = stamps::read(shape.qualifying, shape.signature_value, root)?;
+    let time = child(shape.signature_properties, XADES, "SigningTime")?;
+    let signing_time =
+        UtcTime::parse_rfc3339(text_of(time)?.trim()).ok_or(XmlError::Profile("SigningTime"))?;
+    let mut chain_der = certificates;
+    let signer_der = chain_der.remove(named);
+    Ok(Verified {
+        root_name: root.tag_name().name().to_owned(),
+        root_namespace: root.tag_name().namespace().unwrap_or_default().to_owned(),
+        signer_der,
+        chain_der,
+        signing_time,
+        stamps,
+    })
+}
+
+/// Every Id once, whatever the case of the attribute's name and of its value.
+fn check_ids(document: &Document<'_>) -> Result<(), XmlError> {
+    let mut seen = HashSet::new();
+    let attributes = document
+        .descendants()
+        .filter(Node::is_element)
+        .flat_map(|n| n.attributes());
+    for attribute in attributes {
+        let name = attribute.name();
+        let is_id = name.eq_ignore_ascii_case("id") || name.eq_ignore_ascii_case("assertionid");
+        if is_id && !seen.insert(attribute.value().to_ascii_lowercase()) {
+            return Err(XmlError::Profile("an Id stands twice"));
+        }
+    }
+    Ok(())
+}
+
+/// The parts of the one signature that is allowed.
+struct Shape<'a, 'input> {
+    signature_value: Node<'a, 'input>,
+    key_info: Node<'a, 'input>,
+    signature_properties: Node<'a, 'input>,
+    qualifying: Node<'a, 'input>,
+    document_uri: String,
+    properties_uri: String,
+}
+
+impl<'a, 'input> Shape<'a, 'input> {
+    fn read(root: Node<'a, 'input>) -> Result<Self, XmlError> {
+        let is_signature = |n: &Node<'_, '_>| n.has_tag_name((DSIG, "Signature"));
+        if root.descendants().filter(is_signature).count() != 1 {
+            return Err(XmlError::Profile("there must be exactly one signature"));
+        }
+        let signature = root
+            .children()
+            .rfind(|n| n.is_element() || n.text().is_some_and(|t| !is_blank(t)))
+            .filter(is_signature)
+            .ok_or(XmlError::Profile(
+                "the signature must be the last child of the root",
+            ))?;
+        let parts = elements(signature)?;
+        let [signed_info, signature_value, key_info, object] = parts.as_slice() else {
+            return Err(XmlError::Profile(
+                "the signature has other parts than are allowed",
+            ));
+        };
+        expect(signed_info, DSIG, "SignedInfo")?;
+        expect(signature_value, DSIG, "SignatureValue")?;
+        expect(key_info, DSIG, "KeyInfo")?;
+        expect(object, DSIG, "Object")?;
+        let in_object = elements(*object)?;
+        let [qualifying] = in_object.as_slice() else {
+            return Err(XmlError::Profile(
+                "ds:Object must hold the QualifyingProperties alone",
+            ));
+        };
+        expect(qualifying, XADES, "QualifyingProperties")?;
+        let id = signature
+            .attribute("Id")
+            .ok_or(XmlError::Profile("the signature has no Id"))?;
+        if qualifying.attribute("Target").and_then(|t| t.strip_prefix('#')) != Some(id) {
+            return Err(XmlError::Profile("QualifyingProperties name another signature"));
+        }
+        let properties = child(*qualifying, XADES, "SignedProperties")?;
+        let signature_properties = child(properties, XADES, "SignedSignatureProperties")?;
+        let (document_uri, properties_uri) = check_signed_info(*signed_info, root, properties)?;
+        Ok(Self {
+            signature_value: *signature_value,
+            key_info: *key_info,
+            signature_properties,
+            qualifying: *qualifying,
+            document_uri,
+            properties_uri,
+        })
+    }
+
+    /// The certificates of KeyInfo, in DER.
+    fn certificates(&self) -> Result<Vec<Vec<u8>>, XmlError> {
+        let mut out = Vec::new();
+        for data in elements(self.key_info)? {
+            if data.has_tag_name((DSIG, "RetrievalMethod")) {
+                return Err(XmlError::Profile("KeyInfo points elsewhere"));
+            }
+            for item in data
+                .children()
+                .filter(|n| n.has_tag_name((DSIG, "X509Certificate")))
+            {
+                if out.len() >= CERTIFICATES_MAX {
+                    return Err(XmlError::Profile("too many certificates"));
+                }
+                out.push(base64_of(item)?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Which certificate SigningCertificateV2 (or the older SigningCertificate, with SHA-2) names.
+    fn signing_certificate(&self, certificates: &[Vec<u8>]) -> Result<usize, XmlError> {
+        let property = elements(self.signature_properties)?
+            .into_iter()
+            .find(|n| {
+                n.has_tag_name((XADES, "SigningCertificateV2"))
+                    || n.has_tag_name((XADES, "SigningCertificate"))
+            })
+            .ok_or(XmlError::Profile("no SigningCertificateV2"))?;
+        let first = elements(property)?
+            .into_iter()
+            .next()
+            .ok_or(XmlError::Profile("no Cert"))?;
+        let cert_digest = child(first, XADES, "CertDigest")?;
+        let method = child(cert_digest, DSIG, "DigestMethod")?
+            .attribute("Algorithm")
+            .unwrap_or_default();
+        let algorithm = digest_algorithm(method)?;
+        let value = base64_of(child(cert_digest, DSIG, "DigestValue")?)?;
+        certificates
+            .iter()
+            .position(|c| digest::digest(algorithm, c).as_ref() == value)
+            .ok_or(XmlError::Profile(
+                "SigningCertificateV2 names no certificate of KeyInfo",
+            ))
+    }
+}
+
+/// Checks SignedInfo and gives the URIs of the two references.
+fn check_signed_info(
+    signed_info: Node<'_, '_>,
+    root: Node<'_, '_>,
+    properties: Node<'_, '_>,
+) -> Result<(String, String), XmlError> {
+    let parts = elements(signed_info)?;
+    let [canonicalization, method, references @ ..] = parts.as_slice() else {
+        return Err(XmlError::Profile("SignedInfo"));
+    };
+    expect(canonicalization, DSIG, "CanonicalizationMethod")?;
+    expect_plain(*canonicalization, EXCLUSIVE)?;
+    expect(method, DSIG, "SignatureMethod")?;
+    if !METHODS.contains(&method.attribute("Algorithm").unwrap_or_default()) || !elements(*method)?.is_empty()
+    {
+        return Err(XmlError::Profile("the signature algorithm is not allowed"));
+    }
+    let [first, second] = references else {
+        return Err(XmlError::Profile("there must be exactly two references"));
+    };
+    let is_properties = |n: &Node<'_, '_>| n.attribute("Type") == Some(SIGNED_PROPERTIES);
+    let (document, signed) = match (is_properties(first), is_properties(second)) {
+        (false, true) => (first, second),
+        (true, false) => (second, first),
+        _ => return Err(XmlError::Profile("one reference must be to the SignedProperties")),
+    };
+    let document_uri = document
+        .attribute("URI")
+        .ok_or(XmlError::Profile("a reference without URI"))?;
+    let names_root = root
+        .attribute("Id")
+        .is_some_and(|id| document_uri.strip_prefix('#') == Some(id));
+    if !document_uri.is_empty() && !names_root {
+        return Err(XmlError::Profile("a reference must be to the whole document"));
+    }
+    let properties_uri = signed.attribute("URI").unwrap_or_default();
+    let names_properties = properties
+        .attribute("Id")
+        .is_some_and(|id| properties_uri.strip_prefix('#') == Some(id));
+    if !names_properties {
+        return Err(XmlError::Profile(
+            "the SignedProperties of this signature are not referenced",
+        ));
+    }
+    let transforms = reference_transforms(*document)?;
+    let [remove, canonical] = transforms.as_slice() else {
+        return Err(XmlError::Profile("the document's transforms are not allowed"));
+    };
+    check_enveloped(*remove)?;
+    expect_plain(*canonical, EXCLUSIVE)?;
+    let transforms = reference_transforms(*signed)?;
+    let [canonical] = transforms.as_slice() else {
+        return Err(XmlError::Profile(
+            "the transforms of SignedProperties are not allowed",
+        ));
+    };
+    expect_plain(*canonical, EXCLUSIVE)?;
+    Ok((document_uri.to_owned(), properties_uri.to_owned()))
+}
+
+/// The transforms of a reference, after its parts and digest algorithm were checked.
+fn reference_transforms<'a, 'input>(reference: Node<'a, 'input>) -> Result<Vec<Node<'a, 'input>>, XmlError> {
+    expect(&reference, DSIG, "Reference")?;
+    let parts = elements(reference)?;
+    let [transforms, method, value] = parts.as_slice() else {
+        return Err(XmlError::Profile("a reference has other parts than are allowed"));
+    };
+    expect(transforms, DSIG, "Transforms")?;
+    expect(method, DSIG, "DigestMethod")?;
+    expect(value, DSIG, "DigestValue")?;
+    digest_algorithm(method.attribute("Algorithm").unwrap_or_default())?;
+    let list = elements(*transforms)?;
+    list.iter().try_for_each(|t| expect(t, DSIG, "Transform"))?;
+    Ok(list)
+}
+
+fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
+    if transform.attribute("Algorithm") == Some(ENVELOPED) {
+        return expect_plain(transform, ENVELOPED);
+    }
+    let parts = elements(transform)?;
+    let [expression] = parts.as_slice() else {
+        return Err(XmlError::Profile("a transform that is not allowed"));
+    };
+    let plain = transform.attribute("Algorithm") == Some(XPATH)
+        && expression.has_tag_name((DSIG, "XPath"))
+        && text_of(*expression)?.trim() == ENVELOPED_XPATH
+        && expression.lookup_namespace_uri(Some("ds")) == Some(DSIG);
+    if plain {
+        Ok(())
+    } else {
+        Err(XmlError::Profile("a transform that is not allowed"))
+    }
+}
+
+/// The signature value and both digests, over what `bergshamra` resolves and canonicalises.
+fn check_signature(text: &str, signer_der: &[u8], shape: &Shape<'_, '_>) -> Result<(), XmlError> {
+    let failed = |e: bergshamra::Error| XmlError::Signature(e.to_string());
+    let mut keys = KeysManager::new();
+    keys.add_key(bergshamra::keys::loader::load_x509_cert_der(signer_der).map_err(failed)?);
+    // Only the key given here counts, not what KeyInfo carries. The strict mode would refuse the reference to
+    // SignedProperties; what it protects from is excluded by the shape above.
+    let context = DsigContext::new(keys)
+        .with_strict_verification(false)
+        .with_trusted_keys_only(true);
+    match bergshamra::verify(&context, text).map_err(failed)? {
+        VerifyResult::Invalid { reason } => Err(XmlError::Signature(reason)),
+        VerifyResult::Valid { references, .. } => {
+            let mut uris: Vec<&str> = references.iter().map(|r| r.uri.as_str()).collect();
+            uris.sort_unstable();
+            let mut wanted = [shape.document_uri.as_str(), shape.properties_uri.as_str()];
+            wanted.sort_unstable();
+            // Two parsers read the document: they must have seen the same references.
+            if uris == wanted && references.iter().all(|r| r.digest_verified) {
+                Ok(())
+            } else {
+                Err(XmlError::Profile(
+                    "the references that were verified are not those expected",
+                ))
+            }
+        }
+    }
+}
+
+fn digest_algorithm(uri: &str) -> Result<&'static digest::Algorithm, XmlError> {
+    match uri {
+        SHA256 => Ok(&digest::SHA256),
+        SHA384 => Ok(&digest::SHA384),
+        SHA512 => Ok(&digest::SHA512),
+        _ => Err(XmlError::Profile("the digest algorithm is not allowed")),
+    }
+}
