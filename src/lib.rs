@@ -22,3 +22,8 @@ pub mod cms;
 pub mod mime;
 pub mod rem;
 pub mod xml;
+
+// protocol engines: sans-I/O state machines
+pub mod imap;
+pub mod sasl;
+pub mod smtp;

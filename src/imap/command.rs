@@ -1,0 +1,242 @@
+//! The one syntax tree past the parser. Nothing of imap-codec's types is seen behind it.
+
+use super::flag::Flag;
+use super::name::{MailboxName, Pattern};
+use super::search::SearchKey;
+use super::set::{SearchSet, SequenceSet};
+use crate::clock::UtcTime;
+use std::fmt;
+use zeroize::Zeroize;
+
+/// A command with its tag. The tag is made of ASTRING-CHARs without `+`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tagged {
+    pub tag: String,
+    pub command: Command,
+}
+
+/// What a set of a command counts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbering {
+    Sequence,
+    Uid,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Capability,
+    Noop,
+    Logout,
+    StartTls,
+    Login {
+        login: String,
+        password: Secret,
+    },
+    Authenticate {
+        mechanism: String,
+        initial: Option<Secret>,
+    },
+    Id(Vec<(String, Option<String>)>),
+    Enable(Vec<String>),
+    Namespace,
+    Select {
+        mailbox: MailboxName,
+        read_only: bool,
+    },
+    Create {
+        mailbox: MailboxName,
+        special_use: Vec<String>,
+    },
+    Delete(MailboxName),
+    Rename {
+        from: MailboxName,
+        to: MailboxName,
+    },
+    Subscribe(MailboxName),
+    Unsubscribe(MailboxName),
+    List(ListCommand),
+    Status {
+        mailbox: MailboxName,
+        items: StatusItems,
+    },
+    Idle,
+    Check,
+    Close,
+    Unselect,
+    Expunge(Option<SequenceSet>),
+    Search {
+        numbering: Numbering,
+        returns: Option<SearchReturns>,
+        key: SearchKey<SearchSet>,
+    },
+    Fetch {
+        numbering: Numbering,
+        set: SequenceSet,
+        items: Vec<FetchItem>,
+    },
+    Store {
+        numbering: Numbering,
+        set: SequenceSet,
+        how: StoreHow,
+        silent: bool,
+        flags: Vec<Flag>,
+    },
+    Copy {
+        numbering: Numbering,
+        set: SequenceSet,
+        mailbox: MailboxName,
+    },
+    Move {
+        numbering: Numbering,
+        set: SequenceSet,
+        mailbox: MailboxName,
+    },
+}
+
+/// The part of APPEND before the message (RFC 9051 6.3.12).
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppendCommand {
+    pub tag: String,
+    pub mailbox: MailboxName,
+    pub flags: Vec<Flag>,
+    pub date: Option<UtcTime>,
+    /// The message came as `UTF8 (~{n}` (RFC 6855 4) and the command ends with `)`.
+    pub utf8: bool,
+}
+
+/// Octets nobody may see in a log; wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    pub fn new(octets: Vec<u8>) -> Self {
+        Self(octets)
+    }
+
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// LIST with its options (RFC 5258, 5819, 6154), and LSUB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListCommand {
+    pub lsub: bool,
+    /// Already joined with the reference.
+    pub patterns: Vec<Pattern>,
+    /// `LIST "" ""`: asks for the delimiter only.
+    pub root_only: bool,
+    pub select: ListSelect,
+    pub returns: ListReturns,
+}
+
+/// Which mailboxes are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListSelect {
+    pub subscribed: bool,
+    pub special_use: bool,
+    pub recursive_match: bool,
+}
+
+/// What is asked about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListReturns {
+    pub subscribed: bool,
+    pub children: bool,
+    pub special_use: bool,
+    pub status: Option<StatusItems>,
+}
+
+/// The data items of STATUS (RFC 9051 6.3.11); RECENT is of RFC 3501.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StatusItems {
+    pub messages: bool,
+    pub recent: bool,
+    pub uid_next: bool,
+    pub uid_validity: bool,
+    pub unseen: bool,
+    pub deleted: bool,
+    pub size: bool,
+}
+
+/// RETURN options of SEARCH (RFC 4731). `RETURN ()` means ALL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SearchReturns {
+    pub min: bool,
+    pub max: bool,
+    pub all: bool,
+    pub count: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreHow {
+    Replace,
+    Add,
+    Remove,
+}
+
+/// A data item of FETCH (RFC 9051 6.4.5). Macros are already taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchItem {
+    Flags,
+    Uid,
+    InternalDate,
+    Size,
+    Envelope,
+    /// `BODY`: the structure without extension data.
+    Body,
+    BodyStructure,
+    Section(SectionItem),
+}
+
+/// `BODY[...]` and its three old names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionItem {
+    pub section: Section,
+    /// (first octet, at most so many octets); the count is not 0.
+    pub partial: Option<(u32, u32)>,
+    /// Does not set `\Seen`.
+    pub peek: bool,
+    pub form: SectionForm,
+}
+
+/// Under which name the answer goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SectionForm {
+    Body,
+    Rfc822,
+    Rfc822Header,
+    Rfc822Text,
+}
+
+/// A piece of a message: `part` are nested part numbers from 1, empty for the message itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Section {
+    pub part: Vec<u32>,
+    pub text: SectionText,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SectionText {
+    /// `BODY[]` or the content of a part.
+    All,
+    Header,
+    /// Names as the client wrote them; compared in ASCII without case.
+    Fields(Vec<String>),
+    FieldsNot(Vec<String>),
+    Text,
+    /// The MIME header of a part; `part` is not empty.
+    Mime,
+}

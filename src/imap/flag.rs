@@ -1,0 +1,167 @@
+//! Flags and keywords (RFC 9051 2.3.2). Both are compared without case, in ASCII only.
+
+use super::limits::KEYWORD_MAX;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A flag a client may set. `\Recent` is the server's alone and always absent here.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Flag {
+    Answered,
+    Deleted,
+    Draft,
+    Flagged,
+    Seen,
+    Keyword(Keyword),
+}
+
+/// A keyword: an atom, in the spelling of whoever wrote it first.
+#[derive(Debug, Clone)]
+pub struct Keyword(String);
+
+/// The flags of one message.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Flags(BTreeSet<Flag>);
+
+impl Keyword {
+    /// Refuses what is not an atom (RFC 9051 9) or is too long.
+    pub fn new(text: &str) -> Option<Self> {
+        let ok = (1..=KEYWORD_MAX).contains(&text.len()) && text.bytes().all(is_atom_char);
+        ok.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
+        self.0.bytes().map(|b| b.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for Keyword {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+impl Eq for Keyword {}
+impl PartialOrd for Keyword {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Keyword {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+impl Hash for Keyword {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().for_each(|b| b.hash(state));
+    }
+}
+
+impl Flag {
+    /// `\Seen` or a keyword; `None` for `\Recent`, `\*` and system flags nobody defined.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some(system) = text.strip_prefix('\\') else {
+            return Keyword::new(text).map(Flag::Keyword);
+        };
+        [
+            Flag::Answered,
+            Flag::Deleted,
+            Flag::Draft,
+            Flag::Flagged,
+            Flag::Seen,
+        ]
+        .into_iter()
+        .find(|flag| flag.as_str()[1..].eq_ignore_ascii_case(system))
+    }
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            Flag::Answered => "\\Answered",
+            Flag::Deleted => "\\Deleted",
+            Flag::Draft => "\\Draft",
+            Flag::Flagged => "\\Flagged",
+            Flag::Seen => "\\Seen",
+            Flag::Keyword(keyword) => keyword.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Flags {
+    pub fn contains(&self, flag: &Flag) -> bool {
+        self.0.contains(flag)
+    }
+
+    /// Whether it was not there before.
+    pub fn insert(&mut self, flag: Flag) -> bool {
+        self.0.insert(flag)
+    }
+
+    pub fn remove(&mut self, flag: &Flag) -> bool {
+        self.0.remove(flag)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Flag> {
+        self.0.iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Flag> for Flags {
+    fn from_iter<I: IntoIterator<Item = Flag>>(flags: I) -> Self {
+        // One by one: the first spelling of a keyword stays.
+        let mut all = Self::default();
+        flags.into_iter().for_each(|flag| {
+            all.insert(flag);
+        });
+        all
+    }
+}
+
+/// `(\Seen work)`.
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (i, flag) in self.0.iter().enumerate() {
+            write!(f, "{}{flag}", if i == 0 { "" } else { " " })?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// ATOM-CHAR of RFC 9051 9: no specials, no controls, nothing above ASCII.
+pub fn is_atom_char(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"(){%*\"\\]".contains(&octet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_does_not_matter_and_strangers_are_refused() {
+        assert_eq!(Flag::parse("\\sEEN"), Some(Flag::Seen));
+        assert_eq!(Flag::parse("$Forwarded"), Flag::parse("$FORWARDED"));
+        for bad in ["\\Recent", "\\*", "", "a b", "a(b", "çöp", "\\"] {
+            assert_eq!(Flag::parse(bad), None, "{bad}");
+        }
+        let flags: Flags = ["x", "\\Seen", "X", "\\Answered"]
+            .iter()
+            .filter_map(|f| Flag::parse(f))
+            .collect();
+        assert_eq!(flags.to_string(), "(\\Answered \\Seen x)");
+    }
+}

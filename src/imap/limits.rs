@@ -1,0 +1,44 @@
+//! Every bound of the IMAP engine, with its reason.
+
+/// One line before login. LOGIN and AUTHENTICATE with an initial response fit (RFC 9051 4 asks for 8192 at least).
+pub const LINE_MAX_BEFORE_LOGIN: usize = 8 * 1024;
+/// All literals of one command before login: a login name and a password.
+pub const LITERALS_MAX_BEFORE_LOGIN: u64 = 4 * 1024;
+/// One line after login. Clients send UID sets of thousands of ranges.
+pub const LINE_MAX: usize = 64 * 1024;
+/// All literals of one command after login, the message of APPEND aside.
+pub const LITERALS_MAX: u64 = 256 * 1024;
+/// Literals in one command: SEARCH with many strings, nothing else, uses more than two.
+pub const LITERAL_COUNT_MAX: usize = 64;
+/// A refused literal that is already on its way is read and thrown away up to this; past it the session ends.
+pub const DRAIN_MAX: u64 = 256 * 1024 * 1024;
+/// The largest piece of an APPEND handed on at once.
+pub const APPEND_CHUNK_MAX: usize = 64 * 1024;
+/// LITERAL-: a client may send this much without asking (RFC 7888 5).
+pub const LITERAL_MINUS_MAX: u64 = 4096;
+/// Nesting of SEARCH keys. Clients build OR chains one level per word; each level costs a stack frame.
+pub const SEARCH_DEPTH_MAX: usize = 100;
+/// Keys in one SEARCH, all levels together.
+pub const SEARCH_KEYS_MAX: usize = 2000;
+/// A tag: clients use a few characters.
+pub const TAG_MAX: usize = 64;
+/// A mailbox name in UTF-8 octets.
+pub const NAME_MAX: usize = 1024;
+/// Patterns of one extended LIST; matching is patterns times mailboxes.
+pub const LIST_PATTERNS_MAX: usize = 16;
+/// Wildcards in one LIST pattern; matching is bounded by pattern times name anyhow.
+pub const PATTERN_MAX: usize = 1024;
+/// One keyword.
+pub const KEYWORD_MAX: usize = 64;
+/// Flags in one STORE or APPEND.
+pub const FLAGS_MAX: usize = 64;
+/// Data items in one FETCH.
+pub const FETCH_ITEMS_MAX: usize = 256;
+/// Levels of a part number in FETCH; no message nests deeper and is still shown.
+pub const PART_LEVELS_MAX: usize = STRUCTURE_DEPTH_MAX;
+/// Commands that were malformed, one after another, before the session ends.
+pub const BAD_COMMANDS_MAX: u32 = 20;
+/// Failed logins before the session ends.
+pub const FAILED_LOGINS_MAX: u32 = 5;
+/// Depth to which a body structure is written; deeper parts are shown as opaque.
+pub const STRUCTURE_DEPTH_MAX: usize = 64;

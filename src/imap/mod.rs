@@ -1,0 +1,36 @@
+//! The IMAP server engine: RFC 9051 and RFC 3501 without any input or output of its own.
+//!
+//! ```text
+//! octets --> framer --> parse --> command --> session --> Ask      (the door carries it out)
+//!                                               view      Answer   (and says what came of it)
+//! octets <-- Out  <-- response <----------------'
+//! ```
+//!
+//! The engine knows the grammar, the states, sequence numbers and what may be said when. It does not know where mail
+//! lives, who may log in, or that registered mail exists: it asks ([`ask::Ask`]) and is answered ([`ask::Answer`]).
+//! Message bodies never sit in it: APPEND comes as chunks, FETCH leaves as [`ask::Out::Content`] requests.
+
+pub mod ask;
+pub mod command;
+pub mod flag;
+pub mod framer;
+pub mod grammar;
+pub mod limits;
+pub mod name;
+pub mod parse;
+pub mod parse_search;
+pub mod response;
+pub mod search;
+pub mod session;
+pub mod set;
+pub mod structure;
+mod translate;
+pub mod view;
+
+#[cfg(test)]
+mod dialogue_tests;
+#[cfg(test)]
+mod test_door;
+
+pub use ask::{Answer, Ask, Changes, Out, Refusal};
+pub use session::{Session, Settings};

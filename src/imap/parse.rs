@@ -1,0 +1,357 @@
+//! A gathered command to our own syntax tree.
+//!
+//! imap-codec reads the base grammar (`translate`). What it does not read, or reads
+//! only into types that hide what is needed, is read by hand: LIST with options (RFC 5258, 5819, 6154), STATUS with
+//! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), CREATE with USE, STARTTLS,
+//! AUTHENTICATE, and APPEND up to its message.
+
+use super::command::*;
+use super::flag::{Flag, is_atom_char};
+use super::framer::{is_tag_char, tag_of};
+use super::grammar::{Cursor, Malformed};
+use super::limits::*;
+use super::name::{MailboxName, NameError, Pattern, Spelling};
+use super::parse_search;
+use super::search::MONTHS;
+use super::translate;
+use crate::clock::UtcTime;
+use base64::Engine;
+
+/// Why a command was not understood. Without a tag it can only be answered untagged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCommand {
+    pub tag: Option<String>,
+    pub text: &'static str,
+}
+
+/// Reads one whole command, literals and CRLF included.
+pub fn parse(octets: &[u8], spelling: Spelling) -> Result<Tagged, BadCommand> {
+    let Some(tag) = tag_of(octets) else {
+        return Err(BadCommand {
+            tag: None,
+            text: "a command begins with a tag and a space",
+        });
+    };
+    match command(octets, tag.len(), spelling) {
+        Ok(command) => Ok(Tagged { tag, command }),
+        Err(Malformed(text)) => Err(BadCommand { tag: Some(tag), text }),
+    }
+}
+
+/// Reads an APPEND up to its message (RFC 9051 6.3.12, RFC 6855 4).
+pub fn parse_append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, BadCommand> {
+    let Some(tag) = tag_of(octets) else {
+        return Err(BadCommand {
+            tag: None,
+            text: "a command begins with a tag and a space",
+        });
+    };
+    let bad = |Malformed(text)| BadCommand {
+        tag: Some(tag.clone()),
+        text,
+    };
+    append(octets, spelling).map_err(bad)
+}
+
+fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command, Malformed> {
+    let mut cursor = Cursor(&octets[tag_len + 1..]);
+    let verb = cursor.atom()?.to_ascii_uppercase();
+    let command = match verb.as_str() {
+        "STARTTLS" => Command::StartTls,
+        "AUTHENTICATE" => authenticate(&mut cursor)?,
+        "CREATE" => create(&mut cursor, spelling)?,
+        "LIST" => list(&mut cursor, spelling)?,
+        "LSUB" => lsub(&mut cursor, spelling)?,
+        "STATUS" => status(&mut cursor, spelling)?,
+        "SEARCH" => parse_search::search(&mut cursor, Numbering::Sequence)?,
+        "APPEND" => return Err(Malformed("APPEND wants a literal")),
+        "UID"
+            if {
+                cursor.space()?;
+                cursor.word("SEARCH")
+            } =>
+        {
+            parse_search::search(&mut cursor, Numbering::Uid)?
+        }
+        _ => return translate::base(octets, spelling),
+    };
+    cursor.end()?;
+    Ok(command)
+}
+
+fn mailbox(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<MailboxName, Malformed> {
+    MailboxName::from_wire(&cursor.astring()?, spelling).map_err(bad_name)
+}
+
+pub(super) fn bad_name(error: NameError) -> Malformed {
+    Malformed(match error {
+        NameError::Length => "the mailbox name is empty or too long",
+        NameError::Form => "the mailbox name has a control character or an empty level",
+        NameError::Encoding => "the mailbox name is neither modified UTF-7 nor UTF-8",
+    })
+}
+
+/// The mechanism is an opaque word; the initial response (RFC 4959) may be `=`, which means empty.
+fn authenticate(cursor: &mut Cursor<'_>) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let mechanism = cursor.atom()?.to_ascii_uppercase();
+    let mut initial = None;
+    if cursor.eat(b' ') {
+        let text = cursor.take_while(|b| !matches!(b, b' ' | b'\r' | b'\n'));
+        initial = Some(if text == b"=" {
+            Secret::new(Vec::new())
+        } else {
+            sasl_octets(text)?
+        });
+    }
+    Ok(Command::Authenticate { mechanism, initial })
+}
+
+/// One base64 line of a SASL exchange (RFC 9051 6.2.2).
+pub fn sasl_octets(text: &[u8]) -> Result<Secret, Malformed> {
+    let octets = base64::engine::general_purpose::STANDARD.decode(text);
+    octets
+        .map(Secret::new)
+        .map_err(|_| Malformed("that is not base64"))
+}
+
+/// `CREATE name [(USE (\Archive))]` (RFC 6154 3).
+fn create(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let mailbox = mailbox(cursor, spelling)?;
+    let mut special_use = Vec::new();
+    if cursor.eat(b' ') {
+        cursor.list(1, 1, |c| {
+            if !c.word("USE") {
+                return Err(Malformed("CREATE knows only USE"));
+            }
+            c.space()?;
+            special_use = c.list(0, 8, flag_text)?;
+            Ok(())
+        })?;
+    }
+    Ok(Command::Create { mailbox, special_use })
+}
+
+fn flag_text(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
+    let slash = if cursor.eat(b'\\') { "\\" } else { "" };
+    Ok(format!("{slash}{}", cursor.atom()?))
+}
+
+fn list(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let mut select = ListSelect::default();
+    let extended = cursor.peek() == Some(b'(');
+    if extended {
+        cursor.list(0, 8, |c| select_option(c, &mut select))?;
+        if select.recursive_match && !select.subscribed {
+            return Err(Malformed("RECURSIVEMATCH needs another selection option"));
+        }
+        cursor.space()?;
+    }
+    let reference = cursor.astring()?;
+    cursor.space()?;
+    let (patterns, root_only) = if cursor.peek() == Some(b'(') {
+        (cursor.list(1, LIST_PATTERNS_MAX, Cursor::list_mailbox)?, false)
+    } else {
+        let pattern = cursor.list_mailbox()?;
+        let root_only = pattern.is_empty() && !extended;
+        (vec![pattern], root_only)
+    };
+    let patterns = join(&reference, &patterns, spelling)?;
+    let mut returns = ListReturns {
+        subscribed: select.subscribed,
+        special_use: select.special_use,
+        ..ListReturns::default()
+    };
+    if cursor.eat(b' ') {
+        if !cursor.word("RETURN") {
+            return Err(Malformed("RETURN was expected"));
+        }
+        cursor.space()?;
+        cursor.list(0, 8, |c| return_option(c, &mut returns))?;
+    }
+    Ok(Command::List(ListCommand {
+        lsub: false,
+        patterns,
+        root_only,
+        select,
+        returns,
+    }))
+}
+
+fn select_option(cursor: &mut Cursor<'_>, select: &mut ListSelect) -> Result<(), Malformed> {
+    let option = match cursor.atom()?.to_ascii_uppercase().as_str() {
+        "SUBSCRIBED" => &mut select.subscribed,
+        "SPECIAL-USE" => &mut select.special_use,
+        "RECURSIVEMATCH" => &mut select.recursive_match,
+        // There are no remote mailboxes to add.
+        "REMOTE" => return Ok(()),
+        _ => return Err(Malformed("an unknown selection option")),
+    };
+    *option = true;
+    Ok(())
+}
+
+fn return_option(cursor: &mut Cursor<'_>, returns: &mut ListReturns) -> Result<(), Malformed> {
+    let option = match cursor.atom()?.to_ascii_uppercase().as_str() {
+        "SUBSCRIBED" => &mut returns.subscribed,
+        "CHILDREN" => &mut returns.children,
+        "SPECIAL-USE" => &mut returns.special_use,
+        "STATUS" => {
+            cursor.space()?;
+            returns.status = Some(status_items(cursor)?);
+            return Ok(());
+        }
+        _ => return Err(Malformed("an unknown return option")),
+    };
+    *option = true;
+    Ok(())
+}
+
+fn lsub(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let reference = cursor.astring()?;
+    cursor.space()?;
+    let patterns = join(&reference, &[cursor.list_mailbox()?], spelling)?;
+    let select = ListSelect {
+        subscribed: true,
+        ..ListSelect::default()
+    };
+    Ok(Command::List(ListCommand {
+        lsub: true,
+        patterns,
+        root_only: false,
+        select,
+        returns: ListReturns::default(),
+    }))
+}
+
+fn join(reference: &[u8], patterns: &[Vec<u8>], spelling: Spelling) -> Result<Vec<Pattern>, Malformed> {
+    patterns
+        .iter()
+        .map(|p| Pattern::from_wire(reference, p, spelling).map_err(bad_name))
+        .collect()
+}
+
+fn status(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let mailbox = mailbox(cursor, spelling)?;
+    cursor.space()?;
+    Ok(Command::Status {
+        mailbox,
+        items: status_items(cursor)?,
+    })
+}
+
+fn status_items(cursor: &mut Cursor<'_>) -> Result<StatusItems, Malformed> {
+    let mut items = StatusItems::default();
+    cursor.list(1, 16, |c| {
+        let item = match c.atom()?.to_ascii_uppercase().as_str() {
+            "MESSAGES" => &mut items.messages,
+            "RECENT" => &mut items.recent,
+            "UIDNEXT" => &mut items.uid_next,
+            "UIDVALIDITY" => &mut items.uid_validity,
+            "UNSEEN" => &mut items.unseen,
+            "DELETED" => &mut items.deleted,
+            "SIZE" => &mut items.size,
+            _ => return Err(Malformed("an unknown status item")),
+        };
+        *item = true;
+        Ok(())
+    })?;
+    Ok(items)
+}
+
+fn append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, Malformed> {
+    let mut cursor = Cursor(octets);
+    let tag = std::str::from_utf8(cursor.take_while(is_tag_char))
+        .unwrap_or_default()
+        .to_owned();
+    cursor.space()?;
+    cursor.atom()?;
+    cursor.space()?;
+    let mailbox = mailbox(&mut cursor, spelling)?;
+    cursor.space()?;
+    let mut flags = Vec::new();
+    if cursor.peek() == Some(b'(') {
+        let texts = cursor.list(0, FLAGS_MAX, flag_text)?;
+        // \Recent is the server's alone; some clients send it back when they copy between accounts.
+        let texts = texts.iter().filter(|t| !t.eq_ignore_ascii_case("\\Recent"));
+        flags = texts
+            .map(|t| Flag::parse(t).ok_or(Malformed("an unknown flag")))
+            .collect::<Result<_, _>>()?;
+        cursor.space()?;
+    }
+    let mut date = None;
+    if cursor.peek() == Some(b'"') {
+        date = Some(date_time(&cursor.string()?).ok_or(Malformed("that is not a date-time"))?);
+        cursor.space()?;
+    }
+    let utf8 = cursor.word("UTF8");
+    if utf8 {
+        cursor.space()?;
+        cursor.expect(b'(', "a parenthesis is missing")?;
+    }
+    if !cursor.0.is_empty() {
+        return Err(Malformed("the message was expected"));
+    }
+    Ok(AppendCommand {
+        tag,
+        mailbox,
+        flags,
+        date,
+        utf8,
+    })
+}
+
+/// ` 5-Jan-1970 00:00:00 +0300` (RFC 9051 9, `date-time` without its quotes).
+fn date_time(text: &[u8]) -> Option<UtcTime> {
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|t| t.is_ascii() && t.len() == 26)?;
+    let digits = |range: std::ops::Range<usize>| {
+        let part = text.get(range)?.trim_start_matches(' ');
+        part.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| part.parse::<i16>().ok())?
+    };
+    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(&text[3..6]))? + 1;
+    let marks = [
+        (2, b'-'),
+        (6, b'-'),
+        (11, b' '),
+        (14, b':'),
+        (17, b':'),
+        (20, b' '),
+    ];
+    if marks.iter().any(|&(at, mark)| text.as_bytes()[at] != mark) {
+        return None;
+    }
+    let small = |n: i16| i8::try_from(n).ok();
+    // A leap second is taken as the second before it.
+    let second = small(digits(18..20)?.min(59))?;
+    let civil = jiff::civil::DateTime::new(
+        digits(7..11)?,
+        i8::try_from(month).ok()?,
+        small(digits(0..2)?)?,
+        small(digits(12..14)?)?,
+        small(digits(15..17)?)?,
+        second,
+        0,
+    )
+    .ok()?;
+    let minutes = i64::from(digits(22..24)?) * 60 + i64::from(digits(24..26)?);
+    let east = match text.as_bytes()[21] {
+        b'+' => minutes,
+        b'-' => -minutes,
+        _ => return None,
+    };
+    let local = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
+    Some(UtcTime::from_unix_s(local.as_second().checked_sub(east * 60)?))
+}
+
+/// Whether this is an atom: what a mechanism or a capability must be.
+pub fn is_atom(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_atom_char)
+}

@@ -1,0 +1,337 @@
+//! SEARCH and UID SEARCH (RFC 9051 6.4.4, RFC 4731): RETURN options, CHARSET, and the keys, of bounded depth.
+//!
+//! imap-codec stops at eight levels and does not know RETURN; clients that join words with OR go deeper.
+
+use super::command::{Command, Numbering, SearchReturns};
+use super::flag::{Flag, Keyword};
+use super::grammar::{Cursor, Malformed};
+use super::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
+use super::search::{Date, MONTHS, SearchKey, When};
+use super::set::{SearchSet, SequenceSet};
+
+type Key = SearchKey<SearchSet>;
+
+/// Said when the charset is not one of ours; the session answers NO with BADCHARSET to it.
+pub const BAD_CHARSET: &str = "only US-ASCII and UTF-8 are searched";
+
+/// What follows the word SEARCH.
+pub fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, Malformed> {
+    cursor.space()?;
+    let mut returns = None;
+    if cursor.word("RETURN") {
+        cursor.space()?;
+        returns = Some(return_options(cursor)?);
+        cursor.space()?;
+    }
+    if cursor.word("CHARSET") {
+        cursor.space()?;
+        let charset = cursor.astring()?;
+        cursor.space()?;
+        if ![b"US-ASCII".as_slice(), b"UTF-8"]
+            .iter()
+            .any(|known| charset.eq_ignore_ascii_case(known))
+        {
+            return Err(Malformed(BAD_CHARSET));
+        }
+    }
+    let mut keys = Keys {
+        left: SEARCH_KEYS_MAX,
+    };
+    let mut all = vec![keys.key(cursor, 0)?];
+    while cursor.eat(b' ') {
+        all.push(keys.key(cursor, 0)?);
+    }
+    Ok(Command::Search {
+        numbering,
+        returns,
+        key: and(all),
+    })
+}
+
+fn return_options(cursor: &mut Cursor<'_>) -> Result<SearchReturns, Malformed> {
+    let mut returns = SearchReturns::default();
+    let options = cursor.list(0, 8, |c| {
+        let option = match c.atom()?.to_ascii_uppercase().as_str() {
+            "MIN" => &mut returns.min,
+            "MAX" => &mut returns.max,
+            "ALL" => &mut returns.all,
+            "COUNT" => &mut returns.count,
+            _ => return Err(Malformed("an unknown return option")),
+        };
+        *option = true;
+        Ok(())
+    })?;
+    // RFC 4731 3.1: nothing named means ALL.
+    returns.all |= options.is_empty();
+    Ok(returns)
+}
+
+fn and(mut keys: Vec<Key>) -> Key {
+    match keys.pop() {
+        Some(only) if keys.is_empty() => only,
+        Some(last) => {
+            keys.push(last);
+            SearchKey::And(keys)
+        }
+        None => SearchKey::All,
+    }
+}
+
+/// Counts the keys of one command.
+struct Keys {
+    left: usize,
+}
+
+impl Keys {
+    fn key(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Key, Malformed> {
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or(Malformed("the search has too many keys"))?;
+        if depth > SEARCH_DEPTH_MAX {
+            return Err(Malformed("the search is nested too deeply"));
+        }
+        match cursor.peek() {
+            Some(b'(') => {
+                let keys = cursor.list(1, SEARCH_KEYS_MAX, |c| self.key(c, depth + 1))?;
+                Ok(and(keys))
+            }
+            Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Set(SearchSet::Sequence(set(cursor)?))),
+            _ => self.word(cursor, depth),
+        }
+    }
+
+    fn word(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Result<Key, Malformed> {
+        let word = cursor.atom()?.to_ascii_uppercase();
+        let not = |key: Key| SearchKey::Not(Box::new(key));
+        Ok(match word.as_str() {
+            "NOT" => {
+                cursor.space()?;
+                not(self.key(cursor, depth + 1)?)
+            }
+            "OR" => {
+                cursor.space()?;
+                let a = Box::new(self.key(cursor, depth + 1)?);
+                cursor.space()?;
+                SearchKey::Or(a, Box::new(self.key(cursor, depth + 1)?))
+            }
+            "NEW" | "RECENT" => SearchKey::Recent,
+            "OLD" => not(SearchKey::Recent),
+            _ => match plain(&word) {
+                Some(key) => key,
+                None => with_argument(&word, cursor)?,
+            },
+        })
+    }
+}
+
+/// Keys without an argument.
+fn plain(word: &str) -> Option<Key> {
+    if word == "ALL" {
+        return Some(SearchKey::All);
+    }
+    let flag = |word: &str| match word {
+        "ANSWERED" => Some(Flag::Answered),
+        "DELETED" => Some(Flag::Deleted),
+        "DRAFT" => Some(Flag::Draft),
+        "FLAGGED" => Some(Flag::Flagged),
+        "SEEN" => Some(Flag::Seen),
+        _ => None,
+    };
+    flag(word).map(SearchKey::Flag).or_else(|| {
+        let key = flag(word.strip_prefix("UN")?)?;
+        Some(SearchKey::Not(Box::new(SearchKey::Flag(key))))
+    })
+}
+
+fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    const UNKNOWN: Malformed = Malformed("an unknown search key");
+    const WITH: [&str; 20] = [
+        "BCC",
+        "BEFORE",
+        "BODY",
+        "CC",
+        "FROM",
+        "HEADER",
+        "KEYWORD",
+        "LARGER",
+        "ON",
+        "SENTBEFORE",
+        "SENTON",
+        "SENTSINCE",
+        "SINCE",
+        "SMALLER",
+        "SUBJECT",
+        "TEXT",
+        "TO",
+        "UID",
+        "UNKEYWORD",
+        "CHARSET",
+    ];
+    if !WITH.contains(&word) {
+        return Err(UNKNOWN);
+    }
+    cursor.space()?;
+    let dated =
+        |cursor: &mut Cursor<'_>, make: fn(When, Date) -> Key, when| date(cursor).map(|d| make(when, d));
+    match word {
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Ok(SearchKey::Header(word.to_owned(), text(cursor)?)),
+        "HEADER" => {
+            let name = text(cursor)?;
+            cursor.space()?;
+            Ok(SearchKey::Header(name, text(cursor)?))
+        }
+        "BODY" => text(cursor).map(SearchKey::Body),
+        "TEXT" => text(cursor).map(SearchKey::Text),
+        "BEFORE" => dated(cursor, SearchKey::Internal, When::Before),
+        "ON" => dated(cursor, SearchKey::Internal, When::On),
+        "SINCE" => dated(cursor, SearchKey::Internal, When::Since),
+        "SENTBEFORE" => dated(cursor, SearchKey::Sent, When::Before),
+        "SENTON" => dated(cursor, SearchKey::Sent, When::On),
+        "SENTSINCE" => dated(cursor, SearchKey::Sent, When::Since),
+        "LARGER" => cursor.number().map(SearchKey::LargerThan),
+        "SMALLER" => cursor.number().map(SearchKey::SmallerThan),
+        "UID" => set(cursor).map(|s| SearchKey::Set(SearchSet::Uid(s))),
+        "KEYWORD" => keyword(cursor),
+        "UNKEYWORD" => keyword(cursor).map(|key| SearchKey::Not(Box::new(key))),
+        _ => Err(UNKNOWN),
+    }
+}
+
+fn keyword(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    let word = Keyword::new(cursor.atom()?).ok_or(Malformed("the keyword is too long"))?;
+    Ok(SearchKey::Flag(Flag::Keyword(word)))
+}
+
+fn text(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
+    String::from_utf8(cursor.astring()?).map_err(|_| Malformed("the text is not UTF-8"))
+}
+
+fn set(cursor: &mut Cursor<'_>) -> Result<SequenceSet, Malformed> {
+    let text = cursor.take_while(|b| b.is_ascii_digit() || b":*,".contains(&b));
+    let set = std::str::from_utf8(text).ok().and_then(SequenceSet::parse);
+    set.ok_or(Malformed("that is not a sequence set"))
+}
+
+/// `1-Feb-1994`, with or without quotes.
+fn date(cursor: &mut Cursor<'_>) -> Result<Date, Malformed> {
+    let octets = cursor.astring()?;
+    let read = || {
+        let text = std::str::from_utf8(&octets).ok()?;
+        let mut parts = text.split('-');
+        let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+        let digits =
+            |t: &str, most: usize| (1..=most).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
+        if parts.next().is_some() || !digits(day, 2) || year.len() != 4 || !digits(year, 4) {
+            return None;
+        }
+        let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))? + 1;
+        Date::new(year.parse().ok()?, i8::try_from(month).ok()?, day.parse().ok()?)
+    };
+    read().ok_or(Malformed("that is not a date"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::set::Bound;
+    use imap_codec::CommandCodec;
+    use imap_codec::decode::Decoder;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Result<Key, Malformed> {
+        let mut cursor = Cursor(text.as_bytes());
+        match search(&mut cursor, Numbering::Sequence)? {
+            Command::Search { key, .. } => cursor.end().map(|()| key),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn depth_and_number_of_keys_are_bounded() {
+        let nested = |depth: usize| format!(" {}ALL{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(read(&nested(SEARCH_DEPTH_MAX)), Ok(SearchKey::All));
+        assert!(read(&nested(SEARCH_DEPTH_MAX + 1)).is_err());
+        assert!(read(&" ALL".repeat(SEARCH_KEYS_MAX)).is_ok());
+        assert!(read(&" ALL".repeat(SEARCH_KEYS_MAX + 1)).is_err());
+        assert!(read(&format!(" {}ALL", "OR ALL ".repeat(90))).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_a_search() {
+        for bad in [
+            "",
+            " ",
+            " ()",
+            " NOT",
+            " OR ALL",
+            " (ALL",
+            " ALL ",
+            " 0",
+            " LARGER -1",
+            " CHARSET UTF-8",
+            " FROM",
+        ] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            read(" unseen"),
+            Ok(SearchKey::Not(Box::new(SearchKey::Flag(Flag::Seen))))
+        );
+        assert_eq!(read(" old"), Ok(SearchKey::Not(Box::new(SearchKey::Recent))));
+    }
+
+    fn leaf() -> impl Strategy<Value = Key> {
+        let day = (1990..2090i16, 1..=12i8, 1..=28i8).prop_map(|(y, m, d)| Date::new(y, m, d).unwrap());
+        let when = prop_oneof![Just(When::Before), Just(When::On), Just(When::Since)];
+        let set = prop::collection::vec((1..99u32, 1..99u32), 1..4).prop_map(|pairs| {
+            SequenceSet(
+                pairs
+                    .into_iter()
+                    .map(|(a, b)| (Bound::Number(a), Bound::Number(b)))
+                    .collect(),
+            )
+        });
+        // Any text at all, line ends and quotes included.
+        let text = "[^\0]{0,12}";
+        prop_oneof![
+            Just(SearchKey::All),
+            Just(SearchKey::Recent),
+            Just(SearchKey::Flag(Flag::Flagged)),
+            "[a-zA-Z$][a-z0-9]{0,8}".prop_map(|k| SearchKey::Flag(Flag::Keyword(Keyword::new(&k).unwrap()))),
+            set.clone().prop_map(|s| SearchKey::Set(SearchSet::Sequence(s))),
+            set.prop_map(|s| SearchKey::Set(SearchSet::Uid(s))),
+            (when.clone(), day.clone()).prop_map(|(w, d)| SearchKey::Internal(w, d)),
+            (when, day).prop_map(|(w, d)| SearchKey::Sent(w, d)),
+            ("[A-Za-z-]{1,9}", text).prop_map(|(n, t)| SearchKey::Header(n, t)),
+            text.prop_map(SearchKey::Body),
+            text.prop_map(SearchKey::Text),
+            any::<u32>().prop_map(|n| SearchKey::LargerThan(u64::from(n))),
+        ]
+    }
+
+    fn key() -> impl Strategy<Value = Key> {
+        leaf().prop_recursive(5, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
+                inner.clone().prop_map(|k| SearchKey::Not(Box::new(k))),
+                (inner.clone(), inner).prop_map(|(a, b)| SearchKey::Or(Box::new(a), Box::new(b))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn print_and_parse_are_inverses(key in key()) {
+            prop_assert_eq!(read(&format!(" {key}")), Ok(key));
+        }
+
+        /// Where imap-codec can read, it agrees that this is a command.
+        #[test]
+        fn imap_codec_reads_what_is_printed(key in key()) {
+            let line = format!("a SEARCH {key}\r\n");
+            let read = CommandCodec::default().decode(line.as_bytes());
+            prop_assert!(read.is_ok(), "{:?}", read);
+        }
+    }
+}

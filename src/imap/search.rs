@@ -1,0 +1,167 @@
+//! SEARCH keys (RFC 9051 6.4.4), as a tree of our own that the door evaluates.
+//!
+//! `S` is how a key names messages: as written ([`super::set::SearchSet`]) or resolved ([`super::set::UidRanges`]).
+
+use super::flag::Flag;
+use super::response::put_string;
+use super::set::SearchSet;
+use std::fmt;
+
+/// A calendar day without a zone (RFC 9051 9, `date`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    pub year: i16,
+    /// 1 to 12.
+    pub month: i8,
+    /// 1 to 31, and on the calendar.
+    pub day: i8,
+}
+
+/// Which end of the day a date key means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Earlier than that day.
+    Before,
+    On,
+    /// That day or later.
+    Since,
+}
+
+/// One search key. Texts are UTF-8 as the client gave them; folding is the evaluator's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchKey<S> {
+    All,
+    /// Every one must hold.
+    And(Vec<SearchKey<S>>),
+    Or(Box<SearchKey<S>>, Box<SearchKey<S>>),
+    Not(Box<SearchKey<S>>),
+    /// Messages of this set.
+    Set(S),
+    /// The flag is set. `UNSEEN` and its kind come as `Not(Flag(..))`.
+    Flag(Flag),
+    /// `RECENT`, `NEW`; with `\Recent` always absent these match nothing, and `OLD` is everything.
+    Recent,
+    /// INTERNALDATE, zone disregarded.
+    Internal(When, Date),
+    /// The `Date:` field, time and zone disregarded.
+    Sent(When, Date),
+    /// Header field (name, text within); an empty text asks whether the field is there.
+    Header(String, String),
+    Body(String),
+    /// Header or body.
+    Text(String),
+    LargerThan(u64),
+    SmallerThan(u64),
+}
+
+impl<S> SearchKey<S> {
+    /// The same tree with every set replaced.
+    pub fn map_sets<T>(self, resolve: &mut impl FnMut(S) -> T) -> SearchKey<T> {
+        use SearchKey::*;
+        match self {
+            All => All,
+            And(keys) => And(keys.into_iter().map(|k| k.map_sets(resolve)).collect()),
+            Or(a, b) => {
+                let a = a.map_sets(resolve);
+                Or(Box::new(a), Box::new(b.map_sets(resolve)))
+            }
+            Not(key) => Not(Box::new(key.map_sets(resolve))),
+            Set(set) => Set(resolve(set)),
+            Flag(flag) => Flag(flag),
+            Recent => Recent,
+            Internal(when, date) => Internal(when, date),
+            Sent(when, date) => Sent(when, date),
+            Header(name, text) => Header(name, text),
+            Body(text) => Body(text),
+            Text(text) => Text(text),
+            LargerThan(octets) => LargerThan(octets),
+            SmallerThan(octets) => SmallerThan(octets),
+        }
+    }
+
+    /// Walks the tree with `leaf` deciding about keys that are not `And`, `Or`, `Not` or `All`.
+    pub fn holds(&self, leaf: &mut impl FnMut(&SearchKey<S>) -> bool) -> bool {
+        match self {
+            SearchKey::All => true,
+            SearchKey::And(keys) => keys.iter().all(|k| k.holds(leaf)),
+            SearchKey::Or(a, b) => a.holds(leaf) || b.holds(leaf),
+            SearchKey::Not(key) => !key.holds(leaf),
+            SearchKey::Recent => false,
+            other => leaf(other),
+        }
+    }
+
+    /// Whether answering needs the octets of messages, not only what is indexed about them.
+    pub fn needs_octets(&self) -> bool {
+        match self {
+            SearchKey::And(keys) => keys.iter().any(Self::needs_octets),
+            SearchKey::Or(a, b) => a.needs_octets() || b.needs_octets(),
+            SearchKey::Not(key) => key.needs_octets(),
+            SearchKey::Header(..) | SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Sent(..) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Month names as RFC 9051 9 spells them.
+pub const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+impl Date {
+    /// `None` when the calendar has no such day.
+    pub fn new(year: i16, month: i8, day: i8) -> Option<Self> {
+        jiff::civil::Date::new(year, month, day)
+            .ok()
+            .map(|_| Self { year, month, day })
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let month = usize::try_from(self.month - 1)
+            .ok()
+            .and_then(|m| MONTHS.get(m))
+            .unwrap_or(&"Jan");
+        write!(f, "{}-{}-{:04}", self.day, month, self.year)
+    }
+}
+
+/// The key as a client would write it; for logs and for the inverse test.
+impl fmt::Display for SearchKey<SearchSet> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SearchKey::All => f.write_str("ALL"),
+            SearchKey::And(keys) => {
+                for (i, key) in keys.iter().enumerate() {
+                    write!(f, "{}{key}", if i == 0 { "(" } else { " " })?;
+                }
+                f.write_str(")")
+            }
+            SearchKey::Or(a, b) => write!(f, "OR {a} {b}"),
+            SearchKey::Not(key) => write!(f, "NOT {key}"),
+            SearchKey::Set(SearchSet::Sequence(set)) => write!(f, "{set}"),
+            SearchKey::Set(SearchSet::Uid(set)) => write!(f, "UID {set}"),
+            SearchKey::Flag(Flag::Keyword(keyword)) => write!(f, "KEYWORD {}", keyword.as_str()),
+            SearchKey::Flag(flag) => f.write_str(&flag.as_str()[1..]),
+            SearchKey::Recent => f.write_str("RECENT"),
+            SearchKey::Internal(When::Before, date) => write!(f, "BEFORE {date}"),
+            SearchKey::Internal(When::On, date) => write!(f, "ON {date}"),
+            SearchKey::Internal(When::Since, date) => write!(f, "SINCE {date}"),
+            SearchKey::Sent(When::Before, date) => write!(f, "SENTBEFORE {date}"),
+            SearchKey::Sent(When::On, date) => write!(f, "SENTON {date}"),
+            SearchKey::Sent(When::Since, date) => write!(f, "SENTSINCE {date}"),
+            SearchKey::Header(name, text) => write!(f, "HEADER {} {}", string(name), string(text)),
+            SearchKey::Body(text) => write!(f, "BODY {}", string(text)),
+            SearchKey::Text(text) => write!(f, "TEXT {}", string(text)),
+            SearchKey::LargerThan(octets) => write!(f, "LARGER {octets}"),
+            SearchKey::SmallerThan(octets) => write!(f, "SMALLER {octets}"),
+        }
+    }
+}
+
+fn string(text: &str) -> String {
+    let mut out = Vec::new();
+    put_string(&mut out, text.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,472 @@
+//! The session: states, what is legal when, and the translation between commands, asks and answers.
+//!
+//! One command is in work at a time; the next is not even read before the last is answered, so responses never mix.
+//! `session/commands` turns commands into asks, `session/answers` turns answers into responses, `session/listing`
+//! knows LIST. Policy is never decided here: the door is asked.
+
+mod answers;
+mod commands;
+mod listing;
+
+use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
+use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, StatusItems};
+use super::framer::{AppendHead, Frame, Framer};
+use super::limits::BAD_COMMANDS_MAX;
+use super::name::{MailboxName, Spelling};
+use super::parse::{self, BadCommand};
+use super::response::{Extra, Writer};
+use super::view::{Expunging, View};
+use bytes::BytesMut;
+
+/// What the engine has to know about the server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The connection is under TLS from its first octet.
+    pub tls: bool,
+    /// STARTTLS is offered while it is not. Login is never offered without TLS.
+    pub starttls: bool,
+    /// Allows LOGIN and AUTHENTICATE without TLS: tests and a trusted proxy only.
+    pub login_in_clear: bool,
+    /// SASL mechanisms, in upper case (`PLAIN`).
+    pub mechanisms: Vec<String>,
+    /// Behind `* OK [CAPABILITY ...]`.
+    pub greeting: String,
+    /// Largest message APPEND may bring, in octets.
+    pub append_max_bytes: u64,
+    /// What the server says to ID.
+    pub id: Vec<(String, String)>,
+    /// Offer IMAP4rev2 (RFC 9051).
+    pub rev2: bool,
+}
+
+/// One connection's engine.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    framer: Framer,
+    out: Writer,
+    phase: Phase,
+    doing: Doing,
+    /// IMAP4rev2 was enabled: no RECENT, ESEARCH always.
+    rev2: bool,
+    bad_commands: u32,
+    failed_logins: u32,
+}
+
+/// RFC 9051 3.
+#[derive(Debug)]
+enum Phase {
+    NotAuthenticated,
+    Authenticated,
+    Selected(Open),
+    Logout,
+}
+
+/// The selected mailbox.
+#[derive(Debug)]
+struct Open {
+    name: MailboxName,
+    read_only: bool,
+    view: View,
+}
+
+/// What the session waits for.
+#[derive(Debug)]
+enum Doing {
+    /// The next command.
+    Nothing,
+    /// An answer from the door.
+    Asked { tag: String, about: About },
+    /// The rest of an APPEND's message, from the client.
+    Streaming { tag: String, utf8: bool },
+    /// The client's line in a SASL exchange.
+    SaslLine { tag: String },
+    /// DONE.
+    Idling { tag: String },
+}
+
+/// What an ask was about: all that is needed to make a response of its answer.
+#[derive(Debug)]
+enum About {
+    StartTls,
+    Login,
+    Authenticate,
+    List(ListCommand),
+    Select {
+        name: MailboxName,
+        read_only: bool,
+    },
+    Status {
+        name: MailboxName,
+        items: StatusItems,
+    },
+    /// Only done or refused; the word is the command's.
+    Plain(&'static str),
+    AppendOpen {
+        synchronising: bool,
+        utf8: bool,
+    },
+    AppendEnd,
+    AppendAbort,
+    Poll(&'static str),
+    IdlePoll,
+    Expunge,
+    Close,
+    Search {
+        numbering: Numbering,
+        returns: Option<SearchReturns>,
+    },
+    Fetch {
+        numbering: Numbering,
+        items: Vec<FetchItem>,
+        extra: Extra,
+        some_gone: bool,
+    },
+    Store {
+        numbering: Numbering,
+        silent: bool,
+        some_gone: bool,
+    },
+    Copy {
+        some_gone: bool,
+    },
+    Move {
+        some_gone: bool,
+    },
+}
+
+impl Session {
+    /// The greeting is already among the output.
+    pub fn new(settings: Settings) -> Self {
+        let mut session = Self {
+            settings,
+            framer: Framer::default(),
+            out: Writer::default(),
+            phase: Phase::NotAuthenticated,
+            doing: Doing::Nothing,
+            rev2: false,
+            bad_commands: 0,
+            failed_logins: 0,
+        };
+        let greeting = session.out.readable(&session.settings.greeting);
+        session
+            .out
+            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
+        session
+    }
+
+    /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more.
+    pub fn receive(&mut self, input: &mut BytesMut) -> Option<Ask> {
+        loop {
+            if matches!(self.phase, Phase::Logout) || matches!(self.doing, Doing::Asked { .. }) {
+                return None;
+            }
+            let frame = self.framer.next(input)?;
+            let ask = self.frame(frame);
+            if matches!(ask, Some(Ask::StartTls)) {
+                // RFC 9051 6.2.1: nothing sent in the clear may be taken as if it came under TLS.
+                input.clear();
+            }
+            if ask.is_some() {
+                return ask;
+            }
+        }
+    }
+
+    /// One message of the FETCH being answered. Take the output between rows.
+    pub fn fetched(&mut self, row: Row) {
+        let (
+            Doing::Asked {
+                about: About::Fetch { items, extra, .. },
+                ..
+            },
+            Phase::Selected(open),
+        ) = (&self.doing, &mut self.phase)
+        else {
+            return;
+        };
+        let (Some(number), Some(member)) = (open.view.number_of(row.uid), open.view.member(row.uid)) else {
+            return;
+        };
+        if row.flags.is_some() && (extra.flags || items.contains(&FetchItem::Flags)) {
+            open.view.told_flags(row.uid);
+        }
+        self.out.fetch(number, member, items, *extra, row);
+    }
+
+    /// What became of the last ask.
+    pub fn answer(&mut self, answer: Answer) {
+        match std::mem::replace(&mut self.doing, Doing::Nothing) {
+            Doing::Asked { tag, about } => self.answered(tag, about, answer),
+            other => self.doing = other,
+        }
+    }
+
+    /// Something happened in the selected mailbox; told at once while idling, else when it may be.
+    pub fn mailbox_changed(&mut self, changes: Changes) {
+        if let Phase::Selected(open) = &mut self.phase {
+            open.view.apply(changes);
+        }
+        if self.is_idling() {
+            self.tell(Expunging::Allowed);
+        }
+    }
+
+    /// What is to be written, in order.
+    pub fn take_output(&mut self) -> Vec<Out> {
+        self.out.take()
+    }
+
+    /// The selected mailbox. Watch it to know which changes to report.
+    pub fn selected(&self) -> Option<&MailboxName> {
+        match &self.phase {
+            Phase::Selected(open) => Some(&open.name),
+            _ => None,
+        }
+    }
+
+    pub fn is_idling(&self) -> bool {
+        matches!(self.doing, Doing::Idling { .. })
+    }
+
+    pub fn is_authenticated(&self) -> bool {
+        matches!(self.phase, Phase::Authenticated | Phase::Selected(_))
+    }
+
+    /// Write the output and close.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Logout)
+    }
+
+    /// The server wants to end: `* BYE [UNAVAILABLE]`.
+    pub fn shut_down(&mut self, text: &str) {
+        let text = self.out.readable(text);
+        self.bye(&format!("[{}] {text}", Code::Unavailable.as_str()));
+    }
+
+    fn bye(&mut self, text: &str) {
+        if !self.is_closing() {
+            self.out.untagged(&format!("BYE {text}"));
+            self.phase = Phase::Logout;
+            self.doing = Doing::Nothing;
+        }
+    }
+
+    /// RFC 9051 6.1.1: what is offered depends on the state.
+    fn capabilities(&self) -> String {
+        let mut offered = vec!["IMAP4rev1".to_owned()];
+        if self.settings.rev2 {
+            offered.push("IMAP4rev2".to_owned());
+        }
+        offered.extend(["LITERAL+", "SASL-IR", "ID", "ENABLE"].map(str::to_owned));
+        if self.is_authenticated() {
+            let rest = [
+                "IDLE",
+                "NAMESPACE",
+                "UIDPLUS",
+                "UNSELECT",
+                "CHILDREN",
+                "LIST-EXTENDED",
+                "LIST-STATUS",
+                "SPECIAL-USE",
+                "STATUS=SIZE",
+                "MOVE",
+                "ESEARCH",
+                "UTF8=ACCEPT",
+            ];
+            offered.extend(rest.map(str::to_owned));
+            offered.push(format!("APPENDLIMIT={}", self.settings.append_max_bytes));
+            return offered.join(" ");
+        }
+        if self.settings.starttls && !self.settings.tls {
+            offered.push("STARTTLS".to_owned());
+        }
+        if self.may_log_in() {
+            offered.extend(self.settings.mechanisms.iter().map(|m| format!("AUTH={m}")));
+        } else {
+            offered.push("LOGINDISABLED".to_owned());
+        }
+        offered.join(" ")
+    }
+
+    fn may_log_in(&self) -> bool {
+        self.settings.tls || self.settings.login_in_clear
+    }
+
+    fn spelling(&self) -> Spelling {
+        self.out.spelling
+    }
+
+    fn frame(&mut self, frame: Frame) -> Option<Ask> {
+        match frame {
+            Frame::Command(octets) => match parse::parse(&octets, self.spelling()) {
+                Ok(tagged) => {
+                    self.bad_commands = 0;
+                    self.command(tagged)
+                }
+                Err(bad) => self.bad(bad),
+            },
+            Frame::Continue => {
+                self.out.continuation("Ready");
+                None
+            }
+            Frame::Append(head) => self.append(head),
+            Frame::Chunk(octets) => Some(Ask::AppendChunk(octets)),
+            Frame::AppendTail(tail) => self.append_tail(&tail),
+            Frame::Raw(line) => self.raw_line(line),
+            Frame::Bad { tag, text } => self.bad(BadCommand { tag, text }),
+            Frame::Fatal(text) => {
+                self.bye(text);
+                None
+            }
+        }
+    }
+
+    fn bad(&mut self, bad: BadCommand) -> Option<Ask> {
+        // RFC 9051 6.4.4: an unknown charset is a NO, with what is known.
+        let (condition, text) = match bad.text {
+            super::parse_search::BAD_CHARSET => ("NO", format!("[BADCHARSET (US-ASCII UTF-8)] {}", bad.text)),
+            text => ("BAD", text.to_owned()),
+        };
+        self.out
+            .tagged(bad.tag.as_deref().unwrap_or("*"), condition, &text);
+        self.bad_commands += 1;
+        if self.bad_commands >= BAD_COMMANDS_MAX {
+            self.bye("too many malformed commands");
+        }
+        None
+    }
+
+    /// An announced message: refused before the client sends it where that is possible.
+    fn append(&mut self, head: AppendHead) -> Option<Ask> {
+        let command = match parse::parse_append(&head.octets, self.spelling()) {
+            Ok(command) => command,
+            Err(bad) => {
+                self.framer.refuse();
+                return self.bad(bad);
+            }
+        };
+        if head.literal8 && !command.utf8 {
+            self.framer.refuse();
+            return self.bad(BadCommand {
+                tag: Some(command.tag),
+                text: "a literal8 stands within UTF8 (...)",
+            });
+        }
+        if head.size > self.settings.append_max_bytes {
+            self.framer.refuse();
+            let refusal = Refusal::new(Code::TooBig, "the message is too large");
+            self.out.refused(&command.tag, &refusal);
+            return None;
+        }
+        let about = About::AppendOpen {
+            synchronising: head.synchronising,
+            utf8: command.utf8,
+        };
+        let open = AppendOpen {
+            mailbox: command.mailbox,
+            flags: command.flags.into_iter().collect(),
+            date: command.date,
+            size: head.size,
+            utf8: command.utf8,
+        };
+        self.ask(command.tag, about, Ask::AppendOpen(open))
+    }
+
+    fn append_tail(&mut self, tail: &[u8]) -> Option<Ask> {
+        let Doing::Streaming { tag, utf8 } = std::mem::replace(&mut self.doing, Doing::Nothing) else {
+            return None;
+        };
+        let want: &[u8] = if utf8 { b")" } else { b"" };
+        if tail == want {
+            self.ask(tag, About::AppendEnd, Ask::AppendEnd)
+        } else {
+            self.ask(tag, About::AppendAbort, Ask::AppendAbort)
+        }
+    }
+
+    fn raw_line(&mut self, line: Vec<u8>) -> Option<Ask> {
+        self.framer.expect_raw(false);
+        match std::mem::replace(&mut self.doing, Doing::Nothing) {
+            Doing::Idling { tag } => {
+                if line.eq_ignore_ascii_case(b"DONE") {
+                    self.finish(&tag, Expunging::Allowed, "IDLE ended");
+                } else {
+                    self.bad(BadCommand {
+                        tag: Some(tag),
+                        text: "DONE was expected",
+                    });
+                }
+                None
+            }
+            Doing::SaslLine { tag } => self.sasl_line(tag, &Secret::new(line)),
+            other => {
+                self.doing = other;
+                None
+            }
+        }
+    }
+
+    fn sasl_line(&mut self, tag: String, line: &Secret) -> Option<Ask> {
+        if line.reveal() == b"*" {
+            return self.bad(BadCommand {
+                tag: Some(tag),
+                text: "the exchange was given up",
+            });
+        }
+        match parse::sasl_octets(line.reveal()) {
+            Ok(octets) => self.ask(tag, About::Authenticate, Ask::AuthenticateResponse(octets)),
+            Err(error) => self.bad(BadCommand {
+                tag: Some(tag),
+                text: error.0,
+            }),
+        }
+    }
+
+    fn ask(&mut self, tag: String, about: About, ask: Ask) -> Option<Ask> {
+        self.doing = Doing::Asked { tag, about };
+        Some(ask)
+    }
+
+    /// Untagged news, then the tagged OK.
+    fn finish(&mut self, tag: &str, expunging: Expunging, text: &str) {
+        self.tell(expunging);
+        self.out.tagged(tag, "OK", text);
+    }
+
+    fn refuse(&mut self, tag: &str, expunging: Expunging, refusal: &Refusal) {
+        self.tell(expunging);
+        self.out.refused(tag, refusal);
+    }
+
+    /// What happened in the mailbox, as far as it may be told now.
+    fn tell(&mut self, expunging: Expunging) {
+        let Phase::Selected(open) = &mut self.phase else {
+            return;
+        };
+        let news = open.view.news(expunging);
+        for number in news.expunged {
+            self.out.untagged(&format!("{number} EXPUNGE"));
+        }
+        if let Some(exists) = news.exists {
+            self.out.untagged(&format!("{exists} EXISTS"));
+        }
+        for (number, uid, flags) in news.flags {
+            self.out
+                .untagged(&format!("{number} FETCH (UID {uid} FLAGS {flags})"));
+        }
+    }
+}
+
+/// While a command with sequence numbers is answered, they must not move (RFC 9051 7.5.1).
+fn expunging_for(numbering: Numbering) -> Expunging {
+    match numbering {
+        Numbering::Sequence => Expunging::Held,
+        Numbering::Uid => Expunging::Allowed,
+    }
+}
+
+/// Some of the messages named by number are gone, and the client could not know (RFC 2180 4.1, RFC 5530).
+fn expunge_issued() -> Refusal {
+    Refusal::new(Code::ExpungeIssued, "some of the messages do not exist any more")
+}

@@ -1,0 +1,332 @@
+//! A session's own picture of the selected mailbox: which sequence number is which UID (RFC 9051 2.3.1.2).
+//!
+//! Changes from outside wait here until the client may be told. What has been removed keeps its number until its
+//! EXPUNGE is written, and EXPUNGE is written only where the standard allows it (RFC 9051 7.5.1).
+
+use super::ask::{Changes, Member};
+use super::flag::Flags;
+use super::set::{SequenceSet, UidRanges};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether EXPUNGE may be written now. Not while a command with sequence numbers is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expunging {
+    Allowed,
+    Held,
+}
+
+/// What the client is to be told, in the order in which it is to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct News {
+    /// Sequence numbers for EXPUNGE, each right at its turn.
+    pub expunged: Vec<u32>,
+    /// The number for EXISTS, when it grew.
+    pub exists: Option<u32>,
+    /// (sequence number, UID, flags) for FETCH.
+    pub flags: Vec<(u32, u32, Flags)>,
+}
+
+/// Messages a set stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// Ascending by UID; without those that are gone.
+    pub members: Vec<Member>,
+    /// Some of the set are gone, though the client was not told yet.
+    pub some_gone: bool,
+}
+
+/// A sequence number that the client cannot know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchNumber;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// Ascending by UID; the index plus one is the sequence number.
+    members: Vec<Member>,
+    gone: BTreeSet<u32>,
+    flags: BTreeMap<u32, Flags>,
+    /// How many the client was told there are.
+    told: usize,
+}
+
+impl View {
+    /// The client is told the number of `members` by SELECT itself. Order is put right; double UIDs are dropped.
+    pub fn new(mut members: Vec<Member>) -> Self {
+        members.retain(|m| m.uid != 0);
+        members.sort_unstable_by_key(|m| m.uid);
+        members.dedup_by_key(|m| m.uid);
+        let told = members.len();
+        Self {
+            members,
+            told,
+            ..Self::default()
+        }
+    }
+
+    /// Messages, counting those whose EXPUNGE is held back.
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Sequence number of a UID.
+    pub fn number_of(&self, uid: u32) -> Option<u32> {
+        self.members
+            .binary_search_by_key(&uid, |m| m.uid)
+            .ok()
+            .and_then(|i| u32::try_from(i + 1).ok())
+    }
+
+    pub fn member(&self, uid: u32) -> Option<Member> {
+        self.members
+            .binary_search_by_key(&uid, |m| m.uid)
+            .ok()
+            .map(|i| self.members[i])
+    }
+
+    fn last_uid(&self) -> u32 {
+        self.members.last().map_or(0, |m| m.uid)
+    }
+
+    /// Notes what happened; tells nothing yet. New messages must have higher UIDs than all before, others are ignored.
+    pub fn apply(&mut self, changes: Changes) {
+        for member in changes.added {
+            if member.uid > self.last_uid() {
+                self.members.push(member);
+            }
+        }
+        for uid in changes.removed {
+            self.remove(uid);
+        }
+        for (uid, flags) in changes.flags {
+            if self.number_of(uid).is_some() && !self.gone.contains(&uid) {
+                self.flags.insert(uid, flags);
+            }
+        }
+    }
+
+    fn remove(&mut self, uid: u32) {
+        if self.number_of(uid).is_some() {
+            self.gone.insert(uid);
+            self.flags.remove(&uid);
+        }
+    }
+
+    /// The client has just been told these flags in an answer: no need to tell them again.
+    pub fn told_flags(&mut self, uid: u32) {
+        self.flags.remove(&uid);
+    }
+
+    /// What may be told now; from then on it counts as told.
+    pub fn news(&mut self, expunging: Expunging) -> News {
+        let mut news = News::default();
+        if expunging == Expunging::Allowed && !self.gone.is_empty() {
+            let gone = std::mem::take(&mut self.gone);
+            let first_untold = self.told;
+            let mut told_gone = 0;
+            for (index, member) in self.members.iter().enumerate().rev() {
+                // What the client never heard of leaves without a word.
+                if gone.contains(&member.uid) && index < first_untold {
+                    news.expunged.push(u32::try_from(index + 1).unwrap_or(u32::MAX));
+                    told_gone += 1;
+                }
+            }
+            self.members.retain(|m| !gone.contains(&m.uid));
+            self.told -= told_gone;
+        }
+        if self.members.len() > self.told {
+            self.told = self.members.len();
+            news.exists = Some(self.len());
+        }
+        for (uid, flags) in std::mem::take(&mut self.flags) {
+            if let Some(number) = self.number_of(uid) {
+                news.flags.push((number, uid, flags));
+            }
+        }
+        news
+    }
+
+    /// Members whose sequence numbers are in the set. A range may reach past the end as long as some of it is there;
+    /// a set that names only numbers past the end is the client's mistake.
+    pub fn by_number(&self, set: &SequenceSet) -> Result<Resolved, NoSuchNumber> {
+        let told = u32::try_from(self.told).unwrap_or(u32::MAX);
+        let mut resolved = Resolved::default();
+        let mut within = false;
+        for range in set.resolve(told).ranges() {
+            let (low, high) = (*range.start(), (*range.end()).min(told));
+            if low > told {
+                continue;
+            }
+            within = true;
+            self.collect((low as usize).saturating_sub(1), high as usize, &mut resolved);
+        }
+        // In an empty mailbox `1:*` is nothing rather than a mistake, as clients ask it blindly.
+        if within || told == 0 {
+            Ok(resolved)
+        } else {
+            Err(NoSuchNumber)
+        }
+    }
+
+    /// Members whose UIDs are in the set; others do not matter (RFC 9051 6.4.9).
+    pub fn by_uid(&self, set: &SequenceSet) -> Resolved {
+        let mut resolved = Resolved::default();
+        for range in set.resolve(self.last_uid()).ranges() {
+            let low = self.members.partition_point(|m| m.uid < *range.start());
+            let high = self.members.partition_point(|m| m.uid <= *range.end());
+            self.collect(low, high, &mut resolved);
+        }
+        resolved
+    }
+
+    fn collect(&self, low: usize, high: usize, resolved: &mut Resolved) {
+        for member in &self.members[low.min(high)..high] {
+            if self.gone.contains(&member.uid) {
+                resolved.some_gone = true;
+            } else {
+                resolved.members.push(*member);
+            }
+        }
+    }
+
+    /// UIDs a SEARCH key's sequence numbers stand for. A contiguous run of numbers is one range of UIDs.
+    pub fn number_ranges(&self, set: &SequenceSet) -> UidRanges {
+        let told = u32::try_from(self.told).unwrap_or(u32::MAX);
+        let ranges: Vec<(u32, u32)> = set
+            .resolve(told)
+            .ranges()
+            .filter(|range| *range.start() <= told)
+            .map(|range| {
+                let low = self.members[(*range.start() as usize).saturating_sub(1)].uid;
+                let high = self.members[((*range.end()).min(told) as usize).saturating_sub(1)].uid;
+                (low, high)
+            })
+            .collect();
+        UidRanges::from_pairs(ranges.into_iter())
+    }
+
+    pub fn uid_ranges(&self, set: &SequenceSet) -> UidRanges {
+        set.resolve(self.last_uid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn members(uids: &[u32]) -> Vec<Member> {
+        uids.iter()
+            .map(|&uid| Member {
+                uid,
+                key: u64::from(uid) * 10,
+            })
+            .collect()
+    }
+
+    fn uids(resolved: &Resolved) -> Vec<u32> {
+        resolved.members.iter().map(|m| m.uid).collect()
+    }
+
+    fn set(text: &str) -> SequenceSet {
+        SequenceSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_hold_until_the_expunge_is_told() {
+        let mut view = View::new(members(&[3, 5, 9]));
+        view.apply(Changes {
+            removed: vec![5],
+            added: members(&[12]),
+            ..Changes::default()
+        });
+        let held = view.news(Expunging::Held);
+        assert_eq!((held.expunged.len(), held.exists), (0, Some(4)));
+        let seen = view.by_number(&set("1:3")).unwrap();
+        assert_eq!((uids(&seen), seen.some_gone), (vec![3, 9], true));
+        assert_eq!(view.news(Expunging::Allowed).expunged, [2]);
+        assert_eq!(uids(&view.by_number(&set("2:*")).unwrap()), [9, 12]);
+        assert_eq!(view.by_number(&set("4:9")), Err(NoSuchNumber));
+    }
+
+    #[test]
+    fn a_message_that_comes_and_goes_untold_is_never_mentioned() {
+        let mut view = View::new(members(&[1]));
+        view.apply(Changes {
+            added: members(&[2]),
+            removed: vec![2],
+            ..Changes::default()
+        });
+        assert_eq!(view.news(Expunging::Allowed), News::default());
+    }
+
+    #[test]
+    fn uid_sets_with_star_reach_the_last() {
+        let view = View::new(members(&[3, 5, 9]));
+        assert_eq!(uids(&view.by_uid(&set("559:*"))), [9]);
+        assert_eq!(uids(&view.by_uid(&set("*:4"))), [5, 9]);
+        assert_eq!(uids(&view.by_uid(&set("1:4294967295"))), [3, 5, 9]);
+        assert_eq!(view.number_ranges(&set("2:*")).to_string(), "5:9");
+    }
+
+    /// The client's picture: a list it edits by what it is told.
+    fn follow(client: &mut Vec<u32>, news: &News, truth: &[u32]) {
+        for &number in &news.expunged {
+            client.remove(number as usize - 1);
+        }
+        if let Some(exists) = news.exists {
+            client.extend(
+                truth
+                    .iter()
+                    .copied()
+                    .filter(|u| !client.contains(u))
+                    .collect::<Vec<_>>(),
+            );
+            assert_eq!(client.len(), exists as usize);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_that_follows_sees_what_is_there(
+            start in 0..6u32,
+            steps in prop::collection::vec((0..4u8, any::<prop::sample::Index>()), 0..40),
+        ) {
+            let first: Vec<u32> = (1..=start).collect();
+            let mut view = View::new(members(&first));
+            let (mut client, mut all, mut live, mut next) = (first.clone(), first.clone(), first, start + 1);
+            for (what, which) in steps {
+                match what {
+                    0 => {
+                        view.apply(Changes { added: members(&[next]), ..Changes::default() });
+                        live.push(next);
+                        all.push(next);
+                        next += 1;
+                    }
+                    1 if !live.is_empty() => {
+                        let uid = live.remove(which.index(live.len()));
+                        view.apply(Changes { removed: vec![uid], ..Changes::default() });
+                    }
+                    2 => {
+                        let news = view.news(Expunging::Held);
+                        prop_assert!(news.expunged.is_empty());
+                        // Untold removals are still in the server's numbering.
+                        let shown: Vec<u32> = all.clone();
+                        follow(&mut client, &news, &shown);
+                    }
+                    _ => {
+                        let news = view.news(Expunging::Allowed);
+                        follow(&mut client, &news, &live);
+                        all = live.clone();
+                        prop_assert_eq!(&client, &live);
+                    }
+                }
+                let numbered: Vec<u32> = view.members.iter().take(view.told).map(|m| m.uid).collect();
+                prop_assert_eq!(&client, &numbered);
+            }
+        }
+    }
+}
