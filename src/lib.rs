@@ -27,3 +27,7 @@ pub mod xml;
 pub mod imap;
 pub mod sasl;
 pub mod smtp;
+
+// mechanisms
+pub mod seal;
+pub mod store;

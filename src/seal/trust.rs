@@ -1,0 +1,154 @@
+//! Whom to believe: trust anchors, intermediates that help to reach them, and pinned certificates.
+//!
+//! The store of one provider or of all of them; it is filled at start (or from an export bundle) and never changes while
+//! in use. Nothing is fetched. Revocation is not looked at (see `cms::path`).
+
+use crate::clock::UtcTime;
+use crate::cms::certificate::Certificate;
+use crate::cms::der::DerError;
+use crate::cms::path::{self, PathError, Purpose};
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most certificates in one store.
+const CERTIFICATES_MAX: usize = 4096;
+/// Most pairs remembered: some providers and authorities, far from what hostile mail could fill at a cost.
+const ISSUED_MAX: usize = 4096;
+/// Largest PEM file read.
+const PEM_FILE_MAX_OCTETS: u64 = 4 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error("reading {path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Certificate { path: PathBuf, source: DerError },
+    #[error("{0}: too large, or too many certificates")]
+    TooMany(PathBuf),
+}
+
+/// Anchors, intermediates and pins.
+#[derive(Debug, Clone, Default)]
+pub struct TrustStore {
+    anchors: Vec<Certificate>,
+    intermediates: Vec<Certificate>,
+    pins: BTreeSet<[u8; 32]>,
+    issued: Arc<Mutex<Issued>>,
+}
+
+/// Which certificate was found to be signed by which other (SHA-256 of both). Only proven pairs are remembered.
+type Issued = HashSet<([u8; 32], [u8; 32])>;
+
+impl TrustStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn add_anchor(&mut self, certificate: Certificate) {
+        if !self.anchors.contains(&certificate) {
+            self.anchors.push(certificate);
+        }
+    }
+
+    pub fn add_intermediate(&mut self, certificate: Certificate) {
+        if !self.intermediates.contains(&certificate) {
+            self.intermediates.push(certificate);
+        }
+    }
+
+    /// Once there is a pin, a seal is trusted only if its certificate has one of the pinned SHA-256 fingerprints (and a
+    /// path to an anchor). Time-stamps are not pinned.
+    pub fn add_pin(&mut self, fingerprint: [u8; 32]) {
+        self.pins.insert(fingerprint);
+    }
+
+    /// Adds every certificate of a PEM text: self-issued ones as anchors, all others as intermediates.
+    pub fn add_pem_text(&mut self, text: &str) -> Result<(), DerError> {
+        for certificate in Certificate::from_pem_text(text)? {
+            if certificate.is_self_issued() {
+                self.add_anchor(certificate);
+            } else {
+                self.add_intermediate(certificate);
+            }
+        }
+        if self.anchors.len() + self.intermediates.len() > CERTIFICATES_MAX {
+            return Err(DerError("too many certificates"));
+        }
+        Ok(())
+    }
+
+    /// Adds a PEM file, or every `*.pem` of a folder in order of name, as [`TrustStore::add_pem_text`] does.
+    pub fn add_path(&mut self, path: &Path) -> Result<(), TrustError> {
+        let io = |source| TrustError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let meta = std::fs::metadata(path).map_err(io)?;
+        if meta.is_dir() {
+            let mut files = Vec::new();
+            for entry in std::fs::read_dir(path).map_err(io)? {
+                let file = entry.map_err(io)?.path();
+                if file.extension().is_some_and(|e| e == "pem") {
+                    files.push(file);
+                }
+            }
+            files.sort();
+            return files
+                .iter()
+                .filter(|f| f.is_file())
+                .try_for_each(|f| self.add_path(f));
+        }
+        if meta.len() > PEM_FILE_MAX_OCTETS {
+            return Err(TrustError::TooMany(path.to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        self.add_pem_text(&text)
+            .map_err(|source| TrustError::Certificate {
+                path: path.to_owned(),
+                source,
+            })
+    }
+
+    pub fn anchors(&self) -> &[Certificate] {
+        &self.anchors
+    }
+
+    pub fn intermediates(&self) -> &[Certificate] {
+        &self.intermediates
+    }
+
+    /// A path from `leaf` to an anchor at `at`; `along` came with the signature.
+    pub fn check(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+    ) -> Result<(), PathError> {
+        if purpose == Purpose::Signing && !self.pins.is_empty() && !self.pins.contains(&leaf.fingerprint()) {
+            return Err(PathError::NotPinned(leaf.subject()));
+        }
+        let pool: Vec<Certificate> = self.intermediates.iter().chain(along).cloned().collect();
+        let is_signed_by = |subject: &Certificate, issuer: &Certificate| self.is_signed_by(subject, issuer);
+        path::validate_with(leaf, &pool, &self.anchors, at, purpose, &is_signed_by).map(|_| ())
+    }
+
+    /// Half the cost of judging an evidence is this question, and its answer never changes.
+    fn is_signed_by(&self, subject: &Certificate, issuer: &Certificate) -> bool {
+        let pair = (subject.fingerprint(), issuer.fingerprint());
+        let issued = || self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if issued().contains(&pair) {
+            return true;
+        }
+        let proven = subject.is_signed_by(issuer);
+        if proven {
+            let mut issued = issued();
+            if issued.len() >= ISSUED_MAX {
+                issued.clear();
+            }
+            issued.insert(pair);
+        }
+        proven
+    }
+}

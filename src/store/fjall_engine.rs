@@ -1,0 +1,86 @@
+//! The default engine: fjall 3, one keyspace, each group written to its journal and synced before it is visible.
+
+use super::StoreError;
+use super::db::Rows;
+use super::floors::Floors;
+use super::group::{Changes, Engine};
+use super::probe::{self, Probe};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use std::path::Path;
+use std::sync::Arc;
+
+struct FjallEngine {
+    database: Database,
+    rows: Keyspace,
+    floors: Floors,
+}
+
+pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
+    let database = Database::builder(dir).open().map_err(|e| e.to_string())?;
+    let rows = database
+        .keyspace("rows", KeyspaceCreateOptions::default)
+        .map_err(|e| e.to_string())?;
+    Ok(Arc::new(FjallEngine {
+        database,
+        rows,
+        floors: Floors::default(),
+    }))
+}
+
+fn io(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Io(error.to_string())
+}
+
+impl FjallEngine {
+    fn read(&self, from: Vec<u8>, to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
+        let mut rows = Rows::new();
+        if from.as_slice() >= to {
+            return Ok(rows);
+        }
+        let mut range = self.rows.range(from..to.to_vec());
+        while rows.len() < limit {
+            let next = if back { range.next_back() } else { range.next() };
+            let Some(guard) = next else { break };
+            let (key, value) = guard.into_inner().map_err(io)?;
+            rows.push((key.to_vec(), value.to_vec()));
+        }
+        Ok(rows)
+    }
+}
+
+impl Engine for FjallEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows.get(key).map_err(io)?.map(|v| v.to_vec()))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
+        if back || limit == 0 {
+            return self.read(from.to_vec(), to, limit, back);
+        }
+        let (start, look) = self.floors.look(from);
+        let rows = self.read(start, to, limit, back);
+        let first = rows.as_ref().ok().map(|rows| match rows.first() {
+            Some((key, _)) => key.as_slice(),
+            None => to,
+        });
+        self.floors.looked(look, first);
+        rows
+    }
+
+    fn write(&self, changes: &Changes, probe: &dyn Probe) -> Result<(), String> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(&self.rows, key.as_slice(), value.as_slice()),
+                None => batch.remove(&self.rows, key.as_slice()),
+            }
+        }
+        // fjall writes and syncs in one call: the point before the sync lies inside it.
+        probe.reached(probe::BEFORE_SYNC);
+        let committed = batch.commit().map_err(|e| e.to_string());
+        // Also after an error: some of it may be there.
+        let written = changes.iter().filter(|(_, value)| value.is_some());
+        self.floors.written(written.map(|(key, _)| key.as_slice()));
+        committed
+    }
+}

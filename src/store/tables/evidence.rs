@@ -1,0 +1,79 @@
+//! Evidence documents, by the mail they speak of; and the marks that each is made, and taken in, once.
+
+use super::{Key, Stored, insert, read_all, rows};
+use crate::address::Domain;
+use crate::clock::UtcTime;
+use crate::domain::evidence::{Event, EvidenceKind};
+use crate::id::{EvidenceId, MailId, TenantId};
+use crate::store::StoreError;
+use crate::store::db::{Batch, Db};
+use crate::store::row::RowError;
+use crate::store::spool::BlobRef;
+use serde::{Deserialize, Serialize};
+
+/// One sealed document. Append-only: no function changes or deletes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRow {
+    pub id: EvidenceId,
+    /// `EvidenceIdentifier` as its issuer wrote it.
+    pub identifier: String,
+    pub kind: EvidenceKind,
+    pub event: Event,
+    pub event_time: UtcTime,
+    /// Whom it refers to; none for the message as a whole.
+    pub recipient: Option<String>,
+    pub issuer: Domain,
+    pub xml: BlobRef,
+}
+
+rows! {
+    EvidenceRow => "evidence" v 1;
+    EvidenceHolder => "evidence holders" v 1;
+}
+
+/// Which mail of which tenant an evidence belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceHolder {
+    pub tenant: TenantId,
+    pub mail: MailId,
+}
+
+fn prefix(tenant: TenantId, mail: MailId) -> Key {
+    Key::tenant(tenant, b"ev").octets(&mail.octets())
+}
+
+pub fn add(batch: &mut Batch, tenant: TenantId, mail: MailId, row: &EvidenceRow) -> Result<(), RowError> {
+    let key = prefix(tenant, mail)
+        .long(row.event_time.unix_ms().max(0) as u64)
+        .octets(&row.id.octets())
+        .done();
+    insert(batch, key, row)?;
+    let holder = Key::tenant(tenant, b"eh").octets(&row.id.octets()).done();
+    super::put(batch, holder, &EvidenceHolder { tenant, mail })
+}
+
+/// The evidence of a mail in order of event.
+pub fn of_mail(db: &dyn Db, tenant: TenantId, mail: MailId) -> Result<Vec<Stored<EvidenceRow>>, StoreError> {
+    read_all(db, &prefix(tenant, mail).done())
+}
+
+pub fn of_tenant(db: &dyn Db, tenant: TenantId) -> Result<Vec<Stored<EvidenceRow>>, StoreError> {
+    read_all(db, &Key::tenant(tenant, b"ev").done())
+}
+
+/// Marks that evidence of this kind about this recipient of this mail is owed or made: there is one of each.
+pub fn once_key(tenant: TenantId, mail: MailId, kind: EvidenceKind, about: u32) -> Vec<u8> {
+    Key::tenant(tenant, b"eo")
+        .octets(&mail.octets())
+        .octets(kind.element_name().as_bytes())
+        .number(about)
+        .done()
+}
+
+/// Marks that an evidence of another provider has been taken in.
+pub fn taken_in_key(tenant: TenantId, issuer: &str, identifier: &str) -> Vec<u8> {
+    let both = [issuer.as_bytes(), b"\0", identifier.as_bytes()].concat();
+    Key::tenant(tenant, b"et")
+        .octets(&super::mails::digest(&both))
+        .done()
+}

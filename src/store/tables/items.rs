@@ -1,0 +1,345 @@
+//! The item log of a tenant: items, what they contain, the flags of each user, and the change log.
+//!
+//! The change log has one row for each item at its latest change (and one for each user's flags on it), keyed by the
+//! commit that made it. The committer stamps its own number into these rows, so they appear in order whoever wrote
+//! them, and a reader who has caught up to a number has missed nothing below it. A change moves the row up: catching
+//! up costs what changed, not what is there.
+
+use super::{Key, Stored, for_each_raw, insert, read, rows};
+use crate::domain::item::{Item, UserFlags};
+use crate::id::{ItemId, ModSeq, TenantId, UserId};
+use crate::store::StoreError;
+use crate::store::db::{Batch, Db};
+use crate::store::row::{self, Row, RowError};
+use crate::store::spool::BlobId;
+use serde::{Deserialize, Serialize};
+
+/// A run of octets of one blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    pub blob: BlobId,
+    pub from: u64,
+    pub len: u64,
+}
+
+/// What an item contains: runs of blobs, one after the other. A dispatch made here is the frame around the original
+/// and the original itself, which is stored once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Content {
+    pub pieces: Vec<Piece>,
+}
+
+impl Content {
+    pub fn whole(blob: BlobId, size_bytes: u64) -> Self {
+        Self {
+            pieces: vec![Piece {
+                blob,
+                from: 0,
+                len: size_bytes,
+            }],
+        }
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.pieces.iter().map(|p| p.len).sum()
+    }
+}
+
+/// The unchanging part of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemBody {
+    pub content: Content,
+    /// What the message looks like (MIME structure and header summary), as the service that filed it wrote it; empty
+    /// when it did not fit a row, then it is read from the content again.
+    pub outline: Vec<u8>,
+}
+
+rows! {
+    Item => "items" v 1;
+    UserFlags => "user flags" v 1;
+    ItemBody => "item bodies" v 1;
+}
+
+/// Whose view of an item changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOf {
+    Item,
+    FlagsOf(UserId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    pub modseq: ModSeq,
+    pub item: ItemId,
+    pub of: ChangeOf,
+}
+
+/// Octets before the row proper: the number of the commit that wrote it.
+const STAMP_OCTETS: usize = 8;
+
+pub fn key(tenant: TenantId, item: ItemId) -> Vec<u8> {
+    Key::tenant(tenant, b"it").long(item.0).done()
+}
+
+fn flags_key(tenant: TenantId, user: UserId, item: ItemId) -> Vec<u8> {
+    Key::tenant(tenant, b"fl").number(user.0).long(item.0).done()
+}
+
+fn body_key(tenant: TenantId, item: ItemId) -> Vec<u8> {
+    Key::tenant(tenant, b"ib").long(item.0).done()
+}
+
+fn change_prefix(tenant: TenantId) -> Key {
+    Key::tenant(tenant, b"ch")
+}
+
+fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId, of: ChangeOf) -> Vec<u8> {
+    let user = match of {
+        ChangeOf::Item => 0,
+        ChangeOf::FlagsOf(user) => user.0,
+    };
+    change_prefix(tenant)
+        .long(modseq.0)
+        .long(item.0)
+        .number(user)
+        .done()
+}
+
+/// A row with the number of its commit in front.
+#[derive(Debug, Clone)]
+pub struct Stamped<R> {
+    pub row: R,
+    pub modseq: ModSeq,
+    octets: Vec<u8>,
+}
+
+fn read_stamped<R: Row>(db: &dyn Db, key: &[u8]) -> Result<Option<Stamped<R>>, StoreError> {
+    db.get(key)?.map(|octets| unstamp(key, octets)).transpose()
+}
+
+fn unstamp<R: Row>(key: &[u8], octets: Vec<u8>) -> Result<Stamped<R>, StoreError> {
+    let unreadable = |error| StoreError::Unreadable {
+        key: key.to_vec(),
+        error,
+    };
+    let (stamp, rest) = octets
+        .split_first_chunk::<STAMP_OCTETS>()
+        .ok_or_else(|| unreadable(RowError::short(R::TABLE)))?;
+    let row = row::decode::<R>(rest).map_err(unreadable)?;
+    Ok(Stamped {
+        row,
+        modseq: ModSeq(u64::from_be_bytes(*stamp)),
+        octets,
+    })
+}
+
+fn put_stamped<R: Row>(
+    batch: &mut Batch,
+    tenant: TenantId,
+    key: Vec<u8>,
+    row: &R,
+    item: ItemId,
+    of: ChangeOf,
+) -> Result<(), RowError> {
+    let mut value = vec![0; STAMP_OCTETS];
+    value.extend_from_slice(&row::encode(row)?);
+    batch.put_stamped(key, None, value, Some(0));
+    let at = change_prefix(tenant).len();
+    batch.put_stamped(
+        change_key(tenant, ModSeq(0), item, of),
+        Some(at),
+        Vec::new(),
+        None,
+    );
+    Ok(())
+}
+
+/// An item with the number of its last change.
+pub fn item(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stamped<Item>>, StoreError> {
+    let mut found = read_stamped::<Item>(db, &key(tenant, item))?;
+    if let Some(stamped) = &mut found {
+        stamped.row.modseq = stamped.modseq;
+    }
+    Ok(found)
+}
+
+/// A new item and its content.
+pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) -> Result<(), RowError> {
+    batch.require_absent(key(tenant, item.id));
+    put_stamped(batch, tenant, key(tenant, item.id), item, item.id, ChangeOf::Item)?;
+    match row::encode(body) {
+        Ok(octets) if octets.len() <= crate::store::db::ROW_MAX_BYTES => {
+            batch.put(body_key(tenant, item.id), octets);
+            Ok(())
+        }
+        _ => {
+            let bare = ItemBody {
+                content: body.content.clone(),
+                outline: Vec::new(),
+            };
+            insert(batch, body_key(tenant, item.id), &bare)
+        }
+    }
+}
+
+/// Writes a changed item, only if nobody changed it meanwhile.
+pub fn replace(batch: &mut Batch, tenant: TenantId, old: &Stamped<Item>, new: &Item) -> Result<(), RowError> {
+    batch.require_equals(key(tenant, new.id), old.octets.clone());
+    batch.delete(change_key(tenant, old.modseq, new.id, ChangeOf::Item));
+    put_stamped(batch, tenant, key(tenant, new.id), new, new.id, ChangeOf::Item)
+}
+
+pub fn body(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stored<ItemBody>>, StoreError> {
+    read(db, body_key(tenant, item))
+}
+
+/// The flags of one user on one item, if he ever set any.
+pub fn flags(
+    db: &dyn Db,
+    tenant: TenantId,
+    user: UserId,
+    item: ItemId,
+) -> Result<Option<Stamped<UserFlags>>, StoreError> {
+    let mut found = read_stamped::<UserFlags>(db, &flags_key(tenant, user, item))?;
+    if let Some(stamped) = &mut found {
+        stamped.row.modseq = stamped.modseq;
+    }
+    Ok(found)
+}
+
+/// Writes a user's flags, only if they are still as they were read.
+pub fn put_flags(
+    batch: &mut Batch,
+    tenant: TenantId,
+    user: UserId,
+    item: ItemId,
+    old: Option<&Stamped<UserFlags>>,
+    new: &UserFlags,
+) -> Result<(), RowError> {
+    let key = flags_key(tenant, user, item);
+    match old {
+        Some(old) => {
+            batch.require_equals(key.clone(), old.octets.clone());
+            batch.delete(change_key(tenant, old.modseq, item, ChangeOf::FlagsOf(user)));
+        }
+        None => {
+            batch.require_absent(key.clone());
+        }
+    }
+    put_stamped(batch, tenant, key, new, item, ChangeOf::FlagsOf(user))
+}
+
+/// The changes after `since`, in order, about `limit` of them: never only a part of what one commit changed, so that
+/// a reader can go on behind the last one.
+pub fn changes_after(
+    db: &dyn Db,
+    tenant: TenantId,
+    since: ModSeq,
+    limit: usize,
+) -> Result<Vec<Change>, StoreError> {
+    let from = change_prefix(tenant).long(since.0.saturating_add(1)).done();
+    let end = crate::store::prefix_end(&change_prefix(tenant).done());
+    let mut limit = limit.max(1);
+    loop {
+        let rows = db.range(&from, &end, limit)?;
+        let full = rows.len() == limit;
+        let mut changes: Vec<Change> = rows
+            .iter()
+            .filter_map(|(key, _)| parse_change(tenant, key))
+            .collect();
+        if !full {
+            return Ok(changes);
+        }
+        let last = changes.last().map(|c| c.modseq);
+        if changes.first().map(|c| c.modseq) != last {
+            changes.retain(|c| Some(c.modseq) != last);
+            return Ok(changes);
+        }
+        // One commit fills the step: a commit has a bounded number of rows.
+        limit *= 2;
+    }
+}
+
+/// The latest change of the tenant; 0 when nothing ever happened.
+pub fn last_modseq(db: &dyn Db, tenant: TenantId) -> Result<ModSeq, StoreError> {
+    let prefix = change_prefix(tenant).done();
+    let rows = db.range_back(&prefix, &crate::store::prefix_end(&prefix), 1)?;
+    Ok(rows
+        .first()
+        .and_then(|(key, _)| parse_change(tenant, key))
+        .map_or(ModSeq(0), |c| c.modseq))
+}
+
+fn parse_change(tenant: TenantId, key: &[u8]) -> Option<Change> {
+    let rest = key.strip_prefix(change_prefix(tenant).done().as_slice())?;
+    let (modseq, rest) = rest.split_first_chunk::<8>()?;
+    let (item, rest) = rest.split_first_chunk::<8>()?;
+    let user = u32::from_be_bytes(rest.try_into().ok()?);
+    Some(Change {
+        modseq: ModSeq(u64::from_be_bytes(*modseq)),
+        item: ItemId(u64::from_be_bytes(*item)),
+        of: if user == 0 {
+            ChangeOf::Item
+        } else {
+            ChangeOf::FlagsOf(UserId(user))
+        },
+    })
+}
+
+/// Walks all items of a tenant in the order of their numbers.
+pub fn for_each(
+    db: &dyn Db,
+    tenant: TenantId,
+    mut each: impl FnMut(Item) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for_each_raw(db, &Key::tenant(tenant, b"it").done(), |key, octets| {
+        let stamped = unstamp::<Item>(&key, octets)?;
+        each(Item {
+            modseq: stamped.modseq,
+            ..stamped.row
+        })
+    })
+}
+
+/// At most `limit` items from number `from` on, in order.
+pub fn step(db: &dyn Db, tenant: TenantId, from: ItemId, limit: usize) -> Result<Vec<Item>, StoreError> {
+    let end = crate::store::prefix_end(&Key::tenant(tenant, b"it").done());
+    let rows = db.range(&key(tenant, from), &end, limit)?;
+    let item = |(key, octets): (Vec<u8>, Vec<u8>)| {
+        let stamped = unstamp::<Item>(&key, octets)?;
+        Ok(Item {
+            modseq: stamped.modseq,
+            ..stamped.row
+        })
+    };
+    rows.into_iter().map(item).collect()
+}
+
+/// Walks all flags of one user, in the order of the items' numbers.
+pub fn for_each_flags(
+    db: &dyn Db,
+    tenant: TenantId,
+    user: UserId,
+    mut each: impl FnMut(ItemId, UserFlags),
+) -> Result<(), StoreError> {
+    let prefix = Key::tenant(tenant, b"fl").number(user.0).done();
+    for_each_raw(db, &prefix, |key, octets| {
+        let number = key.get(prefix.len()..).and_then(|n| n.try_into().ok());
+        let flags = unstamp::<UserFlags>(&key, octets)?;
+        if let Some(number) = number {
+            each(ItemId(u64::from_be_bytes(number)), flags.row);
+        }
+        Ok(())
+    })
+}
+
+/// The highest item number in use.
+pub fn last_item(db: &dyn Db, tenant: TenantId) -> Result<ItemId, StoreError> {
+    let prefix = Key::tenant(tenant, b"it").done();
+    let rows = db.range_back(&prefix, &crate::store::prefix_end(&prefix), 1)?;
+    let number = rows
+        .first()
+        .and_then(|(key, _)| key.get(prefix.len()..))
+        .and_then(|n| n.try_into().ok());
+    Ok(ItemId(number.map_or(0, u64::from_be_bytes)))
+}

@@ -1,0 +1,292 @@
+//! What is due: the stations' work, ordered by when it is to be done.
+//!
+//! A station commits its state together with the work it leaves for the next one; the next one asks here. So nothing
+//! is forgotten by a crash and a restart is not a special case.
+
+use super::{Key, Stored, rows};
+use crate::address::{Domain, KepAddress};
+use crate::clock::UtcTime;
+use crate::domain::evidence::EvidenceFacts;
+use crate::domain::job::Job;
+use crate::domain::mail::SenderHome;
+use crate::id::{EvidenceId, ItemId, JobId, MailId, QueueId, RecipientIndex, TenantId};
+use crate::store::StoreError;
+use crate::store::db::{Batch, Db};
+use crate::store::row::{Row, RowError};
+use crate::store::spool::BlobRef;
+use crate::store::tables::items::Content;
+use serde::{Deserialize, Serialize};
+
+/// A table of work, by due time.
+pub trait Work: Row {
+    const TAG: &'static [u8; 2];
+    /// Unique among the work of this table.
+    fn id(&self) -> [u8; 16];
+}
+
+fn key_of<W: Work>(due: UtcTime, work: &W) -> Vec<u8> {
+    Key::global(W::TAG)
+        .long(due.unix_ms().max(0) as u64)
+        .octets(&work.id())
+        .done()
+}
+
+/// Adds work to be done at `due`.
+pub fn add<W: Work>(batch: &mut Batch, due: UtcTime, work: &W) -> Result<(), RowError> {
+    super::put(batch, key_of(due, work), work)
+}
+
+/// Moves work to a later time, in its new form; only if nobody else took it meanwhile.
+pub fn postpone<W: Work>(batch: &mut Batch, old: &Stored<W>, due: UtcTime, new: &W) -> Result<(), RowError> {
+    old.remove(batch);
+    add(batch, due, new)
+}
+
+/// Work that is due at `now`, oldest first, at most `limit` rows.
+pub fn due<W: Work>(db: &dyn Db, now: UtcTime, limit: usize) -> Result<Vec<Stored<W>>, StoreError> {
+    let from = Key::global(W::TAG).done();
+    let to = Key::global(W::TAG).long(now.unix_ms().max(0) as u64 + 1).done();
+    db.range(&from, &to, limit)?
+        .into_iter()
+        .map(|(key, octets)| Stored::decode(key, octets))
+        .collect()
+}
+
+/// Walks the work that is due at `now`, oldest first, at most `limit` rows.
+pub fn for_each_due<W: Work>(
+    db: &dyn Db,
+    now: UtcTime,
+    limit: usize,
+    mut each: impl FnMut(Stored<W>),
+) -> Result<(), StoreError> {
+    let to = Key::global(W::TAG).long(now.unix_ms().max(0) as u64 + 1).done();
+    let mut from = Key::global(W::TAG).done();
+    let mut left = limit;
+    while left > 0 {
+        let step = left.min(super::SCAN_STEP_ROWS);
+        let rows = db.range(&from, &to, step)?;
+        let more = rows.len() == step;
+        left -= rows.len();
+        if let Some((last, _)) = rows.last() {
+            from = last.clone();
+            from.push(0);
+        }
+        for (key, octets) in rows {
+            each(Stored::decode(key, octets)?);
+        }
+        if !more {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// When the next work of this table is due, if there is any.
+pub fn next_due<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, StoreError> {
+    let prefix = Key::global(W::TAG).done();
+    let first = db.range(&prefix, &crate::store::prefix_end(&prefix), 1)?;
+    Ok(first.first().map(|(key, _)| due_of(key)))
+}
+
+/// How many rows of work this table holds.
+pub fn count<W: Work>(db: &dyn Db) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    super::for_each_raw(db, &Key::global(W::TAG).done(), |_, _| {
+        rows += 1;
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// All work of this table with its due time.
+pub fn all<W: Work>(db: &dyn Db) -> Result<Vec<(UtcTime, Stored<W>)>, StoreError> {
+    let rows = super::read_all::<W>(db, &Key::global(W::TAG).done())?;
+    Ok(rows
+        .into_iter()
+        .map(|stored| (due_of(stored.key()), stored))
+        .collect())
+}
+
+fn due_of(key: &[u8]) -> UtcTime {
+    let number = key
+        .get(3..11)
+        .and_then(|n| <[u8; 8]>::try_from(n).ok())
+        .map_or(0, u64::from_be_bytes);
+    UtcTime::from_unix_ms(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// Where an evidence message goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Addressee {
+    /// Into the evidence mailbox of a tenant here, in reply to an item, seen by whoever sees that item.
+    Tenant {
+        tenant: TenantId,
+        mail: MailId,
+        item: Option<ItemId>,
+    },
+    /// To another provider.
+    Peer { domain: Domain, to: KepAddress },
+}
+
+/// What follows once the evidence is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Then {
+    Nothing,
+    /// The submission is attested: seal this copy of the mail.
+    SealCopy {
+        tenant: TenantId,
+        mail: MailId,
+        copy: u16,
+    },
+}
+
+/// A fact that has happened and has no sealed document yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedEvidence {
+    pub facts: EvidenceFacts,
+    pub addressees: Vec<Addressee>,
+    /// Message-ID of the original, for threading.
+    pub thread: String,
+    pub then: Then,
+    pub attempts: u32,
+}
+
+/// A copy of a mail to be sealed as a dispatch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealWork {
+    pub tenant: TenantId,
+    pub mail: MailId,
+    pub copy: u16,
+    /// The submission evidence to enclose.
+    pub evidence: EvidenceId,
+    pub evidence_xml: BlobRef,
+    pub attempts: u32,
+}
+
+/// A recipient here, and the consignment that will be his.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    pub address: KepAddress,
+    pub tenant: TenantId,
+    pub consignment: MailId,
+}
+
+/// A dispatch for recipients here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryWork {
+    pub id: QueueId,
+    pub dispatch: Content,
+    pub home: SenderHome,
+    pub sender: KepAddress,
+    pub placements: Vec<Placement>,
+    /// Whom the dispatch's evidence lists, in order.
+    pub listed: Vec<KepAddress>,
+    pub subject: String,
+    pub message_id: String,
+    pub rem_message_id: String,
+    pub original_sha256: [u8; 32],
+    pub submitted_at: Option<UtcTime>,
+}
+
+/// What a queued message is, for those who hear of its fate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Carried {
+    Dispatch {
+        tenant: TenantId,
+        mail: MailId,
+        copy: u16,
+        recipients: Vec<RecipientIndex>,
+    },
+    Evidence {
+        evidence: EvidenceId,
+    },
+}
+
+/// A message on its way to a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueEntry {
+    pub id: QueueId,
+    pub peer: Domain,
+    pub reverse_path: KepAddress,
+    pub recipients: Vec<KepAddress>,
+    pub content: Content,
+    pub has_8bit: bool,
+    pub carried: Carried,
+    pub created_at: UtcTime,
+    pub expires_at: UtcTime,
+    pub attempts: u32,
+    /// What the peer, or the network, said last.
+    pub last_outcome: String,
+}
+
+/// A dispatch relayed to a peer, whose relay evidence is awaited until the limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedRelay {
+    pub id: QueueId,
+    pub tenant: TenantId,
+    pub mail: MailId,
+    pub copy: u16,
+    pub peer: Domain,
+    pub recipients: Vec<RecipientIndex>,
+}
+
+/// A consignment whose reading is awaited until the limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedReading {
+    pub tenant: TenantId,
+    pub consignment: MailId,
+}
+
+/// A step of a job that becomes late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLimit {
+    pub tenant: TenantId,
+    pub job: JobId,
+    /// The step it was set for: another one has its own.
+    pub step_since: UtcTime,
+}
+
+impl StepLimit {
+    /// The limit of the step a job waits at, and when it passes.
+    pub fn of(job: &Job) -> Option<(UtcTime, Self)> {
+        job.due().map(|due| {
+            (
+                due,
+                Self {
+                    tenant: job.tenant,
+                    job: job.id,
+                    step_since: job.step_since,
+                },
+            )
+        })
+    }
+}
+
+rows! {
+    OwedEvidence => "evidence owed" v 1;
+    SealWork => "copies to seal" v 1;
+    DeliveryWork => "deliveries" v 1;
+    QueueEntry => "queue" v 1;
+    AwaitedRelay => "awaited relays" v 1;
+    AwaitedReading => "awaited readings" v 1;
+    StepLimit => "step limits" v 1;
+}
+
+macro_rules! work {
+    ($($type:ty => $tag:literal |$self:ident| $id:expr;)*) => {$(
+        impl Work for $type {
+            const TAG: &'static [u8; 2] = $tag;
+            fn id(&self) -> [u8; 16] { let $self = self; $id }
+        }
+    )*};
+}
+
+work! {
+    OwedEvidence => b"ow" |w| w.facts.id.octets();
+    SealWork => b"se" |w| w.evidence.octets();
+    DeliveryWork => b"dl" |w| w.id.octets();
+    QueueEntry => b"qu" |w| w.id.octets();
+    AwaitedRelay => b"ar" |w| w.id.octets();
+    AwaitedReading => b"ex" |w| w.consignment.octets();
+    StepLimit => b"sl" |w| w.job.octets();
+}
