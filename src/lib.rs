@@ -31,3 +31,6 @@ pub mod smtp;
 // mechanisms
 pub mod seal;
 pub mod store;
+
+// stations and services
+pub mod service;

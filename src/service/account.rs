@@ -1,0 +1,261 @@
+//! Who logs in: passwords (Argon2id, and a SCRAM-SHA-256 verifier beside it) and what a login stands for.
+//!
+//! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time. An
+//! unknown login costs as much as a wrong password.
+
+use crate::address::LoginName;
+use crate::domain::org::{Organisation, User};
+use crate::domain::tenant::TenantLife;
+use crate::id::{TenantId, UserId};
+pub use crate::sasl::Secret;
+use crate::sasl::{ITERATIONS_DEFAULT, ScramVerifier};
+use crate::service::failure::{Failure, Kind};
+use crate::service::organisation::Organisations;
+use crate::store::db::{Batch, Db};
+use crate::store::tables::org::{self, Credentials};
+use crate::store::tables::tenants;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Passwords shorter than this are refused, in characters.
+pub const PASSWORD_MIN_CHARS: usize = 8;
+/// Longest password taken, in octets: what one would type or generate.
+pub const PASSWORD_MAX_OCTETS: usize = 256;
+const SALT_OCTETS: usize = 16;
+/// Passwords hashed at the same time: 19 MiB each, and one core each.
+const HASHING_MAX: usize = 2;
+/// Memory asked for to hash in, in octets; only what the hash needs of it is touched. The allocator of glibc keeps
+/// freed pieces of up to 32 MiB in the arena of the thread that asked, 19 MiB for each of many threads in the end;
+/// larger ones it gives back at once.
+const HASHING_ROOM_BYTES: usize = 33 * 1024 * 1024;
+
+/// Somebody who has logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub login: LoginName,
+}
+
+pub struct Accounts {
+    db: Arc<dyn Db>,
+    organisations: Arc<Organisations>,
+    hashing: Semaphore,
+    /// What an unknown login is checked against, so that it takes as long.
+    nobody: String,
+}
+
+impl Accounts {
+    pub fn new(db: Arc<dyn Db>, organisations: Arc<Organisations>) -> Result<Self, Failure> {
+        let nobody = hash(b"nobody has this password")?;
+        Ok(Self {
+            db,
+            organisations,
+            hashing: Semaphore::new(HASHING_MAX),
+            nobody,
+        })
+    }
+
+    /// Chance that stays the same over restarts, made at the first one.
+    pub async fn decoy_secret(&self) -> Result<[u8; 32], Failure> {
+        if let Some(kept) = org::decoy_secret(&*self.db)? {
+            return Ok(kept.0);
+        }
+        let mut secret = [0; 32];
+        aws_lc_rs::rand::fill(&mut secret).map_err(|_| Failure::Unavailable("no entropy".into()))?;
+        let mut batch = Batch::new();
+        org::keep_decoy_secret(&mut batch, &org::DecoySecret(secret))?;
+        self.db.commit(batch).await?;
+        Ok(secret)
+    }
+
+    /// The user a login stands for, if there is one who may log in.
+    pub fn principal(&self, login: &LoginName) -> Result<Option<Principal>, Failure> {
+        let Some((organisation, user)) = self.find(login)? else {
+            return Ok(None);
+        };
+        let tenant = organisation.tenant.id;
+        let may = organisation.tenant.life.may_read() && organisation.tenant.life != TenantLife::Suspended;
+        Ok(may.then(|| Principal {
+            tenant,
+            user: user.id,
+            login: login.clone(),
+        }))
+    }
+
+    fn find(&self, login: &LoginName) -> Result<Option<(Arc<Organisation>, User)>, Failure> {
+        let Some(tenant) = tenants::by_name(&*self.db, login.realm())? else {
+            return self.find_by_address(login);
+        };
+        let organisation = self.organisations.of(tenant)?;
+        let user = organisation.user_by_name(login.user()).cloned();
+        Ok(user.map(|u| (organisation, u)))
+    }
+
+    /// A tenant with one user may also log in with its KEP address.
+    fn find_by_address(&self, login: &LoginName) -> Result<Option<(Arc<Organisation>, User)>, Failure> {
+        let Some(address) = login.as_kep_address() else {
+            return Ok(None);
+        };
+        let Some(organisation) = self.organisations.by_address(&address)? else {
+            return Ok(None);
+        };
+        let mut users = organisation.users.values().filter(|u| !u.removed).cloned();
+        let only = users.next().filter(|_| users.next().is_none());
+        Ok(only.map(|u| (organisation.clone(), u)))
+    }
+
+    /// Checks a password. `None`: no such user, or not his password; never told which.
+    pub async fn check_password(
+        &self,
+        login: &LoginName,
+        password: Secret,
+    ) -> Result<Option<Principal>, Failure> {
+        let principal = self.principal(login)?;
+        let stored = match &principal {
+            Some(p) => org::credentials(&*self.db, p.tenant, p.user)?.map(|c| c.argon2id),
+            None => None,
+        };
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.nobody.clone());
+        let _permit = self
+            .hashing
+            .acquire()
+            .await
+            .map_err(|e| Failure::Broken(e.to_string()))?;
+        let holds = tokio::task::spawn_blocking(move || is_password(&stored, password.expose().as_bytes()))
+            .await
+            .map_err(|e| Failure::Broken(e.to_string()))?;
+        Ok(principal.filter(|_| holds && known))
+    }
+
+    /// The SCRAM verifier of a login; `None` when there is none (the caller plays on with a decoy).
+    pub fn scram_verifier(&self, login: &LoginName) -> Result<Option<ScramVerifier>, Failure> {
+        let Some(principal) = self.principal(login)? else {
+            return Ok(None);
+        };
+        let Some(credentials) = org::credentials(&*self.db, principal.tenant, principal.user)? else {
+            return Ok(None);
+        };
+        let verifier = postcard::from_bytes(&credentials.scram_sha256);
+        verifier
+            .map(Some)
+            .map_err(|e| Failure::Broken(format!("unreadable SCRAM verifier: {e}")))
+    }
+
+    /// Sets a user's password.
+    pub async fn set_password(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        password: Secret,
+    ) -> Result<(), Failure> {
+        check_password_text(password.expose())?;
+        let _permit = self
+            .hashing
+            .acquire()
+            .await
+            .map_err(|e| Failure::Broken(e.to_string()))?;
+        let credentials = tokio::task::spawn_blocking(move || make_credentials(&password))
+            .await
+            .map_err(|e| Failure::Broken(e.to_string()))??;
+        let mut batch = Batch::new();
+        org::put_credentials(&mut batch, tenant, user, &credentials)?;
+        self.db.commit(batch).await?;
+        Ok(())
+    }
+}
+
+/// Whether a text may be a password at all.
+pub fn check_password_text(text: &str) -> Result<(), Failure> {
+    let usable = text.chars().count() >= PASSWORD_MIN_CHARS && !text.contains('\0');
+    if !usable || text.len() > PASSWORD_MAX_OCTETS {
+        let say = format!(
+            "a password has at least {PASSWORD_MIN_CHARS} characters and at most {PASSWORD_MAX_OCTETS} octets of UTF-8"
+        );
+        return Err(Failure::refused(Kind::Invalid, say));
+    }
+    Ok(())
+}
+
+fn make_credentials(password: &Secret) -> Result<Credentials, Failure> {
+    let verifier = ScramVerifier::derive(password, &salt()?, ITERATIONS_DEFAULT)
+        .ok_or_else(|| Failure::Broken("a SCRAM verifier could not be derived".into()))?;
+    let scram_sha256 = postcard::to_stdvec(&verifier).map_err(|e| Failure::Broken(e.to_string()))?;
+    Ok(Credentials {
+        argon2id: hash(password.expose().as_bytes())?,
+        scram_sha256,
+    })
+}
+
+fn hash(password: &[u8]) -> Result<String, Failure> {
+    let broken = |e: &dyn std::fmt::Display| Failure::Broken(format!("argon2: {e}"));
+    let params = Params::default();
+    let salt = Salt::new(&salt()?).map_err(|e| broken(&e))?;
+    let phc = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|e| broken(&e))?,
+        salt: Some(salt),
+        hash: Some(derive(password, &salt, params, Params::DEFAULT_OUTPUT_LEN).map_err(|e| broken(&e))?),
+    };
+    Ok(phc.to_string())
+}
+
+/// Whether the stored hash is of this password. Outputs are compared in constant time.
+fn is_password(stored: &str, password: &[u8]) -> bool {
+    let Ok(phc) = PasswordHash::new(stored) else {
+        return false;
+    };
+    let (Ok(params), Some(salt), Some(hash)) = (Params::try_from(&phc), &phc.salt, &phc.hash) else {
+        return false;
+    };
+    phc.algorithm == ARGON2ID_IDENT
+        && phc.version == Some(Version::V0x13.into())
+        && derive(password, salt, params, hash.len()).is_ok_and(|derived| derived == *hash)
+}
+
+/// Argon2id, in memory that goes back to the system.
+fn derive(password: &[u8], salt: &[u8], params: Params, octets: usize) -> argon2::Result<Output> {
+    let mut room = Vec::with_capacity(HASHING_ROOM_BYTES / Block::SIZE);
+    room.resize(params.block_count(), Block::default());
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..octets).ok_or(argon2::Error::OutputTooLong)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password, salt, output, &mut room)?;
+    Output::new(output).map_err(|_| argon2::Error::OutputTooShort)
+}
+
+fn salt() -> Result<[u8; SALT_OCTETS], Failure> {
+    let mut salt = [0; SALT_OCTETS];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| Failure::Unavailable("no entropy".into()))?;
+    Ok(salt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argon2::{PasswordHasher as _, PasswordVerifier as _};
+
+    #[test]
+    fn hashes_are_those_of_argon2id_both_ways() {
+        let ours = hash("doğru at pil".as_bytes()).unwrap();
+        let phc = PasswordHash::new(&ours).unwrap();
+        assert!(
+            Argon2::default()
+                .verify_password("doğru at pil".as_bytes(), &phc)
+                .is_ok()
+        );
+        let theirs = Argon2::default()
+            .hash_password_with_salt("doğru at pil".as_bytes(), &[7; SALT_OCTETS])
+            .unwrap()
+            .to_string();
+        assert!(is_password(&theirs, "doğru at pil".as_bytes()));
+        assert!(is_password(&ours, "doğru at pil".as_bytes()));
+        assert!(!is_password(&ours, "doğru at pill".as_bytes()));
+        assert!(!is_password("$argon2id$v=19$m=19456", "doğru at pil".as_bytes()));
+        assert_ne!(ours, hash("doğru at pil".as_bytes()).unwrap(), "the salt is new");
+    }
+}

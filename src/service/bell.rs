@@ -1,0 +1,56 @@
+//! Bells: hints that there may be work. Losing one loses nothing; the store knows what is due.
+
+use crate::id::TenantId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// One station's bell.
+#[derive(Debug, Clone, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// The bells along the roads.
+#[derive(Debug, Clone, Default)]
+pub struct Bells {
+    pub notary: Bell,
+    pub dispatch: Bell,
+    pub relay: Bell,
+    pub delivery: Bell,
+    pub timers: Bell,
+    pub mailboxes: MailboxBell,
+}
+
+/// Rings for every change of a tenant's item log; its sessions that idle listen and then ask their own view. What
+/// happens at one tenant wakes nobody of another.
+#[derive(Debug, Clone, Default)]
+pub struct MailboxBell(Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>);
+
+impl MailboxBell {
+    pub fn ring(&self, tenant: TenantId) {
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bells.get(&tenant) {
+            bell.send_modify(|n| *n += 1);
+            if bell.receiver_count() == 0 {
+                bells.remove(&tenant);
+            }
+        }
+    }
+
+    pub fn listen(&self, tenant: TenantId) -> watch::Receiver<u64> {
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells
+            .entry(tenant)
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe()
+    }
+}

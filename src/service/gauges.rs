@@ -1,0 +1,40 @@
+//! Figures of what waits, for whoever watches the provider.
+
+use crate::service::failure::Failure;
+use crate::store::db::Db;
+use crate::store::tables::work::{
+    self, AwaitedReading, DeliveryWork, OwedEvidence, QueueEntry, SealWork, Work,
+};
+use std::sync::Arc;
+
+pub struct Gauges {
+    pub db: Arc<dyn Db>,
+}
+
+/// One figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gauge {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub value: u64,
+}
+
+impl Gauges {
+    pub fn read(&self) -> Result<Vec<Gauge>, Failure> {
+        Ok(vec![
+            self.waiting::<OwedEvidence>("kepd_evidence_owed", "Evidence that is owed and not sealed yet.")?,
+            self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,
+            self.waiting::<QueueEntry>("kepd_queue_entries", "Messages on their way to other providers.")?,
+            self.waiting::<DeliveryWork>("kepd_deliveries", "Dispatches that wait to be consigned.")?,
+            self.waiting::<AwaitedReading>(
+                "kepd_unread_consignments",
+                "Consignments whose reading is awaited.",
+            )?,
+        ])
+    }
+
+    fn waiting<W: Work>(&self, name: &'static str, help: &'static str) -> Result<Gauge, Failure> {
+        let value = work::count::<W>(&*self.db)?;
+        Ok(Gauge { name, help, value })
+    }
+}

@@ -1,0 +1,45 @@
+//! Who this provider is, in its own words: what its evidence and dispatches say of their issuer.
+
+use crate::address::{Domain, KepAddress};
+use crate::domain::evidence::Issuer;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub domain: Domain,
+    /// Domains under which all KEP providers lie; an address outside them is no KEP address.
+    pub realms: Vec<Domain>,
+    /// The address dispatches and evidence come from, and evidence of peers goes to.
+    pub service: KepAddress,
+    pub issuer: Issuer,
+    /// Policies under which evidence is issued, as URIs.
+    pub policy_ids: Vec<String>,
+    /// Unread for so long after delivery, a mail counts as read.
+    pub reading_expiry: Duration,
+    /// A peer silent for so long: failure.
+    pub relay_expiry: Duration,
+    pub size_max_bytes: u64,
+}
+
+impl Identity {
+    /// How long evidence is tried: it is owed to the peer whatever the mail's own limit is, and a peer may be away
+    /// for longer than a mail may wait.
+    pub fn evidence_expiry(&self) -> Duration {
+        self.relay_expiry * 30
+    }
+
+    /// The `MessageIdentifierByREMMD` of a copy of a mail: `<mail>.<copy>@<domain>`.
+    pub fn rem_message_id(&self, mail: crate::id::MailId, copy: u16) -> String {
+        format!("{mail}.{copy}@{}", self.domain)
+    }
+
+    /// Reads back what [`Self::rem_message_id`] wrote; `None` for another provider's identifier.
+    pub fn own_rem_message_id(&self, text: &str) -> Option<(crate::id::MailId, u16)> {
+        let (local, domain) = text.trim_matches(['<', '>']).rsplit_once('@')?;
+        if !domain.eq_ignore_ascii_case(self.domain.as_str()) {
+            return None;
+        }
+        let (mail, copy) = local.rsplit_once('.')?;
+        Some((mail.parse().ok()?, copy.parse().ok()?))
+    }
+}

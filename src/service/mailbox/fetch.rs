@@ -1,0 +1,125 @@
+//! Looking at items: attributes and marks, outline, and octets in pieces.
+
+use super::Mailboxes;
+use super::marking::Marks;
+use crate::domain::item::Item;
+use crate::domain::selector::Viewer;
+use crate::id::ItemId;
+use crate::mime::decode;
+use crate::mime::scan::TOP_HEADER_MAX_OCTETS;
+use crate::mime::structure::{PartKind, Span};
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+use crate::service::octets::ContentReader;
+use crate::service::outline::Outline;
+use crate::store::tables::items::{self, Content, Stamped};
+use std::ops::Range;
+
+/// Octets of text parts of one message that a search looks at: what people write is far shorter, and a search over a
+/// large mailbox must end.
+pub const SEARCHED_TEXT_MAX_OCTETS: u64 = 512 * 1024;
+
+/// An item as a user sees it.
+#[derive(Debug, Clone)]
+pub struct Look {
+    pub item: Item,
+    pub marks: Marks,
+}
+
+/// What an item contains.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub content: Content,
+    pub outline: Outline,
+}
+
+impl Letter {
+    pub fn size_bytes(&self) -> u64 {
+        self.content.size_bytes()
+    }
+}
+
+impl Mailboxes {
+    /// The item, if the user sees it.
+    pub(super) fn visible(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Stamped<Item>>, Failure> {
+        let found = items::item(&*self.db, viewer.org.tenant.id, id)?;
+        Ok(found.filter(|stamped| !stamped.row.gone && viewer.sees(&stamped.row)))
+    }
+
+    pub fn look(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Look>, Failure> {
+        let Some(stamped) = self.visible(viewer, id)? else {
+            return Ok(None);
+        };
+        let marks = self.marks_of(viewer, &stamped.row)?;
+        Ok(Some(Look {
+            item: stamped.row,
+            marks,
+        }))
+    }
+
+    /// Size in octets without reading the outline.
+    pub fn size_of(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<u64>, Failure> {
+        let body = items::body(&*self.db, viewer.org.tenant.id, id)?;
+        Ok(body.map(|b| b.row.content.size_bytes()))
+    }
+
+    /// The content and outline of an item the caller has looked at.
+    pub async fn letter(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Letter>, Failure> {
+        let Some(body) = items::body(&*self.db, viewer.org.tenant.id, id)? else {
+            return Ok(None);
+        };
+        let outline = Outline::of_body(&self.spool, &body.row).await?;
+        Ok(Some(Letter {
+            content: body.row.content,
+            outline,
+        }))
+    }
+
+    /// A header block of a letter, as far as headers are read.
+    pub async fn header(&self, letter: &Letter, span: Span) -> Result<Vec<u8>, Failure> {
+        let end = span
+            .end
+            .min(span.start.saturating_add(TOP_HEADER_MAX_OCTETS as u64));
+        ContentReader::range(&self.spool, &letter.content, span.start..end)
+            .collect()
+            .await
+    }
+
+    /// The octets of an item the user sees, in pieces.
+    pub fn octets(
+        &self,
+        by: &Principal,
+        id: ItemId,
+        range: Range<u64>,
+    ) -> Result<Option<ContentReader<'_>>, Failure> {
+        let seat = self.seat(by)?;
+        if self.visible(&seat.viewer(), id)?.is_none() {
+            return Ok(None);
+        }
+        let body = items::body(&*self.db, by.tenant, id)?;
+        Ok(body.map(|b| ContentReader::range(&self.spool, &b.row.content, range)))
+    }
+
+    /// The decoded text of a letter's text parts, as far as a search looks.
+    pub async fn text(&self, letter: &Letter) -> Result<String, Failure> {
+        let mut left = SEARCHED_TEXT_MAX_OCTETS;
+        let mut text = String::new();
+        for part in &letter.outline.structure.parts {
+            let is_text = part.kind == PartKind::Leaf && part.media_type().0.eq_ignore_ascii_case("text");
+            let octets = part.body.octets().min(left);
+            if !is_text || octets == 0 {
+                continue;
+            }
+            left -= octets;
+            let range = part.body.start..part.body.start + octets;
+            let body = ContentReader::range(&self.spool, &letter.content, range)
+                .collect()
+                .await?;
+            if let Some(decoded) = decode::text(part, &body, body.len()) {
+                text.push_str(&decoded);
+                text.push('\n');
+            }
+        }
+        Ok(text)
+    }
+}

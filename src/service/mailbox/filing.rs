@@ -1,0 +1,669 @@
+//! The one table from what clients do with folders to attributes and decisions.
+//!
+//! ```text
+//! to \ item            draft             notice    outgoing              incoming  evidence
+//! INBOX                -                 restore   -                     restore   -
+//! Giden Kutusu         -                 -         restore               -         -
+//! Taslaklar            restore           -         -                     -         -
+//! Deliller             -                 -         -                     -         restore
+//! Tüm Postalar         restore           restore   restore               restore   -
+//! Arşiv                -                 archive   archive               archive   archive
+//! Çöp Kutusu           trash             trash     trash (no open job)   trash     trash
+//! Önemli               flag              flag      flag                  flag      flag
+//! Etiketler/x          label             label     label                 label     label
+//! İşlerim/Onayla...    -                 -         approve, reject       -         -
+//! İşlerim/Gönder       send (officer)    -         release               -         -
+//! İş Akışları/RULE     start the flow    -         -                     -         -
+//! İşlerim/(others), Birimler: refused, they follow from decisions and labels
+//! ```
+//! Moving out of a label or of `Önemli` takes the label or the flag away as well, unless the way leads to the bin, to
+//! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
+//! there; a draft goes; everything else goes to the bin, and in the bin what is on the legal record stays.
+
+use super::marking::{Marked, Marks, check_change, check_labels, keep_first};
+use super::{Mailboxes, Opened};
+use crate::domain::item::{Item, ItemKind, JobPhase, Trashed, UserFlags};
+use crate::domain::job::{Act, Route};
+use crate::domain::org::UserKind;
+use crate::domain::policy::Asked;
+use crate::domain::selector::{Mailbox, Viewer};
+use crate::id::{ItemId, LabelId, RuleId};
+use crate::service::account::Principal;
+use crate::service::failure::{Failure, Kind};
+use crate::store::tables::items;
+
+/// Items filed in one batch.
+const CHUNK: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Copy,
+    Move,
+}
+
+/// What filing one item comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Deed {
+    Edit(Edit),
+    Decide(Act),
+    Flow(RuleId),
+    Send,
+}
+
+/// Attributes to change; `None` leaves one as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Edit {
+    pub archived: Option<bool>,
+    pub trashed: Option<bool>,
+    pub label: Option<LabelId>,
+    pub unlabel: Option<LabelId>,
+    pub flagged: Option<bool>,
+    /// A draft or notice that nobody wants any more.
+    pub gone: bool,
+    /// The user's `\Deleted` has been obeyed.
+    pub obeyed: bool,
+}
+
+/// What came of copying, moving or expunging.
+#[derive(Debug, Default)]
+pub struct Filed {
+    /// (UID here, UID there or 0) of those done.
+    pub pairs: Vec<(u32, u32)>,
+    pub uid_validity: u32,
+    /// Why the others were not.
+    pub refused: Option<Failure>,
+}
+
+fn no<T>(kind: Kind, say: &str) -> Result<T, Failure> {
+    Err(Failure::refused(kind, say))
+}
+
+fn open_job(item: &Item) -> bool {
+    item.job.as_ref().is_some_and(|job| job.phase != JobPhase::Ended)
+}
+
+/// The table.
+pub(super) fn translate(
+    viewer: &Viewer<'_>,
+    item: &Item,
+    from: Mailbox,
+    to: Mailbox,
+    verb: Verb,
+) -> Result<Deed, Failure> {
+    use ItemKind as K;
+    let restore = Edit {
+        archived: Some(false),
+        trashed: Some(false),
+        ..Edit::default()
+    };
+    let out_of_bin = (item.trashed.is_some() && verb == Verb::Move).then_some(false);
+    let mut edit = match (to, item.kind) {
+        (Mailbox::Inbox, K::Incoming | K::Notice)
+        | (Mailbox::Sent, K::Outgoing)
+        | (Mailbox::Drafts, K::Draft)
+        | (Mailbox::Evidence, K::Evidence) => restore,
+        (Mailbox::All, kind) if kind != K::Evidence => restore,
+        (Mailbox::Inbox, _) => return no(Kind::Invalid, "only mail that came in stands in INBOX"),
+        (Mailbox::Sent, _) => return no(Kind::Invalid, "only mail that was submitted stands there"),
+        (Mailbox::Drafts, _) => return no(Kind::Invalid, "only a draft can stand among the drafts"),
+        (Mailbox::Evidence, _) => return no(Kind::Invalid, "only evidence stands there"),
+        (Mailbox::All, _) => return no(Kind::Invalid, "evidence stands in its own mailbox"),
+        (Mailbox::Archive, K::Draft) => {
+            return no(Kind::Invalid, "a draft is not archived; send it or drop it");
+        }
+        (Mailbox::Archive, _) => Edit {
+            archived: Some(true),
+            trashed: Some(false),
+            ..Edit::default()
+        },
+        (Mailbox::Trash, _) => return trash(item).map(Deed::Edit),
+        (Mailbox::Important, _) => Edit {
+            flagged: Some(true),
+            trashed: out_of_bin,
+            ..Edit::default()
+        },
+        (Mailbox::Label(label), _) => Edit {
+            label: Some(label),
+            trashed: out_of_bin,
+            ..Edit::default()
+        },
+        (Mailbox::Approve | Mailbox::Reject | Mailbox::Release | Mailbox::Flow(_), _) => {
+            return decision(viewer, item, to);
+        }
+        (Mailbox::Unit(_), _) => {
+            return no(
+                Kind::Invalid,
+                "mail comes to a unit by its labels; move it to a label of the unit",
+            );
+        }
+        (
+            Mailbox::JobsPending
+            | Mailbox::JobsElsewhere
+            | Mailbox::JobsDone
+            | Mailbox::JobsLate
+            | Mailbox::JobsReady,
+            _,
+        ) => {
+            return no(
+                Kind::Invalid,
+                "where a job stands follows from decisions; move it to İşlerim/Onayla or İşlerim/Reddet",
+            );
+        }
+    };
+    if verb == Verb::Move && to != from && to != Mailbox::Archive {
+        match from {
+            Mailbox::Label(label) => edit.unlabel = Some(label),
+            Mailbox::Important => edit.flagged = Some(false),
+            _ => {}
+        }
+    }
+    Ok(Deed::Edit(edit))
+}
+
+fn trash(item: &Item) -> Result<Edit, Failure> {
+    if open_job(item) {
+        return no(
+            Kind::WrongState,
+            "this mail waits for a decision; decide or withdraw it before it goes to the bin",
+        );
+    }
+    Ok(Edit {
+        trashed: Some(true),
+        ..Edit::default()
+    })
+}
+
+/// Moving a job or a draft to where moving means deciding.
+fn decision(viewer: &Viewer<'_>, item: &Item, to: Mailbox) -> Result<Deed, Failure> {
+    let draft = item.kind == ItemKind::Draft;
+    match to {
+        Mailbox::Flow(rule) if draft => Ok(Deed::Flow(rule)),
+        Mailbox::Flow(_) => no(Kind::Invalid, "only a draft can start a flow"),
+        Mailbox::Release if draft && viewer.user.kind == UserKind::Officer => Ok(Deed::Send),
+        Mailbox::Release if draft => no(
+            Kind::NoPermission,
+            "only an officer (işlem yetkilisi) may send without approval; move the draft to İş Akışları",
+        ),
+        _ if item.job.is_none() => no(
+            Kind::Invalid,
+            "this message is not a job; there is nothing to decide",
+        ),
+        Mailbox::Approve => Ok(Deed::Decide(Act::Approve)),
+        Mailbox::Reject => Ok(Deed::Decide(Act::Reject)),
+        _ => Ok(Deed::Decide(Act::Release)),
+    }
+}
+
+/// What expunging an item in a mailbox comes to.
+pub(super) fn expunging(item: &Item, from: Mailbox) -> Result<Edit, Failure> {
+    let obeyed = Edit {
+        obeyed: true,
+        ..Edit::default()
+    };
+    Ok(match from {
+        Mailbox::Label(label) => Edit {
+            unlabel: Some(label),
+            ..obeyed
+        },
+        Mailbox::Important => Edit {
+            flagged: Some(false),
+            ..obeyed
+        },
+        Mailbox::Trash if item.on_record() => {
+            return no(
+                Kind::OnRecord,
+                "this message stands on the legal record; it stays in the bin and cannot be destroyed",
+            );
+        }
+        Mailbox::Trash | Mailbox::Drafts => Edit { gone: true, ..obeyed },
+        Mailbox::JobsPending | Mailbox::JobsElsewhere | Mailbox::JobsLate | Mailbox::JobsReady => {
+            return no(Kind::WrongState, "a job leaves this mailbox by a decision");
+        }
+        _ => Edit { ..trash(item)? }.with_obeyed(),
+    })
+}
+
+impl Edit {
+    fn with_obeyed(self) -> Self {
+        Self { obeyed: true, ..self }
+    }
+
+    /// Writes the attributes.
+    pub(super) fn apply(
+        self,
+        item: &mut Item,
+        flags: &mut UserFlags,
+        trashed: Trashed,
+    ) -> Result<(), Failure> {
+        if let Some(archived) = self.archived {
+            item.archived = archived;
+        }
+        match self.trashed {
+            Some(true) => {
+                item.trashed.get_or_insert(trashed);
+            }
+            Some(false) => item.trashed = None,
+            None => {}
+        }
+        if let Some(label) = self.unlabel {
+            item.labels.remove(&label);
+        }
+        if let Some(label) = self.label {
+            item.labels.insert(label);
+        }
+        if let Some(flagged) = self.flagged {
+            flags.flagged = flagged;
+        }
+        item.gone |= self.gone;
+        flags.deleted &= !self.obeyed;
+        check_labels(item)
+    }
+}
+
+/// Refuses now what changing the item would refuse, before anything is done to others.
+fn foreseen(viewer: &Viewer<'_>, item: &Item, deed: Deed, trashed: Trashed) -> Result<Deed, Failure> {
+    if let Deed::Edit(edit) = &deed {
+        let mut after = item.clone();
+        edit.apply(&mut after, &mut UserFlags::default(), trashed)?;
+        check_change(viewer, item, &after)?;
+    }
+    Ok(deed)
+}
+
+impl Mailboxes {
+    /// Copies or moves messages of an open mailbox. Copying is refused as a whole when one of them cannot be.
+    pub async fn file(
+        &self,
+        by: &Principal,
+        opened: &mut Opened,
+        which: &[(u32, ItemId)],
+        to: Mailbox,
+        verb: Verb,
+    ) -> Result<Filed, Failure> {
+        let from = opened.mailbox;
+        let seat = self.seat(by)?;
+        let viewer = seat.viewer();
+        let (mut edits, mut others) = (Vec::new(), Vec::new());
+        let mut marked = Marked::default();
+        let now = self.clock.now();
+        let trashed = Trashed { by: by.user, at: now };
+        for (_, id) in which {
+            let Some(item) = self.visible(&viewer, *id)? else {
+                continue;
+            };
+            let deed = translate(&viewer, &item.row, from, to, verb);
+            match deed.and_then(|deed| foreseen(&viewer, &item.row, deed, trashed)) {
+                Ok(Deed::Edit(_)) => edits.push(*id),
+                Ok(other) => others.push((*id, other)),
+                Err(failure) if verb == Verb::Copy => return Err(failure),
+                Err(failure) => keep_first(&mut marked.refused, failure)?,
+            }
+        }
+        for chunk in edits.chunks(CHUNK) {
+            self.change(by, chunk, &mut marked, |viewer, item, flags| {
+                match translate(viewer, item, from, to, verb)? {
+                    Deed::Edit(edit) => edit.apply(item, flags, trashed),
+                    _ => no(Kind::WrongState, "the message changed meanwhile; try again"),
+                }
+            })
+            .await?;
+        }
+        for (id, deed) in others {
+            match self.do_deed(by, id, deed).await {
+                Ok(()) => marked.done.push((id, Marks::default())),
+                Err(failure) => keep_first(&mut marked.refused, failure)?,
+            }
+        }
+        self.filed(by, opened, which, to, verb, marked).await
+    }
+
+    async fn do_deed(&self, by: &Principal, id: ItemId, deed: Deed) -> Result<(), Failure> {
+        match deed {
+            Deed::Decide(act) => self.decide_by(by, id, act, Route::Folder).await,
+            Deed::Flow(rule) => {
+                let seat = self.seat(by)?;
+                let rule = seat.organisation.rules.get(&rule).map(|r| r.name.clone());
+                let rule = rule.ok_or_else(|| Failure::refused(Kind::NotFound, "there is no such rule"))?;
+                self.send_draft(by, id, Asked::Flow(Some(rule))).await
+            }
+            Deed::Send => self.send_draft(by, id, Asked::Send).await,
+            Deed::Edit(_) => Err(Failure::Broken("an edit is not done alone".into())),
+        }
+    }
+
+    /// UIDs there; and here, those that stayed after they were moved get new ones.
+    async fn filed(
+        &self,
+        by: &Principal,
+        opened: &mut Opened,
+        which: &[(u32, ItemId)],
+        to: Mailbox,
+        verb: Verb,
+        marked: Marked,
+    ) -> Result<Filed, Failure> {
+        let done: std::collections::BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
+        let moved: Vec<(u32, ItemId)> = which
+            .iter()
+            .filter(|(_, id)| done.contains(id))
+            .copied()
+            .collect();
+        if verb == Verb::Move && !moved.is_empty() {
+            self.catch_up(by, opened.mailbox, None).await?;
+            self.renumber(by, opened.mailbox, &moved).await?;
+            for (uid, _) in &moved {
+                opened.forget(*uid);
+            }
+        }
+        let ids: Vec<ItemId> = moved.iter().map(|(_, id)| *id).collect();
+        let (uid_validity, there) = self.uids_in(by, to, &ids).await?;
+        Ok(Filed {
+            pairs: moved.iter().map(|(uid, _)| *uid).zip(there).collect(),
+            uid_validity,
+            refused: marked.refused,
+        })
+    }
+
+    /// Expunges what the user marked `\Deleted`: all, or those among `among`. Gives the UIDs of those done.
+    pub async fn expunge(
+        &self,
+        by: &Principal,
+        opened: &mut Opened,
+        among: Option<&[(u32, ItemId)]>,
+    ) -> Result<Filed, Failure> {
+        let mut which = Vec::new();
+        match among {
+            Some(among) => {
+                for (uid, id) in among {
+                    let flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
+                    if flags.is_some_and(|f| f.row.deleted) {
+                        which.push((*uid, *id));
+                    }
+                }
+            }
+            None => items::for_each_flags(&*self.db, by.tenant, by.user, |id, flags| {
+                if let Some(uid) = opened.uid_of(id).filter(|_| flags.deleted) {
+                    which.push((uid, id));
+                }
+            })?,
+        }
+        let mut marked = Marked::default();
+        let (now, from) = (self.clock.now(), opened.mailbox);
+        for chunk in which.chunks(CHUNK) {
+            let ids: Vec<ItemId> = chunk.iter().map(|(_, id)| *id).collect();
+            self.change(by, &ids, &mut marked, |_, item, flags| {
+                let trashed = Trashed { by: by.user, at: now };
+                expunging(item, from)?.apply(item, flags, trashed)
+            })
+            .await?;
+        }
+        let refused = marked.refused.take();
+        // An expunged message never stays in the mailbox it was expunged in.
+        let mut filed = Filed {
+            refused,
+            ..Filed::default()
+        };
+        if marked.done.is_empty() {
+            return Ok(filed);
+        }
+        let done: std::collections::BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
+        let gone: Vec<(u32, ItemId)> = which
+            .iter()
+            .filter(|(_, id)| done.contains(id))
+            .copied()
+            .collect();
+        self.catch_up(by, from, None).await?;
+        self.renumber(by, from, &gone).await?;
+        for (uid, _) in &gone {
+            opened.forget(*uid);
+        }
+        filed.pairs = gone.iter().map(|(uid, _)| (*uid, 0)).collect();
+        filed.pairs.sort_unstable();
+        Ok(filed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UtcTime;
+    use crate::domain::item::JobFacet;
+    use crate::domain::org::{Organisation, User};
+    use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
+    use crate::id::{JobId, ModSeq, TenantId, UnitId, UserId};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const KINDS: [ItemKind; 5] = [
+        ItemKind::Draft,
+        ItemKind::Notice,
+        ItemKind::Outgoing,
+        ItemKind::Incoming,
+        ItemKind::Evidence,
+    ];
+    const LABEL: LabelId = LabelId(4);
+
+    fn organisation() -> Organisation {
+        let user = |id, kind| User {
+            id: UserId(id),
+            name: format!("u{id}"),
+            display_name: String::new(),
+            kind,
+            units: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            removed: false,
+        };
+        Organisation {
+            tenant: Tenant {
+                id: TenantId(1),
+                name: "t".into(),
+                kind: TenantKind::Tuzel,
+                address: "t@hs01.kep.test".parse().unwrap(),
+                title: "T".into(),
+                life: TenantLife::Active,
+                language: Language::Turkish,
+                officers_follow_rules: false,
+                created_at: UtcTime::from_unix_s(0),
+            },
+            version: 1,
+            units: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            users: [user(1, UserKind::Officer), user(2, UserKind::Limited)]
+                .into_iter()
+                .map(|u| (u.id, u))
+                .collect(),
+            labels: BTreeMap::new(),
+            rules: BTreeMap::new(),
+        }
+    }
+
+    fn item(kind: ItemKind) -> Item {
+        let ended = JobFacet {
+            id: JobId::from_octets([1; 16]),
+            phase: JobPhase::Ended,
+            late: false,
+            participants: BTreeSet::new(),
+            roles: BTreeSet::new(),
+        };
+        Item {
+            id: ItemId(1),
+            kind,
+            modseq: ModSeq(0),
+            mail: None,
+            internal_date: UtcTime::from_unix_s(0),
+            author: Some(UserId(1)),
+            labels: BTreeSet::new(),
+            units: BTreeSet::new(),
+            archived: false,
+            trashed: None,
+            job: (kind == ItemKind::Outgoing).then_some(ended),
+            reports: BTreeSet::new(),
+            gone: false,
+        }
+    }
+
+    fn word(deed: Result<Deed, Failure>) -> &'static str {
+        match deed {
+            Err(_) => "-",
+            Ok(Deed::Decide(act)) => act.word(),
+            Ok(Deed::Flow(RuleId(5))) => "start the flow",
+            Ok(Deed::Flow(_)) => "another flow",
+            Ok(Deed::Send) => "send",
+            Ok(Deed::Edit(edit)) => match edit {
+                Edit {
+                    label: Some(LABEL), ..
+                } => "label",
+                Edit {
+                    flagged: Some(true), ..
+                } => "flag",
+                Edit {
+                    trashed: Some(true), ..
+                } => "trash",
+                Edit {
+                    archived: Some(true), ..
+                } => "archive",
+                Edit {
+                    archived: Some(false),
+                    trashed: Some(false),
+                    ..
+                } => "restore",
+                _ => "nothing",
+            },
+        }
+    }
+
+    /// The drawn table: row name, and one cell for each of [`KINDS`].
+    fn drawn() -> Vec<(String, Vec<String>)> {
+        let text = include_str!("filing.rs");
+        let mut lines = text.lines().skip_while(|l| !l.starts_with("//! to"));
+        let head = lines.next().unwrap();
+        let columns: Vec<usize> = ["draft", "notice", "outgoing", "incoming", "evidence"]
+            .iter()
+            .map(|name| head[..head.find(name).unwrap()].chars().count())
+            .collect();
+        let rows = lines.take_while(|l| !l.starts_with("//! İşlerim/(others)"));
+        rows.map(|line| {
+            let line: Vec<char> = line.chars().collect();
+            let cell = |from: usize, to: usize| {
+                let cut: String = line[from.min(line.len())..to.min(line.len())].iter().collect();
+                cut.trim().to_owned()
+            };
+            let cells = (0..columns.len()).map(|n| {
+                let end = columns.get(n + 1).copied().unwrap_or(usize::MAX);
+                cell(columns[n], end)
+            });
+            (cell(4, columns[0]), cells.collect())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn every_cell_is_as_drawn() {
+        let org = organisation();
+        let viewer = Viewer::new(&org, &org.users[&UserId(1)]);
+        let rows = drawn();
+        let mut all = Mailbox::FIXED.to_vec();
+        all.extend([
+            Mailbox::Label(LABEL),
+            Mailbox::Flow(RuleId(5)),
+            Mailbox::Unit(UnitId(6)),
+        ]);
+        let mut used = BTreeSet::new();
+        for to in all {
+            let name = match to {
+                Mailbox::Approve | Mailbox::Reject => "İşlerim/Onayla...".to_owned(),
+                Mailbox::Label(_) => "Etiketler/x".to_owned(),
+                Mailbox::Flow(_) => "İş Akışları/RULE".to_owned(),
+                other => other.name(&org).unwrap_or_default(),
+            };
+            let row = rows.iter().find(|(n, _)| *n == name);
+            for (column, kind) in KINDS.into_iter().enumerate() {
+                let got = word(translate(
+                    &viewer,
+                    &item(kind),
+                    Mailbox::Label(LabelId(9)),
+                    to,
+                    Verb::Copy,
+                ));
+                let want = row.map_or("-", |(_, cells)| cells[column].as_str());
+                let fits = want
+                    .split(',')
+                    .any(|w| w.split('(').next().unwrap_or("").trim() == got);
+                assert!(fits, "{name} {kind:?}: drawn {want:?}, done {got:?}");
+            }
+            used.extend(row.map(|(name, _)| name.clone()));
+        }
+        assert_eq!(used.len(), rows.len(), "a drawn row was never asked: {rows:?}");
+    }
+
+    #[test]
+    fn where_it_comes_from_matters() {
+        let org = organisation();
+        let officer = Viewer::new(&org, &org.users[&UserId(1)]);
+        let limited = Viewer::new(&org, &org.users[&UserId(2)]);
+        let incoming = item(ItemKind::Incoming);
+        let edit = |from, to, verb, item: &Item| match translate(&officer, item, from, to, verb) {
+            Ok(Deed::Edit(edit)) => edit,
+            other => panic!("{other:?}"),
+        };
+        let (a, b) = (Mailbox::Label(LabelId(1)), Mailbox::Label(LabelId(2)));
+        assert_eq!(edit(a, b, Verb::Move, &incoming).unlabel, Some(LabelId(1)));
+        assert_eq!(edit(a, b, Verb::Copy, &incoming).unlabel, None);
+        assert_eq!(edit(a, Mailbox::Trash, Verb::Move, &incoming).unlabel, None);
+        assert_eq!(
+            edit(Mailbox::Important, Mailbox::Inbox, Verb::Move, &incoming).flagged,
+            Some(false)
+        );
+        let mut binned = item(ItemKind::Incoming);
+        binned.trashed = Some(Trashed {
+            by: UserId(1),
+            at: UtcTime::from_unix_s(0),
+        });
+        assert_eq!(edit(Mailbox::Trash, a, Verb::Move, &binned).trashed, Some(false));
+        // A job that waits does not disappear into the bin.
+        let mut waiting = item(ItemKind::Outgoing);
+        if let Some(job) = &mut waiting.job {
+            job.phase = JobPhase::Ready;
+        }
+        assert_eq!(
+            word(translate(
+                &officer,
+                &waiting,
+                Mailbox::Sent,
+                Mailbox::Trash,
+                Verb::Move
+            )),
+            "-"
+        );
+        assert!(
+            expunging(&waiting, Mailbox::Sent).is_err() && expunging(&waiting, Mailbox::JobsReady).is_err()
+        );
+        // Only an officer sends a draft without approval.
+        let draft = item(ItemKind::Draft);
+        assert_eq!(
+            word(translate(
+                &limited,
+                &draft,
+                Mailbox::Drafts,
+                Mailbox::Release,
+                Verb::Move
+            )),
+            "-"
+        );
+    }
+
+    #[test]
+    fn expunging_destroys_nothing_on_record() {
+        for kind in KINDS {
+            let item = item(kind);
+            let edit = expunging(&item, Mailbox::Trash);
+            assert_eq!(edit.is_ok_and(|e| e.gone), !item.on_record(), "{kind:?}");
+            for from in Mailbox::FIXED {
+                if from == Mailbox::Trash || from == Mailbox::Drafts {
+                    continue;
+                }
+                assert!(
+                    expunging(&item, from).is_ok_and(|e| !e.gone) || format!("{from:?}").starts_with("Jobs")
+                );
+            }
+        }
+    }
+}

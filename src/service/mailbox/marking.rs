@@ -1,0 +1,307 @@
+//! Marks on items: the flags of one user, the keywords that report, and the labels, which are keywords too.
+//!
+//! Setting a mark may do more than note it: `$KepOnay` and `$KepRet` decide the job, a label's keyword files. What
+//! the server reports cannot be set, and replacing all marks never takes a label away: labels are the tenant's.
+
+use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::item::{Item, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
+use crate::domain::job::{Act, Route};
+use crate::domain::org::{Organisation, Permission};
+use crate::domain::selector::Viewer;
+use crate::id::{ItemId, LabelId};
+use crate::service::account::Principal;
+use crate::service::approval::DecisionAsked;
+use crate::service::failure::{Failure, Kind};
+use crate::store::db::{Batch, CommitError};
+use crate::store::tables::items;
+use std::collections::BTreeSet;
+
+/// Keywords by which a job is decided.
+pub const APPROVE_KEYWORD: &str = "$KepOnay";
+pub const REJECT_KEYWORD: &str = "$KepRet";
+
+/// Whether setting the keyword decides a job.
+pub(super) fn decides(keyword: &str) -> bool {
+    [APPROVE_KEYWORD, REJECT_KEYWORD]
+        .iter()
+        .any(|word| keyword.eq_ignore_ascii_case(word))
+}
+
+/// Items changed in one batch.
+const CHUNK: usize = 200;
+
+/// What a user sees marked on an item.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Marks {
+    pub seen: bool,
+    pub answered: bool,
+    pub flagged: bool,
+    pub draft: bool,
+    pub deleted: bool,
+    /// His own, the reporting ones, and those of labels.
+    pub keywords: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkHow {
+    Replace,
+    Add,
+    Remove,
+}
+
+/// What came of marking: those done with their marks now, and why others were not.
+#[derive(Debug, Default)]
+pub struct Marked {
+    pub done: Vec<(ItemId, Marks)>,
+    pub refused: Option<Failure>,
+}
+
+/// The marks of an item as one user sees them.
+pub(super) fn marks(org: &Organisation, item: &Item, flags: Option<&UserFlags>) -> Marks {
+    let none = UserFlags::default();
+    let flags = flags.unwrap_or(&none);
+    let mut keywords = flags.keywords.clone();
+    keywords.extend(item.reports.iter().map(|r| r.keyword().to_owned()));
+    let labels = item.labels.iter().filter_map(|l| org.labels.get(l));
+    keywords.extend(labels.map(|l| l.keyword()));
+    Marks {
+        seen: flags.seen,
+        answered: flags.answered,
+        flagged: flags.flagged,
+        draft: flags.draft || item.kind == crate::domain::item::ItemKind::Draft,
+        deleted: flags.deleted,
+        keywords,
+    }
+}
+
+/// A wish about marks, with its keywords told apart.
+#[derive(Debug)]
+struct Wish {
+    how: MarkHow,
+    marks: Marks,
+    labels: BTreeSet<LabelId>,
+    reports: BTreeSet<Report>,
+    own: BTreeSet<String>,
+    act: Option<Act>,
+}
+
+impl Wish {
+    fn new(org: &Organisation, how: MarkHow, wanted: &Marks) -> Result<Self, Failure> {
+        let mut wish = Self {
+            how,
+            marks: wanted.clone(),
+            labels: BTreeSet::new(),
+            reports: BTreeSet::new(),
+            own: BTreeSet::new(),
+            act: None,
+        };
+        let named = |word: &str| wanted.keywords.iter().any(|k| k.eq_ignore_ascii_case(word));
+        if how != MarkHow::Remove && named(APPROVE_KEYWORD) && named(REJECT_KEYWORD) {
+            let say = "approving and rejecting at once is no decision; nothing was done";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        for keyword in &wanted.keywords {
+            let is = |other: &str| keyword.eq_ignore_ascii_case(other);
+            let label = org.labels.values().find(|l| is(&l.keyword()));
+            if is(APPROVE_KEYWORD) {
+                wish.act = Some(Act::Approve);
+            } else if is(REJECT_KEYWORD) {
+                wish.act = Some(Act::Reject);
+            } else if let Some(report) = Report::ALL.into_iter().find(|r| is(r.keyword())) {
+                wish.reports.insert(report);
+            } else if let Some(label) = label {
+                wish.labels.insert(label.id);
+            } else {
+                wish.own.insert(keyword.clone());
+            }
+        }
+        if how == MarkHow::Remove {
+            // A decision cannot be taken back by taking its word away; there is nothing to remove either.
+            wish.act = None;
+        }
+        Ok(wish)
+    }
+
+    /// What the wish makes of an item and of the user's flags on it.
+    fn apply(&self, item: &mut Item, flags: &mut UserFlags) -> Result<(), Failure> {
+        if self.reports.iter().any(|r| match self.how {
+            MarkHow::Add => !item.reports.contains(r),
+            MarkHow::Remove => item.reports.contains(r),
+            MarkHow::Replace => false,
+        }) {
+            let say = "this keyword is a report of the server; it cannot be set or taken away";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        let put = |slot: &mut bool, wanted: bool| match self.how {
+            MarkHow::Replace => *slot = wanted,
+            MarkHow::Add => *slot |= wanted,
+            MarkHow::Remove => *slot &= !wanted,
+        };
+        put(&mut flags.seen, self.marks.seen);
+        put(&mut flags.answered, self.marks.answered);
+        put(&mut flags.flagged, self.marks.flagged);
+        put(&mut flags.draft, self.marks.draft);
+        put(&mut flags.deleted, self.marks.deleted);
+        let named = |k: &String| self.own.iter().any(|o| o.eq_ignore_ascii_case(k));
+        match self.how {
+            MarkHow::Replace => flags.keywords = self.own.clone(),
+            MarkHow::Remove => flags.keywords.retain(|k| !named(k)),
+            MarkHow::Add => {
+                for keyword in &self.own {
+                    if !flags.keywords.iter().any(|k| k.eq_ignore_ascii_case(keyword)) {
+                        flags.keywords.insert(keyword.clone());
+                    }
+                }
+            }
+        }
+        if flags.keywords.len() > KEYWORDS_MAX {
+            let say = format!("a message has at most {KEYWORDS_MAX} keywords of one user");
+            return Err(Failure::refused(Kind::TooMany, say));
+        }
+        match self.how {
+            MarkHow::Remove => item.labels.retain(|l| !self.labels.contains(l)),
+            _ => item.labels.extend(self.labels.iter().copied()),
+        }
+        check_labels(item)
+    }
+}
+
+pub(super) fn check_labels(item: &Item) -> Result<(), Failure> {
+    if item.labels.len() > LABELS_MAX {
+        let say = format!("a message has at most {LABELS_MAX} labels");
+        return Err(Failure::refused(Kind::TooMany, say));
+    }
+    Ok(())
+}
+
+/// Labels, the archive and the bin are the tenant's, and a label decides who sees a mail: who only reads changes none
+/// of them. A user's own flags are not part of the item.
+pub(super) fn check_change(viewer: &Viewer<'_>, before: &Item, after: &Item) -> Result<(), Failure> {
+    let own = before.author == Some(viewer.user.id);
+    if before == after || own || viewer.org.may(viewer.user, Permission::Jobs) {
+        return Ok(());
+    }
+    let say = "labelling, archiving and binning change this mail for everybody; its author, an officer, or a role \
+               with the permission \"jobs\", may";
+    Err(Failure::refused(Kind::NoPermission, say))
+}
+
+/// The first refusal of several; anything worse than a refusal is given at once.
+pub(super) fn keep_first(first: &mut Option<Failure>, next: Failure) -> Result<(), Failure> {
+    if !matches!(next, Failure::Refused(_)) {
+        return Err(next);
+    }
+    first.get_or_insert(next);
+    Ok(())
+}
+
+impl Mailboxes {
+    /// Sets, adds or removes marks. Each item is changed wholly or not at all; what is reported done is durable.
+    pub async fn mark(
+        &self,
+        by: &Principal,
+        which: &[ItemId],
+        how: MarkHow,
+        wanted: &Marks,
+    ) -> Result<Marked, Failure> {
+        let wish = Wish::new(&self.seat(by)?.organisation, how, wanted)?;
+        let mut marked = Marked::default();
+        let mut rest = which.to_vec();
+        if let Some(act) = wish.act {
+            rest.clear();
+            for id in which {
+                match self.decide_by(by, *id, act, Route::Keyword).await {
+                    Ok(()) => rest.push(*id),
+                    Err(failure) => keep_first(&mut marked.refused, failure)?,
+                }
+            }
+        }
+        for chunk in rest.chunks(CHUNK) {
+            self.change(by, chunk, &mut marked, |_, item, flags| wish.apply(item, flags))
+                .await?;
+        }
+        Ok(marked)
+    }
+
+    /// Decides the job an item stands for.
+    pub(super) async fn decide_by(
+        &self,
+        by: &Principal,
+        id: ItemId,
+        act: Act,
+        route: Route,
+    ) -> Result<(), Failure> {
+        let seat = self.seat(by)?;
+        let job = self
+            .visible(&seat.viewer(), id)?
+            .and_then(|stamped| stamped.row.job);
+        let job = job.ok_or_else(|| {
+            Failure::refused(
+                Kind::Invalid,
+                "this message is not a job; there is nothing to decide",
+            )
+        })?;
+        let asked = DecisionAsked {
+            job: job.id,
+            act,
+            route,
+            note: "",
+            original_sha256: None,
+        };
+        self.approval.decide(by, asked).await.map(|_| ())
+    }
+
+    /// Changes items, and the user's flags on them, in one batch; tried until nobody else's change comes between.
+    /// Items the user does not see are passed over; those he may only read are refused ([`check_change`]).
+    pub(super) async fn change(
+        &self,
+        by: &Principal,
+        chunk: &[ItemId],
+        marked: &mut Marked,
+        edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS {
+            let seat = self.seat(by)?;
+            let viewer = seat.viewer();
+            let mut batch = Batch::new();
+            let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
+            for id in chunk {
+                let Some(old) = self.visible(&viewer, *id)? else {
+                    continue;
+                };
+                let old_flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
+                let mut item = old.row.clone();
+                let mut flags = old_flags.as_ref().map(|f| f.row.clone()).unwrap_or_default();
+                let before = flags.clone();
+                if let Err(failure) = edit(&viewer, &mut item, &mut flags) {
+                    keep_first(&mut refused, failure)?;
+                    continue;
+                }
+                if let Err(failure) = check_change(&viewer, &old.row, &item) {
+                    keep_first(&mut refused, failure)?;
+                    continue;
+                }
+                if item != old.row {
+                    items::replace(&mut batch, by.tenant, &old, &item)?;
+                }
+                if flags != before {
+                    items::put_flags(&mut batch, by.tenant, by.user, *id, old_flags.as_ref(), &flags)?;
+                }
+                done.push((*id, marks(&seat.organisation, &item, Some(&flags))));
+            }
+            if !batch.is_empty() {
+                match self.db.commit(batch).await {
+                    Ok(_) => self.bells.mailboxes.ring(by.tenant),
+                    Err(CommitError::Conflict { .. }) => continue,
+                    Err(other) => return Err(other.into()),
+                }
+            }
+            marked.done.extend(done);
+            if let Some(failure) = refused {
+                marked.refused.get_or_insert(failure);
+            }
+            return Ok(());
+        }
+        Err(conflict())
+    }
+}

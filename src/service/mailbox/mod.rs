@@ -1,0 +1,271 @@
+//! Mailboxes: views over a tenant's items, and what clients do with them, translated into attributes.
+//!
+//! A mailbox is a saved question (`domain::selector`) with a persistent map of UIDs (`views`). Filing never copies
+//! anything: `filing` is the one table from moving, copying and expunging to attributes and decisions. Handing over
+//! the content of a consigned mail is an event of its own (`reading`). This service knows nothing of IMAP.
+
+mod appending;
+mod fetch;
+mod filing;
+mod marking;
+mod reading;
+mod sending;
+mod views;
+
+pub use appending::Appending;
+pub use fetch::{Letter, Look};
+pub use filing::{Filed, Verb};
+pub use marking::{MarkHow, Marked, Marks};
+pub use views::{News, Opened};
+
+use crate::clock::Clock;
+use crate::domain::org::{Organisation, Permission, User};
+use crate::domain::selector::{Mailbox, PARENTS, Viewer};
+use crate::domain::tenant::Language;
+use crate::id::{IdSource, ItemId, TenantId};
+use crate::service::account::Principal;
+use crate::service::approval::Approval;
+use crate::service::bell::Bells;
+use crate::service::failure::{Failure, Kind};
+use crate::service::identity::Identity;
+use crate::service::item_numbers::ItemNumbers;
+use crate::service::organisation::Organisations;
+use crate::service::submission::Submission;
+use crate::store::db::Db;
+use crate::store::spool::Spool;
+use crate::store::tables::items;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// How often a change is tried against others who change the same rows.
+const ATTEMPTS: usize = 16;
+
+pub struct Mailboxes {
+    pub db: Arc<dyn Db>,
+    pub spool: Arc<Spool>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdSource>,
+    pub organisations: Arc<Organisations>,
+    pub identity: Arc<Identity>,
+    pub items: Arc<ItemNumbers>,
+    pub bells: Bells,
+    pub approval: Arc<Approval>,
+    pub submission: Arc<Submission>,
+}
+
+/// A mailbox as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// `/` between levels.
+    pub name: String,
+    /// `None`: it only holds others.
+    pub mailbox: Option<Mailbox>,
+}
+
+/// Numbers of a mailbox that is not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    pub messages: u32,
+    pub uid_next: u32,
+    pub uid_validity: u32,
+    pub unseen: u32,
+    pub deleted: u32,
+    /// Sum of the sizes in octets; 0 unless asked for.
+    pub size_bytes: u64,
+}
+
+/// A user in his organisation as both stand now: a right lost in mid-flight counts at once.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    pub organisation: Arc<Organisation>,
+    user: User,
+}
+
+impl Seat {
+    pub fn viewer(&self) -> Viewer<'_> {
+        Viewer::new(&self.organisation, &self.user)
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.organisation.tenant.id
+    }
+}
+
+/// What one user has said about all items; read once for many mailboxes.
+#[derive(Debug, Default)]
+pub struct FlagsOfUser {
+    seen: BTreeSet<ItemId>,
+    deleted: BTreeSet<ItemId>,
+}
+
+impl Mailboxes {
+    pub fn seat(&self, by: &Principal) -> Result<Seat, Failure> {
+        let organisation = self.organisations.of(by.tenant)?;
+        let user = organisation.users.get(&by.user).filter(|u| !u.removed).cloned();
+        let user = user.ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
+        if !organisation.tenant.life.may_read() {
+            return Err(Failure::refused(Kind::AccountClosed, "this account is closed"));
+        }
+        Ok(Seat { organisation, user })
+    }
+
+    /// All mailboxes of the user, with the levels that only hold others.
+    pub fn list(&self, by: &Principal) -> Result<Vec<Listed>, Failure> {
+        let seat = self.seat(by)?;
+        let named = seat.viewer().mailboxes();
+        let names: BTreeSet<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
+        let turkish = seat.organisation.tenant.language == Language::Turkish;
+        let mut holders: BTreeSet<String> = PARENTS
+            .iter()
+            .map(|(tr, en)| (if turkish { *tr } else { *en }).to_owned())
+            .collect();
+        for name in &names {
+            for (at, _) in name.match_indices('/') {
+                if !names.contains(&name[..at]) {
+                    holders.insert(name[..at].to_owned());
+                }
+            }
+        }
+        let mut list: Vec<Listed> = named
+            .iter()
+            .map(|(mailbox, name)| Listed {
+                name: name.clone(),
+                mailbox: Some(*mailbox),
+            })
+            .collect();
+        list.extend(holders.into_iter().map(|name| Listed { name, mailbox: None }));
+        Ok(list)
+    }
+
+    /// The mailbox of that name.
+    pub fn resolve(&self, by: &Principal, name: &str) -> Result<Mailbox, Failure> {
+        let seat = self.seat(by)?;
+        let found = seat.viewer().mailboxes().into_iter().find(|(_, n)| n == name);
+        if let Some((mailbox, _)) = found {
+            return Ok(mailbox);
+        }
+        let holds = self.list(by)?.into_iter().any(|l| l.name == name);
+        Err(if holds {
+            Failure::refused(Kind::Invalid, format!("\"{name}\" only holds other mailboxes"))
+        } else {
+            Failure::refused(Kind::NotFound, format!("there is no mailbox \"{name}\""))
+        })
+    }
+
+    /// Reads what the user has said about all his items, for [`Self::status`].
+    pub fn flags_of_user(&self, by: &Principal) -> Result<FlagsOfUser, Failure> {
+        let mut all = FlagsOfUser::default();
+        items::for_each_flags(&*self.db, by.tenant, by.user, |item, flags| {
+            if flags.seen {
+                all.seen.insert(item);
+            }
+            if flags.deleted {
+                all.deleted.insert(item);
+            }
+        })?;
+        Ok(all)
+    }
+
+    pub async fn status(
+        &self,
+        by: &Principal,
+        mailbox: Mailbox,
+        flags: &FlagsOfUser,
+        with_size: bool,
+    ) -> Result<Status, Failure> {
+        let opened = self.open(by, mailbox).await?;
+        let mut status = Status {
+            uid_next: opened.uid_next,
+            uid_validity: opened.uid_validity,
+            ..Status::default()
+        };
+        for (_, item) in opened.members() {
+            status.messages += 1;
+            status.unseen += u32::from(!flags.seen.contains(&item));
+            status.deleted += u32::from(flags.deleted.contains(&item));
+            if with_size {
+                let body = items::body(&*self.db, by.tenant, item)?;
+                status.size_bytes += body.map_or(0, |b| b.row.content.size_bytes());
+            }
+        }
+        Ok(status)
+    }
+
+    /// Whether the name is one that nobody can make with [`Self::create`], there or not: a view's, or one below a
+    /// parent of views. Labels are the only mailboxes that are made.
+    pub fn is_view_name(&self, by: &Principal, name: &str) -> Result<bool, Failure> {
+        let seat = self.seat(by)?;
+        let turkish = seat.organisation.tenant.language == Language::Turkish;
+        let [jobs, flows, _, units] = PARENTS;
+        let below = [jobs, flows, units].iter().any(|(tr, en)| {
+            let rest = name.strip_prefix(if turkish { *tr } else { *en });
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        let fixed = |m: Mailbox| m.name(&seat.organisation).is_some_and(|n| n == name);
+        Ok(below || Mailbox::FIXED.into_iter().any(fixed))
+    }
+
+    /// Makes a mailbox: a label, under `Etiketler`.
+    pub async fn create(&self, by: &Principal, name: &str) -> Result<(), Failure> {
+        if self.list(by)?.iter().any(|l| l.name == name) {
+            return Err(Failure::refused(
+                Kind::Exists,
+                format!("\"{name}\" exists already"),
+            ));
+        }
+        let seat = self.may_label(by)?;
+        let label = label_in(&seat, name)?;
+        self.organisations.add_label(by.tenant, label).await?;
+        Ok(())
+    }
+
+    /// Removes a mailbox: a label's definition. The mail that carried it stays where it is.
+    pub async fn delete(&self, by: &Principal, name: &str) -> Result<(), Failure> {
+        let Mailbox::Label(label) = self.resolve(by, name)? else {
+            let say = "only labels can be removed; this mailbox is a view that is always there";
+            return Err(Failure::refused(Kind::Invalid, say));
+        };
+        let seat = self.may_label(by)?;
+        let Some(label) = seat.organisation.labels.get(&label) else {
+            return Err(Failure::refused(Kind::NotFound, "there is no such label"));
+        };
+        self.organisations.remove_label(by.tenant, &label.name).await?;
+        Ok(())
+    }
+
+    fn may_label(&self, by: &Principal) -> Result<Seat, Failure> {
+        let seat = self.seat(by)?;
+        if seat.organisation.may(&seat.user, Permission::Jobs) {
+            return Ok(seat);
+        }
+        let say = "you have no permission to define labels; an officer, or a role with the permission \"jobs\", may";
+        Err(Failure::refused(Kind::NoPermission, say))
+    }
+}
+
+/// The label a mailbox name would define.
+fn label_in<'n>(seat: &Seat, name: &'n str) -> Result<&'n str, Failure> {
+    let (tr, en) = PARENTS[2];
+    let parent = if seat.organisation.tenant.language == Language::Turkish {
+        tr
+    } else {
+        en
+    };
+    let label = name
+        .strip_prefix(parent)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .filter(|label| !label.contains('/'));
+    label.ok_or_else(|| {
+        let say = format!(
+            "mailboxes are views; only a label can be made, as \"{parent}/NAME\" without further levels"
+        );
+        Failure::refused(Kind::Invalid, say)
+    })
+}
+
+/// Members of an open mailbox by item.
+type Uids = HashMap<ItemId, u32>;
+
+fn conflict() -> Failure {
+    Failure::Unavailable("too many change the same rows at once".into())
+}

@@ -1,0 +1,52 @@
+//! Handing over: the first time somebody of the tenant is given the content of a consigned mail, its retrieval is
+//! owed as evidence (TS 102 640-2 B.2.2, RetrievalNonRetrievalByRecipient), and only then the content is given.
+//!
+//! Headers, structure and searches are no reading. A consignment that counts as read already changes no more.
+
+use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::evidence::{Event, EvidenceKind};
+use crate::domain::item::{Item, ItemKind};
+use crate::domain::mail::ConsignmentState;
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+use crate::service::owing::{Happened, Owing};
+use crate::store::db::{Batch, CommitError};
+use crate::store::tables::mails;
+
+impl Mailboxes {
+    /// To be called before content of the item is given; when it returns, the reading is durable.
+    pub async fn hand_over(&self, by: &Principal, item: &Item) -> Result<(), Failure> {
+        let (ItemKind::Incoming, Some(id)) = (item.kind, item.mail) else {
+            return Ok(());
+        };
+        for _ in 0..ATTEMPTS {
+            let Some(stored) = mails::consignment(&*self.db, by.tenant, id)? else {
+                return Ok(());
+            };
+            if stored.row.state != ConsignmentState::Delivered {
+                return Ok(());
+            }
+            let mut consignment = stored.row.clone();
+            consignment.state = ConsignmentState::Read;
+            let kind = EvidenceKind::RetrievalNonRetrievalByRecipient;
+            let happened = Happened::new(kind, Event::Retrieval, self.clock.now());
+            let mut batch = Batch::new();
+            stored.replace(&mut batch, &consignment)?;
+            Owing {
+                identity: &self.identity,
+                ids: &*self.ids,
+            }
+            .about_consignment(&mut batch, &consignment, &happened)?;
+            match self.db.commit(batch).await {
+                Ok(_) => {
+                    tracing::info!(mail = %id, by = %by.login, "handed over");
+                    self.bells.notary.ring();
+                    return Ok(());
+                }
+                Err(CommitError::Conflict { .. }) => continue,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(conflict())
+    }
+}

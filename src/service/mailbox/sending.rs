@@ -1,0 +1,41 @@
+//! A draft is sent, or starts a flow, by being moved: its octets go the way of any submission.
+//!
+//! The draft ends in the commit that makes the mail, so it is sent once, whoever else moves it at the same moment.
+
+use super::Mailboxes;
+use crate::address::ReversePath;
+use crate::domain::item::ItemKind;
+use crate::domain::policy::Asked;
+use crate::id::ItemId;
+use crate::service::account::Principal;
+use crate::service::failure::{Failure, Kind};
+use crate::service::octets::ContentReader;
+use crate::service::submission::draft_recipients;
+
+impl Mailboxes {
+    pub(super) async fn send_draft(&self, by: &Principal, id: ItemId, asked: Asked) -> Result<(), Failure> {
+        let seat = self.seat(by)?;
+        let missing = || Failure::refused(Kind::NotFound, "the draft is not there any more");
+        let item = self.visible(&seat.viewer(), id)?.ok_or_else(missing)?;
+        if item.row.kind != ItemKind::Draft {
+            return Err(Failure::refused(
+                Kind::Invalid,
+                "only a draft can be sent by moving it",
+            ));
+        }
+        let letter = self.letter(&seat.viewer(), id).await?.ok_or_else(missing)?;
+        let recipients = draft_recipients(&letter.outline.summary)?;
+        let own = ReversePath::Address(seat.organisation.tenant.address.clone());
+        self.submission.check_sender(by, &own)?;
+        for recipient in &recipients {
+            self.submission
+                .check_recipient(recipient, Some(letter.size_bytes()))?;
+        }
+        let mut receiving = self.submission.begin(by, recipients).force(asked).of_draft(id);
+        let mut reader = ContentReader::whole(&self.spool, &letter.content);
+        while let Some(chunk) = reader.next_chunk().await? {
+            receiving.write(&chunk).await?;
+        }
+        receiving.finish().await.map(drop)
+    }
+}

@@ -1,0 +1,30 @@
+//! Stations and services: they know registered mail, and nothing of SMTP or IMAP.
+//!
+//! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
+//! never calls the next one: it commits its state with the work it leaves, and rings a bell.
+
+pub mod account;
+pub mod approval;
+pub mod archive;
+pub mod bell;
+pub mod delivery;
+pub mod dispatch;
+pub mod effect;
+pub mod failure;
+pub mod gauges;
+pub mod genuine;
+pub mod identity;
+pub mod intake;
+pub mod item_numbers;
+pub mod mailbox;
+pub mod notary;
+pub mod octets;
+pub mod organisation;
+pub mod outline;
+pub mod owing;
+pub mod peers;
+pub mod putting_off;
+pub mod queueing;
+pub mod records;
+pub mod relay;
+pub mod submission;

@@ -1,0 +1,51 @@
+//! What an administrator may read of a tenant's mail: its fate and its evidence, never its content.
+
+use crate::domain::mail::Mail;
+use crate::id::{MailId, TenantId};
+use crate::service::failure::{Failure, Kind};
+use crate::store::db::Db;
+use crate::store::spool::Spool;
+use crate::store::tables::evidence;
+pub use crate::store::tables::evidence::EvidenceRow;
+use crate::store::tables::mails;
+use std::sync::Arc;
+
+pub struct Records {
+    pub db: Arc<dyn Db>,
+    pub spool: Arc<Spool>,
+}
+
+impl Records {
+    /// The mail a tenant has submitted, oldest first.
+    pub fn mails(&self, tenant: TenantId) -> Result<Vec<Mail>, Failure> {
+        let mut list: Vec<Mail> = mails::all(&*self.db, tenant)?
+            .into_iter()
+            .map(|m| m.row)
+            .collect();
+        list.sort_by_key(|mail| (mail.submitted_at, mail.id));
+        Ok(list)
+    }
+
+    pub fn mail(&self, id: MailId) -> Result<Mail, Failure> {
+        let none = || Failure::refused(Kind::NotFound, format!("there is no mail {id}"));
+        let tenant = mails::tenant_of(&*self.db, id)?.ok_or_else(none)?;
+        Ok(mails::mail(&*self.db, tenant, id)?.ok_or_else(none)?.row)
+    }
+
+    /// The evidence of a mail in order of event.
+    pub fn evidence_of(&self, tenant: TenantId, mail: MailId) -> Result<Vec<EvidenceRow>, Failure> {
+        let rows = evidence::of_mail(&*self.db, tenant, mail)?;
+        Ok(rows.into_iter().map(|e| e.row).collect())
+    }
+
+    /// All evidence of a tenant, of mail sent and received.
+    pub fn evidence_of_tenant(&self, tenant: TenantId) -> Result<Vec<EvidenceRow>, Failure> {
+        let rows = evidence::of_tenant(&*self.db, tenant)?;
+        Ok(rows.into_iter().map(|e| e.row).collect())
+    }
+
+    /// The sealed document itself.
+    pub async fn document(&self, row: &EvidenceRow) -> Result<Vec<u8>, Failure> {
+        Ok(self.spool.load(&row.xml).await?)
+    }
+}

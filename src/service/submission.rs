@@ -1,0 +1,203 @@
+//! A user hands in a mail: checks at the door, header edits, policy, and one commit that makes it a mail, a job or a
+//! draft.
+//!
+//! The octets stream into the spool as they come; only the header block is held. What is edited is edited before the
+//! digest is taken: from then on the octets never change. `Ok` means durable.
+
+mod filing;
+mod header;
+mod octet_check;
+mod receiving;
+
+pub use header::draft_recipients;
+pub use receiving::Receiving;
+
+use crate::address::{KepAddress, ReversePath};
+use crate::clock::Clock;
+use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
+use crate::domain::org::Permission;
+use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
+use crate::id::{IdSource, ItemId, JobId, MailId};
+use crate::mime::summary::Summary;
+use crate::service::account::Principal;
+use crate::service::bell::Bells;
+use crate::service::failure::{Failure, Kind, Refusal};
+use crate::service::identity::Identity;
+use crate::service::item_numbers::ItemNumbers;
+use crate::service::organisation::Organisations;
+use crate::service::owing::{Happened, Owing};
+use crate::store::db::{Batch, Db};
+use crate::store::spool::Spool;
+use crate::store::tables::peers;
+use crate::store::tables::work::{Addressee, OwedEvidence, Then};
+use header::not_yours;
+use std::sync::Arc;
+
+pub struct Submission {
+    pub db: Arc<dyn Db>,
+    pub spool: Arc<Spool>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdSource>,
+    pub organisations: Arc<Organisations>,
+    pub identity: Arc<Identity>,
+    pub items: Arc<ItemNumbers>,
+    pub bells: Bells,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    Sent { mail: MailId },
+    Job { mail: MailId, job: JobId, rule: String },
+    Draft { item: ItemId, no_rule_matched: bool },
+}
+
+impl Submission {
+    /// Whether the user may send as `from` now.
+    pub fn check_sender(&self, by: &Principal, from: &ReversePath) -> Result<(), Failure> {
+        let organisation = self.organisations.of(by.tenant)?;
+        if !organisation.tenant.life.may_send() {
+            let say = "this account does not send now: it is suspended or closing";
+            return Err(Failure::refused(Kind::AccountClosed, say));
+        }
+        let user = organisation.users.get(&by.user);
+        if !user.is_some_and(|u| organisation.may(u, Permission::Compose)) {
+            let say = "you have no permission to compose; ask your account's administrator";
+            return Err(Failure::refused(Kind::NoPermission, say));
+        }
+        match from {
+            ReversePath::Address(address) if *address == organisation.tenant.address => Ok(()),
+            _ => Err(not_yours(&organisation)),
+        }
+    }
+
+    /// Whether mail of `size` octets (when declared) may go to this recipient.
+    pub fn check_recipient(&self, to: &KepAddress, size: Option<u64>) -> Result<(), Failure> {
+        let domain = to.domain();
+        if !self.identity.realms.iter().any(|realm| domain.is_within(realm)) {
+            let say = format!("{to} is not a KEP address; KEP carries mail between KEP accounts only");
+            return Err(Failure::refused(Kind::NotKepAddress, say));
+        }
+        if domain.is_within(&self.identity.domain) {
+            return match self.organisations.by_address(to)? {
+                None => Err(Failure::refused(
+                    Kind::UnknownRecipient,
+                    format!("there is no account {to} here"),
+                )),
+                Some(o) if !o.tenant.life.may_receive() => Err(Failure::refused(
+                    Kind::AccountClosed,
+                    format!("the account {to} is closed or suspended"),
+                )),
+                Some(_) => Ok(()),
+            };
+        }
+        let Some(peer) = self.peer_of(to)? else {
+            return Err(Failure::refused(
+                Kind::UnknownProvider,
+                format!("{domain} is not a KEP provider known here"),
+            ));
+        };
+        let sealed = size.unwrap_or(0).saturating_add(SEAL_OVERHEAD_MAX_BYTES);
+        if size.is_some() && sealed > peer.size_max_bytes {
+            let say = format!("{domain} takes at most {} octets, sealed", peer.size_max_bytes);
+            return Err(Failure::refused(Kind::TooLarge, say));
+        }
+        Ok(())
+    }
+
+    /// The peer whose domain the address lies at or below.
+    fn peer_of(&self, to: &KepAddress) -> Result<Option<crate::domain::provider::Peer>, Failure> {
+        let domain = to.domain();
+        Ok(peers::all(&*self.db)?
+            .into_iter()
+            .map(|p| p.row)
+            .find(|p| domain.is_within(&p.domain)))
+    }
+
+    /// Starts to take in a message.
+    pub fn begin(self: &Arc<Self>, by: &Principal, recipients: Vec<KepAddress>) -> Receiving {
+        Receiving::new(self.clone(), by.clone(), recipients)
+    }
+
+    /// Leaves rejection evidence for a complete message that was refused.
+    pub async fn leave_rejection(
+        &self,
+        by: &Principal,
+        recipients: &[KepAddress],
+        header: &[u8],
+        refusal: &Refusal,
+    ) -> Result<(), Failure> {
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let organisation = self.organisations.of(by.tenant)?;
+        let now = self.clock.now();
+        let seen = Summary::of(header);
+        let mail = MailId::fresh(&*self.ids);
+        let happened = Happened::new(EvidenceKind::SubmissionAcceptanceRejection, Event::Rejection, now)
+            .because(rejection_reason(refusal.kind), refusal.text.clone());
+        let mut facts = Owing {
+            identity: &self.identity,
+            ids: &*self.ids,
+        }
+        .facts(&happened);
+        facts.submission_time = Some(now);
+        facts.sender = Party {
+            address: organisation.tenant.address.to_string(),
+            display: None,
+            organisation: Some(organisation.tenant.title.clone()),
+        };
+        facts.recipients = recipients
+            .iter()
+            .map(|r| Party {
+                address: r.to_string(),
+                display: None,
+                organisation: None,
+            })
+            .collect();
+        facts.message = MessageFacts {
+            subject: cut_text(&seen.subject),
+            ua_message_id: seen.message_id.clone(),
+            rem_message_id: self.identity.rem_message_id(mail, 0),
+            original_sha256: None,
+        };
+        let owed = OwedEvidence {
+            facts,
+            addressees: vec![Addressee::Tenant {
+                tenant: by.tenant,
+                mail,
+                item: None,
+            }],
+            thread: seen.message_id.unwrap_or_default(),
+            then: Then::Nothing,
+            attempts: 0,
+        };
+        let mut batch = Batch::new();
+        Owing {
+            identity: &self.identity,
+            ids: &*self.ids,
+        }
+        .as_stated(&mut batch, &owed, now)?;
+        self.db.commit(batch).await?;
+        self.bells.notary.ring();
+        Ok(())
+    }
+}
+
+fn cut_text(text: &str) -> String {
+    let mut end = text.len().min(crate::domain::mail::SUBJECT_MAX_OCTETS);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// The ETSI reason a refusal is told under.
+fn rejection_reason(kind: Kind) -> Reason {
+    match kind {
+        Kind::Malformed => Reason::InvalidMessageFormat,
+        Kind::UnknownRecipient | Kind::NotKepAddress => Reason::UnknownRecipient,
+        Kind::UnknownProvider => Reason::PeerNotIdentified,
+        _ => Reason::PolicyViolation,
+    }
+}

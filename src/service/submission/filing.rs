@@ -1,0 +1,327 @@
+//! A complete, stored submission becomes a mail, a job or a draft, in one commit.
+
+use super::{Accepted, Submission, cut_text};
+use crate::address::KepAddress;
+use crate::clock::UtcTime;
+use crate::domain::item::{Item, ItemKind};
+use crate::domain::job::{Job, JobStart};
+use crate::domain::mail::{Mail, MailState, Recipient, RecipientState};
+use crate::domain::org::Organisation;
+use crate::domain::policy::Disposition;
+use crate::domain::rule::Rule;
+use crate::id::{ItemId, JobId, MailId, RuleId};
+use crate::mime::compose;
+use crate::rem::notice;
+use crate::service::account::Principal;
+use crate::service::failure::{Failure, Kind};
+use crate::service::outline::Outline;
+use crate::service::owing::Owing;
+use crate::store::db::{Batch, CommitError};
+use crate::store::spool::BlobRef;
+use crate::store::tables::items::Content;
+use crate::store::tables::mails::Known;
+use crate::store::tables::work::{self, StepLimit};
+use crate::store::tables::{Stored, items, jobs, mails};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How often a mail is filed against others with the same Message-ID.
+const COMMIT_ATTEMPTS: usize = 8;
+
+/// A complete, stored message about to become a mail, a job or a draft.
+pub(super) struct Filing {
+    pub(super) station: Arc<Submission>,
+    pub(super) by: Principal,
+    pub(super) recipients: Vec<KepAddress>,
+    pub(super) outline: Outline,
+    pub(super) blind: BTreeSet<KepAddress>,
+    pub(super) original: BlobRef,
+    pub(super) has_8bit: bool,
+    /// The draft that is being sent.
+    pub(super) draft: Option<ItemId>,
+}
+
+/// The refusal of a wish for a rule that is not there.
+pub(super) fn no_such_rule(organisation: &Organisation, name: &str) -> Failure {
+    let rules: Vec<&str> = organisation
+        .rules
+        .values()
+        .filter(|r| r.enabled)
+        .map(|r| r.name.as_str())
+        .collect();
+    let say = format!("there is no rule \"{name}\"; the rules are: {}", rules.join(", "));
+    Failure::refused(Kind::NotFound, say)
+}
+
+impl Filing {
+    pub(super) async fn file(self, disposition: Disposition) -> Result<Accepted, Failure> {
+        let organisation = self.station.organisations.of(self.by.tenant)?;
+        match disposition {
+            Disposition::NoSuchRule(name) => Err(no_such_rule(&organisation, &name)),
+            Disposition::Draft { notice } => self.file_draft(&organisation, notice.map(|n| n.rules)).await,
+            Disposition::Send => self.file_mail(&organisation, None).await,
+            Disposition::Flow(rule) => self.file_mail(&organisation, Some(rule)).await,
+        }
+    }
+
+    fn message_id(&self) -> &str {
+        self.outline.summary.message_id.as_deref().unwrap_or_default()
+    }
+
+    /// The same octets under the same Message-ID to the same recipients were accepted before: a client that never
+    /// saw our 250 tries again, and the mail must not be doubled. One that was rejected or withdrawn may be handed in anew.
+    fn seen_before(&self, known: Option<&Stored<Known>>) -> Result<Option<Accepted>, Failure> {
+        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let Some(mail) = known.and_then(|k| k.row.mail) else {
+            return Ok(None);
+        };
+        let Some(mail) = mails::mail(db, tenant, mail)?
+            .map(|m| m.row)
+            .filter(|m| m.state != MailState::Dropped)
+        else {
+            return Ok(None);
+        };
+        let same_recipients = mail
+            .recipients
+            .iter()
+            .map(|r| &r.address)
+            .eq(self.recipients.iter());
+        if mail.original_sha256 != self.original.id.0 || !same_recipients || mail.author != self.by.user {
+            return Ok(None);
+        }
+        let job = mail.job.map(|j| jobs::job(db, tenant, j)).transpose()?.flatten();
+        Ok(Some(match job {
+            Some(job) => Accepted::Job {
+                mail: mail.id,
+                job: job.row.id,
+                rule: job.row.rule_name,
+            },
+            None => Accepted::Sent { mail: mail.id },
+        }))
+    }
+
+    /// The draft this was made from ends in the same commit: moved twice, or by two sessions, it is sent once.
+    fn end_draft(&self, batch: &mut Batch) -> Result<(), Failure> {
+        let Some(draft) = self.draft else { return Ok(()) };
+        let sent = || {
+            Failure::refused(
+                Kind::NotFound,
+                "the draft is not there any more; it has been sent or removed",
+            )
+        };
+        let old = items::item(&*self.station.db, self.by.tenant, draft)?.ok_or_else(sent)?;
+        if old.row.gone {
+            return Err(sent());
+        }
+        let ended = Item {
+            gone: true,
+            ..old.row.clone()
+        };
+        Ok(items::replace(batch, self.by.tenant, &old, &ended)?)
+    }
+
+    fn item(&self, id: ItemId, kind: ItemKind, now: UtcTime) -> Item {
+        Item {
+            author: Some(self.by.user),
+            ..Item::new(id, kind, now)
+        }
+    }
+
+    fn content(&self) -> Content {
+        Content::whole(self.original.id, self.original.size_bytes)
+    }
+
+    async fn file_mail(self, organisation: &Organisation, rule: Option<RuleId>) -> Result<Accepted, Failure> {
+        let station = &self.station;
+        for _ in 0..COMMIT_ATTEMPTS {
+            let known = mails::known(&*station.db, self.by.tenant, self.message_id())?;
+            let mut batch = Batch::new();
+            self.end_draft(&mut batch)?;
+            let accepted = match self.seen_before(known.as_ref())? {
+                Some(earlier) if batch.is_empty() => return Ok(earlier),
+                Some(earlier) => earlier,
+                None => self.write_mail(&mut batch, organisation, rule, known)?,
+            };
+            match station.db.commit(batch).await {
+                Ok(_) => {
+                    tracing::info!(outcome = ?accepted, by = %self.by.login, size = self.original.size_bytes,
+                        recipients = self.recipients.len(), "submission accepted");
+                    station.bells.notary.ring();
+                    station.bells.timers.ring();
+                    station.bells.mailboxes.ring(self.by.tenant);
+                    return Ok(accepted);
+                }
+                // The same Message-ID on another connection was faster.
+                Err(CommitError::Conflict { .. }) => continue,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Failure::Unavailable(
+            "too many submissions of one Message-ID at once".into(),
+        ))
+    }
+
+    /// Adds the mail with all that follows: its item, its job or the evidence owed for it.
+    fn write_mail(
+        &self,
+        batch: &mut Batch,
+        organisation: &Organisation,
+        rule: Option<RuleId>,
+        known: Option<Stored<Known>>,
+    ) -> Result<Accepted, Failure> {
+        let (station, tenant) = (&self.station, self.by.tenant);
+        let now = station.clock.now();
+        let mut item = self.item(station.items.next(tenant)?, ItemKind::Outgoing, now);
+        item.units = organisation
+            .users
+            .get(&self.by.user)
+            .map(|u| u.units.clone())
+            .unwrap_or_default();
+        let mut mail = self.mail(organisation, item.id, now);
+        item.mail = Some(mail.id);
+        let job = rule
+            .and_then(|r| organisation.rules.get(&r))
+            .map(|rule| self.job(&mail, rule, now));
+        let accepted = match &job {
+            Some(job) => {
+                mail.job = Some(job.id);
+                item.job = Some(job.facet());
+                jobs::add(batch, job)?;
+                if let Some((due, limit)) = StepLimit::of(job) {
+                    work::add(batch, due, &limit)?;
+                }
+                Accepted::Job {
+                    mail: mail.id,
+                    job: job.id,
+                    rule: job.rule_name.clone(),
+                }
+            }
+            None => {
+                mail.state = MailState::Accepted;
+                let owing = Owing {
+                    identity: &station.identity,
+                    ids: &*station.ids,
+                };
+                for copy in mail.copies() {
+                    owing.submission(batch, &organisation.tenant, &mail, &copy, now)?;
+                }
+                Accepted::Sent { mail: mail.id }
+            }
+        };
+        mails::add(batch, &mail)?;
+        mails::set_known(
+            batch,
+            tenant,
+            &mail.message_id,
+            known,
+            Known {
+                item: item.id,
+                mail: Some(mail.id),
+            },
+        )?;
+        items::add(batch, tenant, &item, &self.outline.body(self.content()))?;
+        Ok(accepted)
+    }
+
+    fn job(&self, mail: &Mail, rule: &Rule, now: UtcTime) -> Job {
+        Job::start(JobStart {
+            id: JobId::fresh(&*self.station.ids),
+            tenant: mail.tenant,
+            mail: mail.id,
+            item: mail.item,
+            author: self.by.user,
+            rule,
+            original_sha256: mail.original_sha256,
+            subject: mail.subject.clone(),
+            at: now,
+        })
+    }
+
+    fn mail(&self, organisation: &Organisation, item: ItemId, now: UtcTime) -> Mail {
+        Mail {
+            id: MailId::fresh(&*self.station.ids),
+            tenant: self.by.tenant,
+            author: self.by.user,
+            item,
+            job: None,
+            original_sha256: self.original.id.0,
+            original_size_bytes: self.original.size_bytes,
+            original_8bit: self.has_8bit,
+            subject: cut_text(&self.outline.summary.subject),
+            message_id: self.message_id().to_owned(),
+            sender: organisation.tenant.address.clone(),
+            submitted_at: now,
+            state: MailState::Held,
+            recipients: self
+                .recipients
+                .iter()
+                .map(|r| Recipient {
+                    address: r.clone(),
+                    blind: self.blind.contains(r),
+                    state: RecipientState::Waiting,
+                })
+                .collect(),
+        }
+    }
+
+    async fn file_draft(
+        self,
+        organisation: &Organisation,
+        rules: Option<Vec<String>>,
+    ) -> Result<Accepted, Failure> {
+        let (station, tenant) = (&self.station, self.by.tenant);
+        let now = station.clock.now();
+        let mut batch = Batch::new();
+        self.end_draft(&mut batch)?;
+        let id = station.items.next(tenant)?;
+        let item = self.item(id, ItemKind::Draft, now);
+        items::add(&mut batch, tenant, &item, &self.outline.body(self.content()))?;
+        let no_rule_matched = rules.is_some();
+        if let Some(rules) = rules {
+            let text = self.no_rule_notice(organisation, &rules, now);
+            let blob = station.spool.store(&text).await?;
+            let content = Content::whole(blob.id, blob.size_bytes);
+            let outline = Outline::of(&station.spool, &content).await?;
+            let item = self.item(station.items.next(tenant)?, ItemKind::Notice, now);
+            items::add(&mut batch, tenant, &item, &outline.body(content))?;
+        }
+        station.db.commit(batch).await?;
+        station.bells.mailboxes.ring(self.by.tenant);
+        tracing::info!(item = %id, by = %self.by.login, no_rule_matched, "submission became a draft");
+        Ok(Accepted::Draft {
+            item: id,
+            no_rule_matched,
+        })
+    }
+}
+
+impl Filing {
+    /// The message that tells the author why it became a draft, and which rules there are.
+    fn no_rule_notice(&self, organisation: &Organisation, rules: &[String], now: UtcTime) -> Vec<u8> {
+        let station = &self.station;
+        let text = notice::draft_for_no_rule(&self.outline.summary.subject, rules);
+        let head = format!(
+            "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nDate: {date}\r\nMessage-ID: <{id}@{domain}>\r\n\
+             In-Reply-To: {replied}\r\nReferences: {replied}\r\nMIME-Version: 1.0\r\n",
+            from = compose::mailbox(
+                Some(&station.identity.issuer.name),
+                station.identity.service.as_str()
+            ),
+            to = compose::mailbox(
+                Some(&organisation.tenant.title),
+                organisation.tenant.address.as_str()
+            ),
+            subject = compose::unstructured(&format!("Taslak (draft): {}", self.outline.summary.subject)),
+            date = now.rfc5322(),
+            id = station.ids.uuid(),
+            domain = station.identity.domain,
+            replied = self.message_id(),
+        );
+        let boundary = compose::boundary("notice", station.ids.uuid());
+        [
+            head.into_bytes(),
+            compose::alternative(&text.plain, &text.html, &boundary),
+        ]
+        .concat()
+    }
+}

@@ -1,0 +1,196 @@
+//! A submission while its octets come in: the header block is held until it is complete, then edited; the rest streams
+//! into the spool.
+
+use super::filing::{Filing, no_such_rule};
+use super::header::{check_header, header_end, keep_blind, malformed, matchable, wishes};
+use super::octet_check::OctetCheck;
+use super::{Accepted, Submission};
+use crate::address::KepAddress;
+use crate::domain::policy::{Asked, Disposition, dispose};
+use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
+use crate::id::ItemId;
+use crate::mime::mailbox::mailboxes;
+use crate::mime::summary::{self, Summary};
+use crate::mime::{Scanner, edit};
+use crate::service::account::Principal;
+use crate::service::failure::{Failure, Kind};
+use crate::service::outline::Outline;
+use crate::store::spool::BlobWriter;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A submission that is coming in.
+pub struct Receiving {
+    to: Arc<Submission>,
+    by: Principal,
+    recipients: Vec<KepAddress>,
+    /// What is done with it whatever it asks; for drafts that are sent by moving them.
+    forced: Option<Asked>,
+    /// The draft that is being sent.
+    draft: Option<ItemId>,
+    header: Vec<u8>,
+    body: Option<Body>,
+    size_bytes: u64,
+    has_8bit: bool,
+    check: OctetCheck,
+}
+
+/// The part of a submission that is known once its header block is complete.
+struct Body {
+    writer: BlobWriter,
+    scanner: Scanner,
+    summary: Summary,
+    disposition: Disposition,
+    blind: BTreeSet<KepAddress>,
+}
+
+impl Receiving {
+    pub(super) fn new(to: Arc<Submission>, by: Principal, recipients: Vec<KepAddress>) -> Self {
+        Self {
+            to,
+            by,
+            recipients,
+            forced: None,
+            draft: None,
+            header: Vec::new(),
+            body: None,
+            size_bytes: 0,
+            has_8bit: false,
+            check: OctetCheck::default(),
+        }
+    }
+
+    /// Ends this draft in the same commit that makes the mail.
+    pub fn of_draft(mut self, draft: ItemId) -> Self {
+        self.draft = Some(draft);
+        self
+    }
+
+    /// Sends or starts a flow whatever the headers ask.
+    pub fn force(mut self, asked: Asked) -> Self {
+        self.forced = Some(asked);
+        self
+    }
+
+    /// The header block as far as it was received, for rejection evidence.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// Takes the next octets, dots unstuffed. Octets that could not be relayed as they are refuse the message.
+    pub async fn write(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        self.size_bytes += chunk.len() as u64;
+        if self.size_bytes + SEAL_OVERHEAD_MAX_BYTES > self.to.identity.size_max_bytes {
+            return Err(Failure::refused(
+                Kind::TooLarge,
+                "the message is larger than this provider takes",
+            ));
+        }
+        self.check.look(chunk).map_err(malformed)?;
+        self.has_8bit |= !chunk.is_ascii();
+        if let Some(body) = &mut self.body {
+            return body.write(chunk).await;
+        }
+        let scanned = self.header.len().saturating_sub(3);
+        self.header.extend_from_slice(chunk);
+        let Some(end) = header_end(&self.header, scanned) else {
+            if self.header.len() > summary::HEADER_MAX_OCTETS {
+                return Err(malformed("the header block is larger than 64 KiB"));
+            }
+            return Ok(());
+        };
+        if end > summary::HEADER_MAX_OCTETS {
+            return Err(malformed("the header block is larger than 64 KiB"));
+        }
+        let rest = self.header.split_off(end);
+        self.open_body().await?;
+        match &mut self.body {
+            Some(body) => body.write(&rest).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The message is complete. `Ok` means that it is durable and what was decided about it.
+    pub async fn finish(mut self) -> Result<Accepted, Failure> {
+        self.check.finish().map_err(malformed)?;
+        if self.body.is_none() {
+            self.header.extend_from_slice(b"\r\n");
+            self.open_body().await?;
+        }
+        let Some(body) = self.body.take() else {
+            return Err(Failure::Broken("a submission without a body".into()));
+        };
+        let structure = body.scanner.finish();
+        if structure.cut {
+            return Err(malformed(
+                "the message has more parts, or deeper nested ones, than can be looked at",
+            ));
+        }
+        let original = body.writer.finish().await?;
+        let filing = Filing {
+            station: self.to,
+            by: self.by,
+            recipients: self.recipients,
+            outline: Outline {
+                structure,
+                summary: body.summary,
+            },
+            blind: body.blind,
+            original,
+            has_8bit: self.has_8bit,
+            draft: self.draft,
+        };
+        filing.file(body.disposition).await
+    }
+
+    /// The header block is complete: decide, edit, and start to store.
+    async fn open_body(&mut self) -> Result<(), Failure> {
+        let organisation = self.to.organisations.of(self.by.tenant)?;
+        let user = organisation
+            .users
+            .get(&self.by.user)
+            .ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
+        check_header(&organisation, &self.header)?;
+        let (asked, block) = wishes(&self.header)?;
+        let asked = self.forced.clone().unwrap_or(asked);
+        let now = self.to.clock.now();
+        let message_id = format!("<{}@{}>", self.to.ids.uuid(), self.to.identity.domain);
+        let block = edit::add_missing(&block, &message_id, now);
+        let seen = Summary::of(&block);
+        let named: BTreeSet<String> = [&seen.to, &seen.cc]
+            .into_iter()
+            .flat_map(|list| mailboxes(list))
+            .map(|m| m.address().to_ascii_lowercase())
+            .collect();
+        let blind = self
+            .recipients
+            .iter()
+            .filter(|r| !named.contains(r.as_str()))
+            .cloned()
+            .collect();
+        let disposition = dispose(&organisation, user, &asked, &matchable(&seen, &self.recipients));
+        let block = match &disposition {
+            // Said before the body comes: nothing is stored for it.
+            Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, name)),
+            Disposition::Draft { .. } => keep_blind(&block, &seen, &blind),
+            _ => edit::remove_fields(&block, &["Bcc", "Resent-Bcc"]),
+        };
+        let mut body = Body {
+            writer: self.to.spool.create().await?,
+            scanner: Scanner::new(),
+            summary: Summary::of(&block),
+            disposition,
+            blind,
+        };
+        body.write(&block).await?;
+        self.body = Some(body);
+        Ok(())
+    }
+}
+
+impl Body {
+    async fn write(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        self.scanner.push(chunk);
+        Ok(self.writer.write(chunk).await?)
+    }
+}
