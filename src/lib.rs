@@ -34,3 +34,15 @@ pub mod store;
 
 // stations and services
 pub mod service;
+
+// doors
+pub mod control;
+pub mod kepctl;
+pub mod net;
+
+// roof
+pub mod check;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod init;

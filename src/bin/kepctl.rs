@@ -1,1 +1,5 @@
-fn main(){}
+//! The administrator's tool; everything is in `kepd::kepctl`.
+
+fn main() -> std::process::ExitCode {
+    kepd::kepctl::run()
+}

@@ -1,0 +1,99 @@
+//! `kepd check`: what the configuration says, whether its files hold together, and what it cannot promise.
+//!
+//! Reads files and opens nothing: no socket, no store, so it may run beside a working daemon.
+
+use crate::clock::UtcTime;
+use crate::cms::Certificate;
+use crate::config::Config;
+use crate::seal::{SealKey, TrustStore};
+use crate::store::db::EngineKind;
+use anyhow::{Context as _, bail};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// A certificate that ends sooner than this is worth a word.
+const ENDS_SOON: Duration = Duration::from_secs(30 * 86_400);
+
+/// Says in words what was understood; the error is one sentence naming the file.
+pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
+    let tls = key_and_certificate(&config.tls.certificate, &config.tls.key)?;
+    let seal = key_and_certificate(&config.seal.certificate, &config.seal.key)?;
+    let mut known = vec![("tls", tls), ("seal", seal)];
+    if config.timestamp.embedded {
+        let stamp = &config.timestamp;
+        let pair = key_and_certificate(&stamp.embedded_certificate, &stamp.embedded_key)?;
+        known.push(("timestamp", pair));
+    }
+    let seal_anchors = anchors(&config.seal.trust)?;
+    let stamp_anchors = anchors(&config.timestamp.trust)?;
+
+    let mut out = String::new();
+    let settings = toml::to_string(config).context("the settings cannot be written down")?;
+    out.push_str(&settings);
+    out.push('\n');
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "# {text}");
+    };
+    for (what, certificate) in &known {
+        let ends = certificate.not_after();
+        line(format_args!(
+            "{what}: {}, until {ends}, sha256 {}",
+            certificate.subject(),
+            certificate.fingerprint_hex()
+        ));
+        if !certificate.is_valid_at(now) {
+            bail!(
+                "the {what} certificate ({}) is not valid now",
+                certificate.subject()
+            );
+        }
+        if now.until(ends) < ENDS_SOON {
+            line(format_args!("warning: the {what} certificate ends soon"));
+        }
+    }
+    line(format_args!(
+        "seal.trust has {seal_anchors} anchor(s), timestamp.trust has {stamp_anchors}"
+    ));
+    if config.store.engine == EngineKind::Sled {
+        line(format_args!(
+            "warning: the engine sled cannot promise whole batches: after a torn write half of one may remain"
+        ));
+    }
+    if config.timestamp.urls.is_empty() {
+        line(format_args!(
+            "warning: time-stamps come from the embedded development authority; they prove nothing to others"
+        ));
+    }
+    Ok(out)
+}
+
+fn key_and_certificate(certificate: &Path, key: &Path) -> anyhow::Result<Certificate> {
+    let chain = certificates(certificate)?;
+    let leaf = chain.into_iter().next();
+    let leaf = leaf.with_context(|| format!("{} holds no certificate", certificate.display()))?;
+    let loaded = SealKey::load(key).with_context(|| format!("the key {} cannot be used", key.display()))?;
+    loaded
+        .check_belongs_to(&leaf)
+        .with_context(|| format!("{} and {} do not match", key.display(), certificate.display()))?;
+    Ok(leaf)
+}
+
+/// All certificates of a PEM file.
+pub fn certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the certificate {} cannot be read", path.display()))?;
+    Certificate::from_pem_text(&text).with_context(|| format!("{} is not PEM", path.display()))
+}
+
+fn anchors(path: &Path) -> anyhow::Result<usize> {
+    let mut store = TrustStore::new();
+    store.add_path(path)?;
+    if store.anchors().is_empty() {
+        bail!(
+            "{} holds no trust anchor (a self-issued certificate)",
+            path.display()
+        );
+    }
+    Ok(store.anchors().len())
+}

@@ -1,0 +1,14 @@
+//! The administrator's door: its words ([`protocol`]) and its server on a unix socket ([`server`]).
+//!
+//! The server side puts each word to a service and writes the answer down; it decides nothing itself.
+
+mod flow;
+mod people;
+pub mod protocol;
+pub mod server;
+mod tenants;
+mod traffic;
+mod words;
+
+pub use server::{ControlServer, SocketError};
+pub use words::{ControlDoor, Ports};

@@ -1,0 +1,135 @@
+//! What `kepctl` and the daemon say to each other: one JSON object per line, one [`Request`], one [`Reply`].
+//!
+//! The words are what is typed as well: each is a command of `kepctl` (clap) and a request on the wire (serde), so the
+//! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
+
+mod record;
+mod words;
+
+pub use record::Record;
+use serde::{Deserialize, Serialize};
+pub use words::*;
+
+/// Version of the words. Grows when a request an older daemon knows changes its meaning.
+pub const VERSION: u32 = 1;
+/// Largest request, in octets: a peer's profile with its certificates, and room.
+pub const REQUEST_MAX_OCTETS: usize = 256 * 1024;
+/// Largest reply, in octets: lists are bounded by [`LIST_MAX`].
+pub const REPLY_MAX_OCTETS: usize = 64 * 1024 * 1024;
+/// Most rows of one list, and how many there are without `--limit`.
+pub const LIST_MAX: usize = 10_000;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub version: u32,
+    pub word: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// Things of one kind.
+    List(Vec<Record>),
+    /// One thing, or what became of it.
+    One(Record),
+    /// Not done; asking again brings the same. One sentence why.
+    Refused(String),
+    /// Not done; may work later.
+    Unavailable(String),
+}
+
+/// Why a line is not a message.
+#[derive(Debug, thiserror::Error)]
+#[error("not a message of this protocol: {0}")]
+pub struct NotAMessage(#[from] serde_json::Error);
+
+/// A message as a line, with its line end. JSON has no line end inside.
+pub fn line<M: Serialize>(message: &M) -> Result<Vec<u8>, NotAMessage> {
+    let mut octets = serde_json::to_vec(message)?;
+    octets.push(b'\n');
+    Ok(octets)
+}
+
+/// Reads a line, with or without its line end.
+pub fn read<M: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<M, NotAMessage> {
+    Ok(serde_json::from_slice(line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(subcommand)]
+        word: Word,
+    }
+
+    fn typed(line: &str) -> Word {
+        let words = line.split('|').map(str::trim);
+        Typed::try_parse_from(std::iter::once("kepctl").chain(words))
+            .unwrap()
+            .word
+    }
+
+    #[test]
+    fn words_survive_the_wire() {
+        let lines = [
+            "tenant|add|ornekas|--kind|tuzel|--title|Örnek A.Ş.|--address|ornekas@hs01.kep.test",
+            "tenant|set|ornekas|--officers-follow-rules|true|--language|english",
+            "officer|add|mudur@ornekas|--name|Müdür",
+            "user|add|ayse@ornekas|--unit|Genel Müdürlük/Satış|--role|Yazan|--role|Okur",
+            "user|unit|ayse@ornekas|--add|Satış|--drop|Depo",
+            "unit|add|ornekas|Satış|--parent|Genel Müdürlük",
+            "role|add|ornekas|Onay Rolü|--permit|approve,view",
+            "rule|add|ornekas|Teklif|--to|x|--subject|Teklif|--step|Onay Rolü:1|--step|Onay Rolü2:2",
+            "rule|test|ornekas|--subject|Teklif no 5|--to|a@hs02.kep.test",
+            "job|list|ornekas|late|--as|mudur@ornekas",
+            "job|approve|00000000-0000-0000-0000-000000000001|--as|onay1@ornekas|--note|uygun",
+            "mail|list|ornekas|--limit|5",
+            "queue|retry|--all",
+            "peer|list",
+            "credit|add|ornekas|50",
+        ];
+        for text in lines {
+            let request = Request {
+                version: VERSION,
+                word: typed(text),
+            };
+            let octets = line(&request).unwrap();
+            assert_eq!(octets.iter().filter(|b| **b == b'\n').count(), 1, "{text}");
+            assert_eq!(read::<Request>(&octets).unwrap(), request, "{text}");
+        }
+    }
+
+    #[test]
+    fn replies_keep_their_order() {
+        let record = Record::new()
+            .with("zeta", 1)
+            .text("alpha", "İş\n")
+            .with("none", ());
+        for reply in [
+            Reply::List(vec![record.clone(), Record::new()]),
+            Reply::One(record),
+            Reply::Refused("hayır".into()),
+            Reply::Unavailable("sonra".into()),
+        ] {
+            let octets = line(&reply).unwrap();
+            assert_eq!(read::<Reply>(&octets).unwrap(), reply);
+        }
+        let octets = line(&Record::new().with("zeta", 1).with("alpha", 2)).unwrap();
+        assert_eq!(octets, b"{\"zeta\":1,\"alpha\":2}\n");
+    }
+
+    #[test]
+    fn a_password_file_stays_with_the_client() {
+        let Word::User(UserWord::Passwd(passwd)) = typed("user|passwd|a@b|--password-file|/tmp/x") else {
+            panic!("another word");
+        };
+        let octets = line(&passwd).unwrap();
+        assert!(!String::from_utf8(octets).unwrap().contains("/tmp/x"));
+        assert!(read::<Request>(b"{\"version\":1,\"word\":{\"shutdown\":{}}}").is_err());
+    }
+}

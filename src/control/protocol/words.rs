@@ -1,0 +1,551 @@
+//! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
+
+use crate::address::{Domain, KepAddress, LoginName};
+use crate::id::{JobId, MailId, QueueId};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use zeroize::Zeroize;
+
+macro_rules! words {
+    ($($item:item)*) => {$(
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        $item
+    )*};
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($choice:ident),* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($choice),* }
+    )*};
+}
+
+choices! {
+    /// Natural person, legal person, public body.
+    KindWord { Gercek, Tuzel, Kamu }
+    LanguageWord { Turkish, English }
+    PermissionWord { Approve, Compose, View, Jobs, Account }
+    /// Where a job waits, as seen by a user.
+    JobListWord { Pending, Elsewhere, Ready, Done, Late, All }
+}
+
+words! {
+    #[derive(Subcommand)]
+    pub enum Word {
+        /// Account holders
+        #[command(subcommand)]
+        Tenant(TenantWord),
+        /// Users who see and may send everything of a tenant (işlem yetkilisi)
+        #[command(subcommand)]
+        Officer(UserWord),
+        /// Users who see by unit and act by role (alt işlem yetkilisi)
+        #[command(subcommand)]
+        User(UserWord),
+        /// Units of a tenant
+        #[command(subcommand)]
+        Unit(UnitWord),
+        /// Roles and their permissions
+        #[command(subcommand)]
+        Role(RoleWord),
+        /// Labels
+        #[command(subcommand)]
+        Label(LabelWord),
+        /// Approval rules
+        #[command(subcommand)]
+        Rule(RuleWord),
+        /// Approvals in flight
+        #[command(subcommand)]
+        Job(JobWord),
+        /// Mail that was submitted
+        #[command(subcommand)]
+        Mail(MailWord),
+        /// Evidence documents
+        #[command(subcommand)]
+        Evidence(EvidenceWord),
+        /// Other providers
+        #[command(subcommand)]
+        Peer(PeerWord),
+        /// The queue to other providers
+        #[command(subcommand)]
+        Queue(QueueWord),
+        /// The directory of accounts (not built yet)
+        Directory(NotBuilt),
+        /// Contacts of a tenant (not built yet)
+        Contact(NotBuilt),
+        /// Notifications (not built yet)
+        Notify(NotBuilt),
+        /// Prepaid credit (not built yet)
+        Credit(NotBuilt),
+        /// The audit chain (not built yet)
+        Audit(NotBuilt),
+        /// Backups (not built yet)
+        Backup(NotBuilt),
+        /// Restoring a backup (not built yet)
+        Restore(NotBuilt),
+        /// The store itself (not built yet)
+        Store(NotBuilt),
+    }
+
+    /// A word that is promised and not built.
+    #[derive(Args)]
+    pub struct NotBuilt {
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        pub rest: Vec<String>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum TenantWord {
+        /// Open an account
+        Add(TenantAdd),
+        List,
+        Show {
+            name: String,
+            /// Also what to enter in a mail client
+            #[arg(long)]
+            client: bool,
+        },
+        /// Change the record
+        Set(TenantSet),
+        /// Stop sending and receiving
+        Suspend { name: String },
+        /// Undo a suspension
+        Resume { name: String },
+        /// Figures
+        Summary { name: String },
+        /// (not built yet)
+        Close(NotBuilt),
+        /// (not built yet)
+        Renew(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct TenantAdd {
+        /// The realm of its logins: ASCII letters, digits, '.', '-', '_'
+        pub name: String,
+        #[arg(long, value_enum, default_value = "tuzel")]
+        pub kind: KindWord,
+        /// KEP address; NAME@DOMAIN when left out
+        #[arg(long)]
+        pub address: Option<KepAddress>,
+        /// The institution's or person's name as it stands in evidence; NAME when left out
+        #[arg(long)]
+        pub title: Option<String>,
+        /// Language of mailbox names; the provider's when left out
+        #[arg(long, value_enum)]
+        pub language: Option<LanguageWord>,
+    }
+
+    #[derive(Args)]
+    pub struct TenantSet {
+        pub name: String,
+        #[arg(long)]
+        pub title: Option<String>,
+        #[arg(long, value_enum)]
+        pub language: Option<LanguageWord>,
+        /// Whether an officer's mail that matches a rule starts its flow
+        #[arg(long, value_name = "true|false")]
+        pub officers_follow_rules: Option<bool>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum UserWord {
+        Add(UserAdd),
+        List { tenant: String },
+        Show { login: LoginName },
+        /// Change the display name
+        Set {
+            login: LoginName,
+            #[arg(long)]
+            name: String,
+        },
+        /// Set the password
+        Passwd(Passwd),
+        /// Let the user log in no more; the name stays with what he did
+        Remove { login: LoginName },
+        /// Put into units, take out of units
+        Unit(Membership),
+        /// Give roles, take roles
+        Role(Membership),
+        /// (not built yet)
+        Cert(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct UserAdd {
+        /// USER@TENANT
+        pub login: LoginName,
+        /// Display name
+        #[arg(long, default_value = "")]
+        pub name: String,
+        /// Unit by path ("A/B") or name; may be repeated
+        #[arg(long = "unit")]
+        pub units: Vec<String>,
+        /// Role by name; may be repeated
+        #[arg(long = "role")]
+        pub roles: Vec<String>,
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub password: Password,
+    }
+
+    #[derive(Args)]
+    pub struct Passwd {
+        /// USER@TENANT
+        pub login: LoginName,
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub password: Password,
+    }
+
+    /// A password to be set. It is never an argument: those can be read by others.
+    #[derive(Args)]
+    pub struct Password {
+        /// Read the password from this file, "-" for standard input (first line)
+        #[arg(long, value_name = "FILE")]
+        #[serde(skip)]
+        pub password_file: Option<PathBuf>,
+        #[arg(skip)]
+        pub password: Option<PasswordText>,
+    }
+
+    #[derive(Args)]
+    pub struct Membership {
+        pub login: LoginName,
+        #[arg(long)]
+        pub add: Vec<String>,
+        #[arg(long)]
+        pub drop: Vec<String>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum UnitWord {
+        Add {
+            tenant: String,
+            name: String,
+            /// The unit above, by path or name
+            #[arg(long)]
+            parent: Option<String>,
+        },
+        List { tenant: String },
+        /// The units as a tree
+        Tree { tenant: String },
+        /// Show the mail of these labels to a unit
+        Label {
+            tenant: String,
+            unit: String,
+            #[arg(required = true)]
+            labels: Vec<String>,
+        },
+        /// (not built yet)
+        Move(NotBuilt),
+        /// (not built yet)
+        Remove(NotBuilt),
+    }
+
+    #[derive(Subcommand)]
+    pub enum RoleWord {
+        Add {
+            tenant: String,
+            name: String,
+            #[arg(long, default_value = "")]
+            description: String,
+            /// Permissions, separated by commas
+            #[arg(long, value_enum, value_delimiter = ',')]
+            permit: Vec<PermissionWord>,
+        },
+        List { tenant: String },
+        Show { tenant: String, name: String },
+        /// Give permissions to a role
+        Grant(Grant),
+        /// Take permissions from a role
+        Revoke(Grant),
+        /// (not built yet)
+        Remove(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct Grant {
+        pub tenant: String,
+        pub name: String,
+        #[arg(value_enum, required = true, value_delimiter = ',')]
+        pub permissions: Vec<PermissionWord>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum LabelWord {
+        Add { tenant: String, name: String },
+        List { tenant: String },
+        /// Remove the definition; its mail stays where it is
+        Remove { tenant: String, name: String },
+        /// (not built yet)
+        Rename(NotBuilt),
+        /// (not built yet)
+        Apply(NotBuilt),
+        /// (not built yet)
+        Clear(NotBuilt),
+    }
+
+    #[derive(Subcommand)]
+    pub enum RuleWord {
+        /// A rule matches when any of its texts does
+        Add(RuleAdd),
+        List { tenant: String },
+        Show { tenant: String, name: String },
+        Enable { tenant: String, name: String },
+        Disable { tenant: String, name: String },
+        /// Which rule would a mail fall under? Nothing is sent
+        Test {
+            tenant: String,
+            #[arg(long, default_value = "")]
+            subject: String,
+            #[arg(long)]
+            to: Vec<String>,
+        },
+        /// (not built yet)
+        Set(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct RuleAdd {
+        pub tenant: String,
+        pub name: String,
+        /// A text that a recipient contains; may be repeated
+        #[arg(long)]
+        pub to: Vec<String>,
+        /// A text that the subject contains; may be repeated
+        #[arg(long)]
+        pub subject: Vec<String>,
+        /// Role and limit in days, in order: "Onay Rolü:1"
+        #[arg(long = "step", value_name = "ROLE:DAYS", required = true)]
+        pub steps: Vec<StepWord>,
+    }
+
+    /// One step of a rule: role by name, limit in days.
+    pub struct StepWord {
+        pub role: String,
+        pub days: u16,
+    }
+
+    #[derive(Subcommand)]
+    pub enum JobWord {
+        List {
+            tenant: String,
+            #[arg(value_enum, default_value = "all")]
+            which: JobListWord,
+            /// As this user sees them
+            #[arg(long = "as", value_name = "USER@TENANT")]
+            by: Option<LoginName>,
+        },
+        Show { job: JobId },
+        Approve(Decide),
+        Reject(Decide),
+        Release(Decide),
+        Withdraw(Decide),
+        /// (not built yet)
+        Delegate(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct Decide {
+        pub job: JobId,
+        /// Who decides; his rights are checked
+        #[arg(long = "as", value_name = "USER@TENANT")]
+        pub by: LoginName,
+        #[arg(long, default_value = "")]
+        pub note: String,
+        /// SHA-256 (hexadecimal) of what was read; what the job holds when left out
+        #[arg(long)]
+        pub sha256: Option<String>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum MailWord {
+        /// Newest first
+        List {
+            tenant: String,
+            #[arg(long, default_value_t = super::LIST_MAX)]
+            limit: usize,
+        },
+        Show { mail: MailId },
+        /// Write the export bundle of a mail
+        Export(Export),
+        /// (not built yet)
+        Search(NotBuilt),
+        /// (not built yet)
+        Archive(NotBuilt),
+        /// (not built yet)
+        Trash(NotBuilt),
+        /// (not built yet)
+        Restore(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct Export {
+        pub mail: MailId,
+        /// An existing folder; the bundle becomes a folder in it
+        #[arg(long)]
+        pub out: PathBuf,
+    }
+
+    #[derive(Subcommand)]
+    pub enum EvidenceWord {
+        /// Evidence of a tenant, or of one mail
+        List {
+            tenant: String,
+            #[arg(long)]
+            mail: Option<MailId>,
+            #[arg(long, default_value_t = super::LIST_MAX)]
+            limit: usize,
+        },
+        /// One document, with its XML
+        Show { tenant: String, evidence: String },
+        /// Write the export bundle of a mail
+        Export(Export),
+        /// Verify documents from their files alone; needs no daemon
+        Verify(Verify),
+    }
+
+    #[derive(Args)]
+    pub struct Verify {
+        /// Evidence (.xml), or dispatches and evidence messages (.eml)
+        #[arg(required = true, value_name = "FILE")]
+        pub files: Vec<PathBuf>,
+        /// Folder of trust anchors and intermediates (*.pem); "trust" beside or above the file when left out
+        #[arg(long, value_name = "DIR")]
+        pub trust: Option<PathBuf>,
+        /// Ask nobody. (Nothing is asked in any case: all that is needed is in the files.)
+        #[arg(long)]
+        pub offline: bool,
+    }
+
+    #[derive(Subcommand)]
+    pub enum PeerWord {
+        List,
+        Show { domain: Domain },
+        Add(PeerAdd),
+        /// Change a profile
+        Set(PeerSet),
+        Remove { domain: Domain },
+        /// Take a peer's profile from the file its `peer export` wrote
+        Import {
+            #[serde(skip)]
+            file: PathBuf,
+            #[arg(skip)]
+            profile: String,
+        },
+        /// Print this provider's own profile for a peer to import
+        Export,
+        /// (not built yet)
+        Test(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct PeerAdd {
+        pub domain: Domain,
+        /// Name or address of its relay door
+        #[arg(long)]
+        pub host: String,
+        #[arg(long, default_value_t = 25)]
+        pub port: u16,
+        /// SHA-256 of its TLS certificate; may be repeated
+        #[arg(long = "tls")]
+        pub tls_sha256: Vec<String>,
+        /// SHA-256 of its seal certificate; may be repeated
+        #[arg(long = "seal")]
+        pub seal_sha256: Vec<String>,
+        /// PEM file: anchors and intermediates of its seal and time-stamps
+        #[arg(long, value_name = "FILE")]
+        #[serde(skip)]
+        pub trust: PathBuf,
+        #[arg(skip)]
+        pub trust_pem: String,
+        /// Where its users' evidence goes; kep@DOMAIN when left out
+        #[arg(long)]
+        pub service: Option<KepAddress>,
+        /// Largest message it takes, in octets
+        #[arg(long)]
+        pub size_max_bytes: Option<u64>,
+    }
+
+    #[derive(Args)]
+    pub struct PeerSet {
+        pub domain: Domain,
+        #[arg(long)]
+        pub host: Option<String>,
+        #[arg(long)]
+        pub port: Option<u16>,
+        /// In place of the TLS fingerprints known so far
+        #[arg(long = "tls")]
+        pub tls_sha256: Vec<String>,
+        /// In place of the seal fingerprints known so far
+        #[arg(long = "seal")]
+        pub seal_sha256: Vec<String>,
+        /// PEM file in place of the trust material known so far
+        #[arg(long, value_name = "FILE")]
+        #[serde(skip)]
+        pub trust: Option<PathBuf>,
+        #[arg(skip)]
+        pub trust_pem: Option<String>,
+        #[arg(long)]
+        pub size_max_bytes: Option<u64>,
+    }
+
+    #[derive(Subcommand)]
+    pub enum QueueWord {
+        List,
+        Show { id: QueueId },
+        /// Try an entry, or all, now
+        Retry {
+            #[arg(required_unless_present = "all")]
+            id: Option<QueueId>,
+            #[arg(long, conflicts_with = "id")]
+            all: bool,
+        },
+        /// (not built yet)
+        Hold(NotBuilt),
+        /// (not built yet)
+        Release(NotBuilt),
+    }
+}
+
+impl FromStr for StepWord {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SAY: &str = "a step is ROLE:DAYS, as in \"Onay Rolü:1\"";
+        let (role, days) = text.rsplit_once(':').ok_or(SAY)?;
+        Ok(Self {
+            role: role.trim().into(),
+            days: days.trim().parse().map_err(|_| SAY)?,
+        })
+    }
+}
+
+/// A password on its way; wiped when dropped, silent under Debug.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordText(pub String);
+
+impl PasswordText {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Drop for PasswordText {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for PasswordText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordText")
+    }
+}

@@ -1,0 +1,262 @@
+//! Tenants, and the units and labels within them.
+
+use super::words::{ControlDoor, Outcome, list, not_built, one};
+use crate::address::KepAddress;
+use crate::control::protocol::{KindWord, LabelWord, LanguageWord, Record, TenantAdd, TenantWord, UnitWord};
+use crate::domain::label::Label;
+use crate::domain::org::{Organisation, Unit, UserKind};
+use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
+use crate::id::UnitId;
+use crate::service::failure::{Failure, Kind};
+use crate::service::organisation::NewTenant;
+
+impl ControlDoor {
+    pub(super) async fn tenant(&self, word: TenantWord) -> Outcome {
+        match word {
+            TenantWord::Add(new) => self.add_tenant(new).await,
+            TenantWord::List => list(self.organisations.tenants()?.iter().map(tenant_record)),
+            TenantWord::Show { name, client } => {
+                let organisation = self.organisations.by_name(&name)?;
+                let record = tenant_record(&organisation.tenant);
+                one(if client {
+                    self.with_client_settings(record, &organisation)
+                } else {
+                    record
+                })
+            }
+            TenantWord::Set(set) => {
+                let tenant = self.organisations.by_name(&set.name)?.tenant.id;
+                let changed = self.organisations.set_tenant(tenant, |t| {
+                    if let Some(title) = &set.title {
+                        t.title.clone_from(title);
+                    }
+                    if let Some(word) = set.language {
+                        t.language = language(word);
+                    }
+                    if let Some(follow) = set.officers_follow_rules {
+                        t.officers_follow_rules = follow;
+                    }
+                });
+                one(tenant_record(&changed.await?))
+            }
+            TenantWord::Suspend { name } => {
+                self.move_life(&name, TenantLife::Active, TenantLife::Suspended)
+                    .await
+            }
+            TenantWord::Resume { name } => {
+                self.move_life(&name, TenantLife::Suspended, TenantLife::Active)
+                    .await
+            }
+            TenantWord::Summary { name } => self.summary(&name),
+            TenantWord::Close(rest) => not_built("tenant close", &rest),
+            TenantWord::Renew(rest) => not_built("tenant renew", &rest),
+        }
+    }
+
+    async fn add_tenant(&self, new: TenantAdd) -> Outcome {
+        let domain = &self.profile.domain;
+        let invalid = |e: crate::address::AddressError| Failure::refused(Kind::Invalid, e.to_string());
+        let address = match new.address {
+            Some(address) => address,
+            None => KepAddress::new(&new.name, domain).map_err(invalid)?,
+        };
+        let tenant = NewTenant {
+            title: new.title.unwrap_or_else(|| new.name.clone()),
+            name: new.name,
+            kind: match new.kind {
+                KindWord::Gercek => TenantKind::Gercek,
+                KindWord::Tuzel => TenantKind::Tuzel,
+                KindWord::Kamu => TenantKind::Kamu,
+            },
+            address,
+            language: new.language.map_or(self.language, language),
+        };
+        one(tenant_record(
+            &self.organisations.add_tenant(tenant, domain).await?,
+        ))
+    }
+
+    async fn move_life(&self, name: &str, from: TenantLife, to: TenantLife) -> Outcome {
+        let tenant = &self.organisations.by_name(name)?.tenant;
+        if tenant.life != from && tenant.life != to {
+            let say = format!("the account {} is {}", tenant.name, life_word(tenant.life));
+            return Err(Failure::refused(Kind::WrongState, say));
+        }
+        // Asked again inside: somebody may have begun to close the account meanwhile.
+        let set = |t: &mut Tenant| {
+            if t.life == from {
+                t.life = to;
+            }
+        };
+        one(tenant_record(
+            &self.organisations.set_tenant(tenant.id, set).await?,
+        ))
+    }
+
+    fn summary(&self, name: &str) -> Outcome {
+        let organisation = self.organisations.by_name(name)?;
+        let tenant = &organisation.tenant;
+        let users = |kind| {
+            let live = organisation
+                .users
+                .values()
+                .filter(|u| !u.removed && u.kind == kind);
+            live.count()
+        };
+        let mails = self.records.mails(tenant.id)?;
+        let jobs = self
+            .approval
+            .list(tenant.id, None, crate::service::approval::JobList::All)?;
+        let open = jobs.iter().filter(|j| !j.ended());
+        one(Record::new()
+            .text("tenant", &tenant.name)
+            .text("address", &tenant.address)
+            .text("life", life_word(tenant.life))
+            .with("officers", users(UserKind::Officer))
+            .with("users", users(UserKind::Limited))
+            .with("units", organisation.units.len())
+            .with("roles", organisation.roles.len())
+            .with("labels", organisation.labels.len())
+            .with("rules", organisation.rules.len())
+            .with("mails_sent", mails.len())
+            .with("jobs_open", open.clone().count())
+            .with("jobs_late", open.filter(|j| j.late).count())
+            .with("evidence", self.records.evidence_of_tenant(tenant.id)?.len()))
+    }
+
+    fn with_client_settings(&self, record: Record, organisation: &Organisation) -> Record {
+        let login = organisation.users.values().find(|u| !u.removed);
+        let name = login.map_or("USER", |u| u.name.as_str());
+        let host = &self.profile.host;
+        record
+            .text("login", format!("{name}@{}", organisation.tenant.name))
+            .text("imap_tls", format!("{host}:{}", self.ports.imap_tls))
+            .text("imap_starttls", format!("{host}:{}", self.ports.imap))
+            .text("submission_tls", format!("{host}:{}", self.ports.submission_tls))
+            .text("submission_starttls", format!("{host}:{}", self.ports.submission))
+    }
+
+    pub(super) async fn unit(&self, word: UnitWord) -> Outcome {
+        match word {
+            UnitWord::Add { tenant, name, parent } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let unit = self.organisations.add_unit(id, &name, parent.as_deref()).await?;
+                one(unit_record(&*self.organisations.of(id)?, &unit))
+            }
+            UnitWord::List { tenant } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                let mut units: Vec<&Unit> = organisation.units.values().collect();
+                units.sort_by_key(|u| organisation.unit_path(u.id));
+                list(units.into_iter().map(|u| unit_record(&organisation, u)))
+            }
+            UnitWord::Tree { tenant } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                let mut lines = Vec::new();
+                branch(&organisation, None, 0, &mut lines);
+                list(lines)
+            }
+            UnitWord::Label { tenant, unit, labels } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let unit = self.organisations.label_unit(id, &unit, &labels).await?;
+                one(unit_record(&*self.organisations.of(id)?, &unit))
+            }
+            UnitWord::Move(rest) => not_built("unit move", &rest),
+            UnitWord::Remove(rest) => not_built("unit remove", &rest),
+        }
+    }
+
+    pub(super) async fn label(&self, word: LabelWord) -> Outcome {
+        match word {
+            LabelWord::Add { tenant, name } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                one(label_record(&self.organisations.add_label(id, &name).await?))
+            }
+            LabelWord::List { tenant } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                list(organisation.labels.values().map(label_record))
+            }
+            LabelWord::Remove { tenant, name } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                self.organisations.remove_label(id, &name).await?;
+                one(Record::new().text("removed", name))
+            }
+            LabelWord::Rename(rest) => not_built("label rename", &rest),
+            LabelWord::Apply(rest) => not_built("label apply", &rest),
+            LabelWord::Clear(rest) => not_built("label clear", &rest),
+        }
+    }
+}
+
+fn language(word: LanguageWord) -> Language {
+    match word {
+        LanguageWord::Turkish => Language::Turkish,
+        LanguageWord::English => Language::English,
+    }
+}
+
+fn life_word(life: TenantLife) -> &'static str {
+    match life {
+        TenantLife::Active => "active",
+        TenantLife::Suspended => "suspended",
+        TenantLife::Closing { .. } => "closing",
+        TenantLife::Closed => "closed",
+    }
+}
+
+fn tenant_record(tenant: &Tenant) -> Record {
+    let kind = match tenant.kind {
+        TenantKind::Gercek => "gercek",
+        TenantKind::Tuzel => "tuzel",
+        TenantKind::Kamu => "kamu",
+    };
+    let language = match tenant.language {
+        Language::Turkish => "turkish",
+        Language::English => "english",
+    };
+    Record::new()
+        .text("name", &tenant.name)
+        .text("kind", kind)
+        .text("address", &tenant.address)
+        .text("title", &tenant.title)
+        .text("life", life_word(tenant.life))
+        .text("language", language)
+        .with("officers_follow_rules", tenant.officers_follow_rules)
+        .text("created_at", tenant.created_at)
+}
+
+fn unit_record(organisation: &Organisation, unit: &Unit) -> Record {
+    let labels = unit.labels.iter().filter_map(|l| organisation.labels.get(l));
+    Record::new()
+        .text("path", organisation.unit_path(unit.id))
+        .with("labels", labels.map(|l| l.name.clone()).collect::<Vec<_>>())
+}
+
+fn label_record(label: &Label) -> Record {
+    Record::new()
+        .text("name", &label.name)
+        .text("keyword", label.keyword())
+}
+
+/// The units below one, each indented by its depth. The depth is bounded where units are made.
+fn branch(organisation: &Organisation, above: Option<UnitId>, depth: usize, out: &mut Vec<Record>) {
+    let mut units: Vec<&Unit> = organisation
+        .units
+        .values()
+        .filter(|u| u.parent == above)
+        .collect();
+    units.sort_by_key(|u| &u.name);
+    for unit in units {
+        let users = organisation
+            .users
+            .values()
+            .filter(|u| !u.removed && u.units.contains(&unit.id));
+        out.push(
+            Record::new()
+                .text("unit", format!("{}{}", "  ".repeat(depth), unit.name))
+                .with("users", users.map(|u| u.name.clone()).collect::<Vec<_>>()),
+        );
+        if depth < crate::domain::org::UNIT_DEPTH_MAX {
+            branch(organisation, Some(unit.id), depth + 1, out);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The services of one provider, built from the configuration.
+
+use super::Surroundings;
+use crate::clock::Clock;
+use crate::cms::Certificate;
+use crate::config::Config;
+use crate::control::{ControlDoor, Ports};
+use crate::domain::provider::{Fingerprint, Peer};
+use crate::id::IdSource;
+use crate::net::listener::{Limits, Listener};
+use crate::net::relay_out::RelayOut;
+use crate::net::tls::ServerTls;
+use crate::net::tsa::{self, HttpTimestamps};
+use crate::seal::key::SealKey;
+use crate::seal::sealer::Sealer;
+use crate::seal::trust::TrustStore;
+use crate::seal::tsa::{DevAuthority, SystemNonces, TimestampClient};
+use crate::service::account::Accounts;
+use crate::service::approval::Approval;
+use crate::service::archive::Archive;
+use crate::service::bell::Bells;
+use crate::service::delivery::Delivery;
+use crate::service::dispatch::Dispatch;
+use crate::service::gauges::Gauges;
+use crate::service::identity::Identity;
+use crate::service::intake::Intake;
+use crate::service::item_numbers::ItemNumbers;
+use crate::service::mailbox::Mailboxes;
+use crate::service::notary::Notary;
+use crate::service::organisation::Organisations;
+use crate::service::peers::Peers;
+use crate::service::queueing::Queueing;
+use crate::service::records::Records;
+use crate::service::relay::Relay;
+use crate::service::submission::Submission;
+use crate::store::db::{self, Db};
+use crate::store::spool::Spool;
+use anyhow::Context as _;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What the roof holds of a provider. Each station and door received only its own part of it.
+pub struct Services {
+    pub db: Arc<dyn Db>,
+    pub clock: Arc<dyn Clock>,
+    pub bells: Bells,
+    pub identity: Arc<Identity>,
+    pub organisations: Arc<Organisations>,
+    pub accounts: Arc<Accounts>,
+    pub submission: Arc<Submission>,
+    pub approval: Arc<Approval>,
+    pub notary: Arc<Notary>,
+    pub dispatch: Arc<Dispatch>,
+    pub relay: Arc<Relay>,
+    pub relay_out: Arc<RelayOut>,
+    pub intake: Arc<Intake>,
+    pub delivery: Arc<Delivery>,
+    pub mailboxes: Arc<Mailboxes>,
+    pub archive: Arc<Archive>,
+    pub records: Arc<Records>,
+    pub gauges: Arc<Gauges>,
+    /// Chance by which unknown logins are answered alike each time.
+    pub decoy_secret: [u8; 32],
+    seal_certificate: Certificate,
+}
+
+/// What several services are made of. It lives only while they are built.
+struct Parts {
+    db: Arc<dyn Db>,
+    spool: Arc<Spool>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    organisations: Arc<Organisations>,
+    identity: Arc<Identity>,
+    items: Arc<ItemNumbers>,
+    bells: Bells,
+}
+
+impl Parts {
+    fn open(config: &Config, around: &Surroundings) -> anyhow::Result<Self> {
+        let dir = &config.store.dir;
+        let db = db::open(config.store.engine, &dir.join("store"), around.probe.clone())?;
+        let spool = Spool::open(&dir.join("spool"), around.probe.clone())
+            .with_context(|| format!("the spool in {} cannot be opened", dir.display()))?;
+        let bells = Bells::default();
+        let (clock, mailboxes) = (around.clock.clone(), bells.mailboxes.clone());
+        Ok(Self {
+            organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), mailboxes)),
+            identity: Arc::new(config.identity(None)?),
+            items: Arc::new(ItemNumbers::new(db.clone())),
+            ids: around.ids.clone(),
+            clock,
+            db,
+            spool,
+            bells,
+        })
+    }
+
+    fn submission(&self) -> Submission {
+        Submission {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn approval(&self) -> Approval {
+        Approval {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn notary(&self, sealer: &Arc<Sealer>) -> Notary {
+        Notary {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            sealer: sealer.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn dispatch(&self, sealer: &Arc<Sealer>) -> Dispatch {
+        Dispatch {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            sealer: sealer.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn relay(&self, carrier: Arc<RelayOut>) -> Relay {
+        Relay {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            carrier,
+            bells: self.bells.clone(),
+            busy: Default::default(),
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        Intake {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn mailboxes(&self, approval: &Arc<Approval>, submission: &Arc<Submission>) -> Mailboxes {
+        Mailboxes {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+            approval: approval.clone(),
+            submission: submission.clone(),
+        }
+    }
+}
+
+impl Services {
+    pub async fn open(
+        config: &Config,
+        around: &Surroundings,
+        tasks: &mut JoinSet<()>,
+        closing: &watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let parts = Parts::open(config, around)?;
+        let accounts = Arc::new(Accounts::new(parts.db.clone(), parts.organisations.clone())?);
+        let decoy_secret = accounts.decoy_secret().await?;
+        let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
+        let submission = Arc::new(parts.submission());
+        let approval = Arc::new(parts.approval());
+        let host = parts.identity.domain.to_string();
+        let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
+        Ok(Self {
+            notary: Arc::new(parts.notary(&sealer)),
+            dispatch: Arc::new(parts.dispatch(&sealer)),
+            relay: Arc::new(parts.relay(relay_out.clone())),
+            intake: Arc::new(parts.intake()),
+            delivery: Arc::new(parts.delivery()),
+            mailboxes: Arc::new(parts.mailboxes(&approval, &submission)),
+            archive: Arc::new(Archive {
+                db: parts.db.clone(),
+                spool: parts.spool.clone(),
+                identity: parts.identity.clone(),
+                trust_pem: trust_pem(config)?,
+            }),
+            records: Arc::new(Records {
+                db: parts.db.clone(),
+                spool: parts.spool,
+            }),
+            gauges: Arc::new(Gauges { db: parts.db.clone() }),
+            seal_certificate: sealer.certificate().clone(),
+            db: parts.db,
+            clock: parts.clock,
+            bells: parts.bells,
+            identity: parts.identity,
+            organisations: parts.organisations,
+            accounts,
+            submission,
+            approval,
+            relay_out,
+            decoy_secret,
+        })
+    }
+
+    /// The administrator's door, with this provider's profile as its peers have to know it.
+    pub fn control_door(
+        &self,
+        config: &Config,
+        ports: &Ports,
+        tls: &ServerTls,
+    ) -> anyhow::Result<ControlDoor> {
+        let profile = Peer {
+            domain: self.identity.domain.clone(),
+            host: config.relay_host(),
+            port: ports.relay,
+            tls_sha256: vec![Fingerprint(tls.fingerprint())],
+            seal_sha256: vec![Fingerprint(self.seal_certificate.fingerprint())],
+            trust_pem: trust_pem(config)?,
+            service: self.identity.service.clone(),
+            size_max_bytes: self.identity.size_max_bytes,
+        };
+        Ok(ControlDoor {
+            organisations: self.organisations.clone(),
+            accounts: self.accounts.clone(),
+            approval: self.approval.clone(),
+            records: self.records.clone(),
+            peers: Arc::new(Peers::new(self.db.clone(), self.identity.domain.clone())),
+            queue: Arc::new(Queueing {
+                db: self.db.clone(),
+                clock: self.clock.clone(),
+                relay: self.bells.relay.clone(),
+            }),
+            archive: self.archive.clone(),
+            profile,
+            language: config.provider.language,
+            ports: ports.clone(),
+        })
+    }
+}
+
+/// The seal, spoken for by a time-stamp authority over HTTP - the embedded one too.
+async fn sealer(
+    config: &Config,
+    around: &Surroundings,
+    tasks: &mut JoinSet<()>,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<Sealer> {
+    let key = SealKey::load(&config.seal.key).context("the seal's key cannot be used")?;
+    let chain = Certificate::from_pem_text(&read(&config.seal.certificate)?)
+        .with_context(|| format!("{} holds no certificate", config.seal.certificate.display()))?;
+    let url = match config.timestamp.urls.first() {
+        Some(url) => url.clone(),
+        None => embedded_authority(config, around, tasks, closing).await?,
+    };
+    let mut trust = TrustStore::new();
+    trust
+        .add_pem_text(&read(&config.timestamp.trust)?)
+        .with_context(|| format!("{} holds no trust anchor", config.timestamp.trust.display()))?;
+    let transport = HttpTimestamps::new(&url, None)?;
+    let stamps = TimestampClient::new(Arc::new(transport), Arc::new(SystemNonces), Arc::new(trust))
+        .with_policies(config.timestamp.policies.clone());
+    Ok(Sealer::new(key, chain, stamps)?)
+}
+
+/// Starts the development authority on loopback; gives its URL.
+async fn embedded_authority(
+    config: &Config,
+    around: &Surroundings,
+    tasks: &mut JoinSet<()>,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<String> {
+    let key = SealKey::load(&config.timestamp.embedded_key).context("the embedded authority's key")?;
+    let chain = Certificate::from_pem_text(&read(&config.timestamp.embedded_certificate)?)?;
+    let certificate = chain
+        .into_iter()
+        .next()
+        .context("the embedded authority has no certificate")?;
+    let authority = Arc::new(DevAuthority::new(key, certificate)?);
+    let listener = Listener::bind("time-stamps", ([127, 0, 0, 1], 0).into(), Limits::default()).await?;
+    let url = format!("http://{}/", listener.address());
+    tasks.spawn(tsa::serve(
+        listener,
+        authority,
+        around.clock.clone(),
+        closing.clone(),
+    ));
+    Ok(url)
+}
+
+/// PEM of all anchors and intermediates by which our seal and our time-stamps are checked.
+fn trust_pem(config: &Config) -> anyhow::Result<String> {
+    let mut pem = read(&config.seal.trust)?;
+    if config.timestamp.trust != config.seal.trust {
+        pem.push_str(&read(&config.timestamp.trust)?);
+    }
+    Ok(pem)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}

@@ -1,0 +1,154 @@
+//! One loop per station: work while there is work, then wait for the bell, for the next due moment, or for the end.
+
+use super::Services;
+use crate::clock::{Clock, UtcTime};
+use crate::net::listener::closed;
+use crate::net::relay_out::RelayOut;
+use crate::service::bell::Bell;
+use crate::service::failure::Failure;
+use crate::store::db::Db;
+use crate::store::tables::work::{
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, QueueEntry, SealWork, StepLimit, Work,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The longest a station sleeps: a bell that was lost costs no more than this.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// The pause after a failure, and when what is due is in other hands.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watch::Receiver<bool>) {
+    let bells = &services.bells;
+    let desk = |name: &'static str, bell: &Bell, due: Due| Desk {
+        name,
+        bell: bell.clone(),
+        due,
+        db: services.db.clone(),
+        clock: services.clock.clone(),
+        closing: closing.clone(),
+    };
+    let notary = services.notary.clone();
+    tasks.spawn(desk("notary", &bells.notary, next::<OwedEvidence>).run(move || {
+        let notary = notary.clone();
+        async move { notary.run_due().await }
+    }));
+    let dispatch = services.dispatch.clone();
+    tasks.spawn(desk("dispatch", &bells.dispatch, next::<SealWork>).run(move || {
+        let dispatch = dispatch.clone();
+        async move { dispatch.run_due().await }
+    }));
+    let relay = services.relay.clone();
+    tasks.spawn(desk("relay", &bells.relay, next::<QueueEntry>).run(move || {
+        let relay = relay.clone();
+        async move { relay.start_due() }
+    }));
+    let delivery = services.delivery.clone();
+    tasks.spawn(
+        desk("delivery", &bells.delivery, next::<DeliveryWork>).run(move || {
+            let delivery = delivery.clone();
+            async move { delivery.run_due().await }
+        }),
+    );
+    tasks.spawn(sweep(
+        services.relay_out.clone(),
+        services.clock.clone(),
+        closing.clone(),
+    ));
+    let (approval, relay, delivery) = (
+        services.approval.clone(),
+        services.relay.clone(),
+        services.delivery.clone(),
+    );
+    tasks.spawn(desk("timers", &bells.timers, next_timer).run(move || {
+        let (approval, relay, delivery) = (approval.clone(), relay.clone(), delivery.clone());
+        async move {
+            // All three look, whichever of them fails.
+            let late = approval.run_due().await;
+            let silent = relay.run_awaited().await;
+            let unread = delivery.run_awaited().await;
+            Ok(late? + silent? + unread?)
+        }
+    }));
+}
+
+/// Closes connections to peers that nobody needed for a while.
+async fn sweep(relay_out: Arc<RelayOut>, clock: Arc<dyn Clock>, mut closing: watch::Receiver<bool>) {
+    while !*closing.borrow() {
+        relay_out.close_idle();
+        let until = clock.now().plus(LOOK_AT_LEAST_EVERY);
+        tokio::select! {
+            () = clock.wait_until(until) => {}
+            () = closed(&mut closing) => {}
+        }
+    }
+}
+
+/// When a station has something to do next.
+type Due = fn(&dyn Db) -> Result<Option<UtcTime>, Failure>;
+
+fn next<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
+    Ok(work::next_due::<W>(db)?)
+}
+
+fn next_timer(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
+    let all = [
+        next::<StepLimit>(db)?,
+        next::<AwaitedRelay>(db)?,
+        next::<AwaitedReading>(db)?,
+    ];
+    Ok(all.into_iter().flatten().min())
+}
+
+/// Where a station sits.
+struct Desk {
+    name: &'static str,
+    bell: Bell,
+    due: Due,
+    db: Arc<dyn Db>,
+    clock: Arc<dyn Clock>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Desk {
+    async fn run<F, R>(mut self, mut look: F)
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<usize, Failure>>,
+    {
+        while !*self.closing.borrow() {
+            let wait = match look().await {
+                // A bell that rings while we work is kept, so nothing is missed by looking again first.
+                Ok(done) if done > 0 => Duration::ZERO,
+                Ok(_) => self.until_due(),
+                Err(failure) => {
+                    tracing::error!(station = self.name, %failure, "a look failed");
+                    PAUSE
+                }
+            };
+            if wait.is_zero() {
+                continue;
+            }
+            let until = self.clock.now().plus(wait);
+            tokio::select! {
+                () = self.bell.rung() => {}
+                () = self.clock.wait_until(until) => {}
+                () = closed(&mut self.closing) => {}
+            }
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let now = self.clock.now();
+        match (self.due)(&*self.db) {
+            Ok(Some(due)) => now.until(due).clamp(PAUSE, LOOK_AT_LEAST_EVERY),
+            Ok(None) => LOOK_AT_LEAST_EVERY,
+            Err(failure) => {
+                tracing::error!(station = self.name, %failure, "the next due moment cannot be read");
+                PAUSE
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `kepctl`: the administrator's tool. It says words to the daemon and writes answers down; it decides nothing.
+//!
+//! Exit codes: 0 done, 1 refused (one sentence why, on stderr), 2 usage. Verifying evidence needs no daemon.
+
+mod client;
+mod ready;
+mod show;
+mod verify;
+
+pub use client::ask;
+pub use verify::verified;
+
+use crate::control::protocol::{EvidenceWord, PeerWord, Reply, Word};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the daemon listens when nothing else is said.
+const SOCKET_DEFAULT: &str = "/run/kepd/control.sock";
+/// Says otherwise.
+const SOCKET_VARIABLE: &str = "KEPD_SOCKET";
+const REFUSED: u8 = 1;
+
+#[derive(Debug, Parser)]
+#[command(name = "kepctl", version, about = "Administers a kepd provider")]
+struct Cli {
+    /// The daemon's control socket [default: $KEPD_SOCKET, then /run/kepd/control.sock]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// JSON for scripts in place of tables
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Word(Box<Word>),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+/// The whole program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match obey(cli) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("kepctl: {why}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn obey(cli: Cli) -> Result<ExitCode, String> {
+    let word = match cli.command {
+        Command::Word(word) => *word,
+        Command::Completions { shell } => {
+            let mut octets = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "kepctl", &mut octets);
+            return print(&octets);
+        }
+        Command::Man => {
+            let mut octets = Vec::new();
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut octets).map_err(|e| e.to_string())?;
+            return print(&octets);
+        }
+    };
+    if let Word::Evidence(EvidenceWord::Verify(wish)) = &word {
+        let (text, all_ok) = verify::verify(wish, cli.json)?;
+        print(text.as_bytes())?;
+        return Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }));
+    }
+    let word = ready::ready(word)?;
+    // A profile is made to be read by the other side's kepctl.
+    let json = cli.json || matches!(word, Word::Peer(PeerWord::Export));
+    let socket = cli
+        .socket
+        .or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from))
+        .unwrap_or_else(|| SOCKET_DEFAULT.into());
+    match client::ask(&socket, word)? {
+        Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
+        Reply::One(one) => print(show::one(&one, json)?.as_bytes()),
+        Reply::Refused(why) | Reply::Unavailable(why) => Err(why),
+    }
+}
+
+/// To standard output. A reader that has had enough (`| head`) is no failure.
+fn print(octets: &[u8]) -> Result<ExitCode, String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(octets).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,147 @@
+//! LOGIN and AUTHENTICATE (RFC 9051 6.2.2 and 6.2.3), by the house's SASL exchanges.
+
+use super::carry::refused;
+use super::{Connection, ImapDoor};
+use crate::address::LoginName;
+use crate::imap::ask::{Answer, Code, Refusal};
+use crate::imap::command;
+use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, Secret, ServerExchange, Step};
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+
+/// Octets of a SCRAM nonce.
+const NONCE_OCTETS: usize = 18;
+
+/// What this door offers. EXTERNAL waits for a listener that asks for certificates.
+pub(super) fn offered() -> Vec<String> {
+    [Mechanism::ScramSha256, Mechanism::Plain]
+        .map(|m| m.name().to_owned())
+        .to_vec()
+}
+
+/// The answer to a login that failed; only [`Connection::failed`] gives it.
+fn wrong() -> Answer {
+    Answer::Refused(Refusal::new(
+        Code::AuthenticationFailed,
+        "login or password are not right",
+    ))
+}
+
+impl Connection<'_> {
+    pub(super) async fn login(&mut self, login: &str, password: &command::Secret) -> Answer {
+        let Ok(password) = std::str::from_utf8(password.reveal()) else {
+            return self.failed().await;
+        };
+        let Ok(login) = login.parse::<LoginName>() else {
+            return self.failed().await;
+        };
+        match self
+            .door
+            .accounts
+            .check_password(&login, Secret::new(password.to_owned()))
+            .await
+        {
+            Ok(Some(by)) => self.welcome(by),
+            Ok(None) => {
+                tracing::info!(%login, "login refused");
+                self.failed().await
+            }
+            Err(failure) => refused(failure),
+        }
+    }
+
+    pub(super) async fn authenticate_start(
+        &mut self,
+        mechanism: &str,
+        initial: Option<&command::Secret>,
+    ) -> Answer {
+        let Some(mechanism) = Mechanism::by_name(mechanism) else {
+            return Answer::Refused(Refusal::new(Code::Cannot, "that mechanism is not known"));
+        };
+        let mut nonce = [0; NONCE_OCTETS];
+        if aws_lc_rs::rand::fill(&mut nonce).is_err() {
+            return refused(Failure::Unavailable("no entropy".into()));
+        }
+        let (exchange, step) = ServerExchange::start(mechanism, initial.map(|i| i.reveal()), nonce);
+        self.exchange = Some(exchange);
+        self.authenticate(step).await
+    }
+
+    pub(super) async fn authenticate_response(&mut self, response: &command::Secret) -> Answer {
+        let Some(exchange) = &mut self.exchange else {
+            return self.failed().await;
+        };
+        let step = exchange.respond(response.reveal());
+        self.authenticate(step).await
+    }
+
+    /// Goes on until the client has to speak, or the exchange is over.
+    async fn authenticate(&mut self, mut step: Step) -> Answer {
+        let Some(mut exchange) = self.exchange.take() else {
+            return self.failed().await;
+        };
+        loop {
+            step = match step {
+                Step::Challenge(octets) => {
+                    self.exchange = Some(exchange);
+                    return Answer::Challenge(octets);
+                }
+                Step::CheckPassword { login, password } => {
+                    match self.door.accounts.check_password(&login, password).await {
+                        Ok(found) => exchange.password_ok(found.is_some()),
+                        Err(failure) => return refused(failure),
+                    }
+                }
+                Step::NeedVerifier { login } => match self.door.verifier(&login) {
+                    Ok(verifier) => exchange.verifier(verifier),
+                    Err(failure) => return refused(failure),
+                },
+                Step::NeedCertificate => exchange.certificate(None),
+                Step::Success { login } => {
+                    return match self.door.accounts.principal(&login) {
+                        Ok(Some(by)) => self.welcome(by),
+                        Ok(None) => self.failed().await,
+                        Err(failure) => refused(failure),
+                    };
+                }
+                Step::Failed(SaslFailure::BadCredentials) => {
+                    tracing::info!("login refused");
+                    return self.failed().await;
+                }
+                Step::Failed(SaslFailure::OutOfStep) => {
+                    return refused(Failure::Broken("a SASL exchange went out of step".into()));
+                }
+                Step::Failed(failure) => {
+                    self.wait_for_failure().await;
+                    let text = failure.to_string();
+                    return Answer::Refused(Refusal::new(Code::AuthenticationFailed, text));
+                }
+            };
+        }
+    }
+
+    /// A login failed: the answer waits, longer each time.
+    async fn failed(&mut self) -> Answer {
+        self.wait_for_failure().await;
+        wrong()
+    }
+
+    async fn wait_for_failure(&mut self) {
+        self.login_failures += 1;
+        tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
+    }
+
+    fn welcome(&mut self, by: Principal) -> Answer {
+        tracing::info!(login = %by.login, "logged in");
+        self.by = Some(by);
+        Answer::LoggedIn
+    }
+}
+
+impl ImapDoor {
+    /// An unknown login gets a verifier that nothing fits, alike each time.
+    fn verifier(&self, login: &LoginName) -> Result<ScramVerifier, Failure> {
+        let known = self.accounts.scram_verifier(login)?;
+        Ok(known.unwrap_or_else(|| ScramVerifier::decoy(&self.decoy_secret, login)))
+    }
+}

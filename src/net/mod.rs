@@ -1,0 +1,15 @@
+//! Doors: the only room that opens sockets. Here a protocol engine meets the services, one file per meeting.
+//!
+//! A door holds no state that matters: what it has accepted is in the store before it says so, and a connection that
+//! breaks takes nothing with it.
+
+pub mod imap;
+pub mod listener;
+pub mod metrics;
+pub mod refusals;
+pub mod relay_in;
+pub mod relay_out;
+pub mod submission;
+pub mod tls;
+pub mod tsa;
+pub mod wire;

@@ -1,0 +1,416 @@
+//! The submission door (RFC 6409): 465 under TLS from the first octet (RFC 8314), 587 by STARTTLS.
+//!
+//! Meets: `smtp::server` (what is said), `sasl` (who says it), `service::submission` (what becomes of it). A refused
+//! complete message leaves rejection evidence before its refusal is said. Passwords and content are never logged.
+
+use super::listener::{Closing, Limits, Listener};
+use super::refusals::{self, At};
+use super::tls::ServerTls;
+pub use super::wire::Entry;
+use super::wire::Wire;
+use crate::address::{KepAddress, LoginName, ReversePath};
+use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
+use crate::service::account::{Accounts, Principal};
+use crate::service::failure::{Failure, Kind, Refusal};
+use crate::service::submission::{Accepted, Receiving, Submission};
+use crate::smtp::command::Rcpt;
+use crate::smtp::reply::{self, Reply};
+use crate::smtp::server::{BodyOutcome, Event, Role, ServerConfig, Verdict};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tracing::Instrument as _;
+
+/// How long a failed login waits for its answer, times the failures of the connection: guessing becomes slow, a typing
+/// error does not hurt.
+pub const LOGIN_FAILURE_DELAY: Duration = Duration::from_secs(2);
+/// Most recipients of one mail, as the service has it.
+const RECIPIENTS_MAX: usize = crate::domain::mail::RECIPIENTS_MAX;
+/// Chance in a SCRAM nonce.
+const NONCE_OCTETS: usize = 18;
+
+/// The submission door.
+pub struct SubmissionDoor {
+    accounts: Arc<Accounts>,
+    submission: Arc<Submission>,
+    tls: Arc<ServerTls>,
+    smtp: Arc<ServerConfig>,
+    /// Makes the decoy verifiers of unknown logins: the same salt each time, and nobody can tell.
+    decoy_secret: [u8; 32],
+    login_failure_delay: Duration,
+}
+
+impl SubmissionDoor {
+    /// `host` is our name in the greeting. `decoy_secret` is chance that stays the same over restarts.
+    pub fn new(
+        accounts: Arc<Accounts>,
+        submission: Arc<Submission>,
+        tls: Arc<ServerTls>,
+        host: String,
+        decoy_secret: [u8; 32],
+    ) -> Self {
+        let sealed = submission.identity.size_max_bytes;
+        let smtp = ServerConfig {
+            role: Role::Submission,
+            host,
+            size_max_octets: sealed.saturating_sub(crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES),
+            recipients_max: RECIPIENTS_MAX,
+            starttls: true,
+            tls_required: true,
+            mechanisms: [Mechanism::ScramSha256, Mechanism::Plain]
+                .map(|m| m.name().to_owned())
+                .to_vec(),
+        };
+        Self {
+            accounts,
+            submission,
+            tls,
+            smtp: Arc::new(smtp),
+            decoy_secret,
+            login_failure_delay: LOGIN_FAILURE_DELAY,
+        }
+    }
+
+    /// Another delay than [`LOGIN_FAILURE_DELAY`].
+    pub fn with_login_failure_delay(mut self, delay: Duration) -> Self {
+        self.login_failure_delay = delay;
+        self
+    }
+
+    /// Takes an address; serve it with [`Self::run`].
+    pub async fn bind(at: SocketAddr, entry: Entry, limits: Limits) -> std::io::Result<Listener> {
+        let name = match entry {
+            Entry::Tls => "submission_tls",
+            Entry::StartTls => "submission",
+        };
+        Listener::bind(name, at, limits).await
+    }
+
+    /// Serves until it is time to close.
+    pub async fn run(self: Arc<Self>, listener: Listener, entry: Entry, closing: Closing) {
+        let every = closing.clone();
+        listener
+            .run(closing, move |stream, from| {
+                let session = self.submission.ids.uuid();
+                let span = tracing::info_span!("session", id = %session, door = "submission", peer = %from);
+                self.clone().serve(stream, entry, every.clone()).instrument(span)
+            })
+            .await;
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, entry: Entry, closing: Closing) {
+        let opened = Wire::open(stream, entry, self.smtp.clone(), self.tls.clone(), closing).await;
+        let Some(wire) = opened else { return };
+        let session = Session {
+            door: &self,
+            wire,
+            exchange: None,
+            login_failures: 0,
+            principal: None,
+            size: None,
+            recipients: Vec::new(),
+            content: None,
+        };
+        session.run().await;
+    }
+}
+
+/// One connection of a user.
+struct Session<'a> {
+    door: &'a SubmissionDoor,
+    wire: Wire,
+    exchange: Option<ServerExchange>,
+    login_failures: u32,
+    principal: Option<Principal>,
+    /// Declared with MAIL.
+    size: Option<u64>,
+    recipients: Vec<KepAddress>,
+    content: Option<Content>,
+}
+
+/// Content that comes in. What cannot be taken is still read to its end: the refusal's place is behind it.
+enum Content {
+    Coming(Box<Receiving>),
+    Refused { failure: Failure, header: Vec<u8> },
+}
+
+impl Session<'_> {
+    async fn run(mut self) {
+        while let Some(event) = self.wire.next().await {
+            let verdict = match event {
+                Event::AuthStart { mechanism, initial } => {
+                    let initial = initial.as_ref().map(|octets| octets.as_slice());
+                    self.login_begins(&mechanism, initial).await
+                }
+                Event::AuthResponse(response) => match self.exchange.as_mut() {
+                    Some(exchange) => {
+                        let step = exchange.respond(response.as_slice());
+                        self.login(step).await
+                    }
+                    None => Verdict::Refuse(reply::TRY_LATER),
+                },
+                Event::AuthCancelled => {
+                    self.exchange = None;
+                    continue;
+                }
+                Event::Mail(mail) => {
+                    self.forget();
+                    self.size = mail.size;
+                    self.sender(&mail.from)
+                }
+                Event::Rcpt(rcpt) => self.recipient(rcpt),
+                Event::BodyStart => self.content_begins(),
+                Event::Body(run) => {
+                    self.content_comes(&run).await;
+                    continue;
+                }
+                Event::BodyEnd(BodyOutcome::Complete { octets }) => self.content_ends(octets).await,
+                Event::BodyEnd(BodyOutcome::Refused(reply)) => {
+                    self.content_damaged(&reply).await;
+                    continue;
+                }
+                Event::Reset => {
+                    self.forget();
+                    continue;
+                }
+                // The wire keeps these to itself.
+                Event::NeedMore | Event::Flush | Event::StartTls | Event::Close | Event::Unanswered => {
+                    continue;
+                }
+            };
+            self.wire.answer(verdict);
+        }
+    }
+
+    /// The mail begun so far is void; octets in the spool that no row names are swept away there.
+    fn forget(&mut self) {
+        self.size = None;
+        self.recipients.clear();
+        self.content = None;
+    }
+
+    async fn login_begins(&mut self, mechanism: &str, initial: Option<&[u8]>) -> Verdict {
+        let mut nonce = [0; NONCE_OCTETS];
+        let (Some(mechanism), Ok(())) = (Mechanism::by_name(mechanism), aws_lc_rs::rand::fill(&mut nonce))
+        else {
+            return Verdict::Refuse(reply::TRY_LATER);
+        };
+        let (exchange, step) = ServerExchange::start(mechanism, initial, nonce);
+        self.exchange = Some(exchange);
+        self.login(step).await
+    }
+
+    /// Takes the exchange on until it needs the client or is over.
+    async fn login(&mut self, mut step: Step) -> Verdict {
+        let mut checked: Option<Principal> = None;
+        loop {
+            let Some(exchange) = self.exchange.as_mut() else {
+                return Verdict::Refuse(reply::TRY_LATER);
+            };
+            step = match step {
+                Step::Challenge(message) => return Verdict::Challenge(message),
+                Step::CheckPassword { login, password } => {
+                    match self.door.accounts.check_password(&login, password).await {
+                        Ok(principal) => {
+                            checked = principal;
+                            exchange.password_ok(checked.is_some())
+                        }
+                        Err(failure) => return self.login_broke(&failure),
+                    }
+                }
+                Step::NeedVerifier { login } => match self.door.accounts.scram_verifier(&login) {
+                    Ok(verifier) => exchange.verifier(
+                        verifier.unwrap_or_else(|| ScramVerifier::decoy(&self.door.decoy_secret, &login)),
+                    ),
+                    Err(failure) => return self.login_broke(&failure),
+                },
+                // EXTERNAL is not offered at this door.
+                Step::NeedCertificate => exchange.certificate(None),
+                Step::Success { login } => return self.logged_in(&login, checked),
+                Step::Failed(failure) => return self.login_failed(&failure).await,
+            };
+        }
+    }
+
+    fn logged_in(&mut self, login: &LoginName, checked: Option<Principal>) -> Verdict {
+        self.exchange = None;
+        let principal = match checked {
+            Some(principal) => Ok(Some(principal)),
+            None => self.door.accounts.principal(login),
+        };
+        match principal {
+            Ok(Some(principal)) => {
+                tracing::info!(login = %principal.login, tls = self.wire.is_tls(), "logged in");
+                self.principal = Some(principal);
+                Verdict::Accept
+            }
+            // He was removed while he logged in.
+            Ok(None) => Verdict::Refuse(reply::BAD_CREDENTIALS),
+            Err(failure) => self.login_broke(&failure),
+        }
+    }
+
+    async fn login_failed(&mut self, failure: &SaslFailure) -> Verdict {
+        self.exchange = None;
+        self.login_failures += 1;
+        tracing::info!(%failure, failures = self.login_failures, "login failed");
+        tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
+        Verdict::Refuse(match failure {
+            SaslFailure::Malformed(_) | SaslFailure::ChannelBinding => {
+                reply::BAD_BASE64.with_text(failure.to_string())
+            }
+            SaslFailure::Authzid | SaslFailure::BadCredentials => reply::BAD_CREDENTIALS,
+            SaslFailure::OutOfStep => reply::TRY_LATER,
+        })
+    }
+
+    fn login_broke(&mut self, failure: &Failure) -> Verdict {
+        self.exchange = None;
+        Verdict::Refuse(refusals::reply_to(failure, At::Sender))
+    }
+
+    fn sender(&mut self, from: &ReversePath) -> Verdict {
+        let Some(principal) = &self.principal else {
+            return Verdict::Refuse(reply::AUTH_REQUIRED);
+        };
+        verdict(self.door.submission.check_sender(principal, from), At::Sender)
+    }
+
+    fn recipient(&mut self, rcpt: Rcpt) -> Verdict {
+        let Ok(address) = rcpt.address else {
+            return Verdict::Refuse(reply::NOT_A_KEP_ADDRESS);
+        };
+        let checked = self.door.submission.check_recipient(&address, self.size);
+        // RFC 5321 4.5.3.1.10 leaves doubles to us: named twice, served once.
+        if checked.is_ok() && !self.recipients.contains(&address) {
+            self.recipients.push(address);
+        }
+        verdict(checked, At::Recipient)
+    }
+
+    fn content_begins(&mut self) -> Verdict {
+        let Some(principal) = &self.principal else {
+            return Verdict::Refuse(reply::AUTH_REQUIRED);
+        };
+        let receiving = self.door.submission.begin(principal, self.recipients.clone());
+        self.content = Some(Content::Coming(Box::new(receiving)));
+        Verdict::Accept
+    }
+
+    async fn content_comes(&mut self, run: &[u8]) {
+        let Some(Content::Coming(receiving)) = &mut self.content else {
+            return;
+        };
+        if let Err(failure) = receiving.write(run).await {
+            let header = receiving.header().to_vec();
+            self.content = Some(Content::Refused { failure, header });
+        }
+    }
+
+    async fn content_ends(&mut self, octets: u64) -> Verdict {
+        let (failure, header) = match self.content.take() {
+            Some(Content::Coming(receiving)) => {
+                let header = receiving.header().to_vec();
+                // What was pipelined in front has its answers; the commit takes its time.
+                if self.wire.flush().await.is_none() {
+                    return Verdict::Refuse(reply::TRY_LATER);
+                }
+                let finished = match self.fits_peers(octets) {
+                    Ok(()) => receiving.finish().await,
+                    Err(failure) => Err(failure),
+                };
+                match finished {
+                    Ok(accepted) => {
+                        let words = accepted_in_words(&accepted);
+                        let recipients = self.recipients.len();
+                        tracing::info!(outcome = %words.text, octets, recipients, "submitted");
+                        self.forget();
+                        return Verdict::AcceptWith(words);
+                    }
+                    Err(failure) => (failure, header),
+                }
+            }
+            Some(Content::Refused { failure, header }) => (failure, header),
+            None => (Failure::Broken("content that never began".into()), Vec::new()),
+        };
+        let refusal = refusals::reply_to(&failure, At::Content);
+        tracing::info!(reply = %refusal, octets, "submission refused");
+        let left = match &failure {
+            Failure::Refused(refusal) => self.leave_rejection(&header, refusal).await,
+            // To be tried again: nothing is decided yet.
+            Failure::Unavailable(_) | Failure::Broken(_) => Ok(()),
+        };
+        self.forget();
+        match left {
+            Ok(()) => Verdict::Refuse(refusal),
+            Err(failure) => Verdict::Refuse(refusals::reply_to(&failure, At::Content)),
+        }
+    }
+
+    /// Whether every recipient's provider takes so many octets: what a client declares may be wrong or missing.
+    fn fits_peers(&self, octets: u64) -> Result<(), Failure> {
+        let check = |to| self.door.submission.check_recipient(to, Some(octets));
+        self.recipients.iter().try_for_each(check)
+    }
+
+    /// The octets themselves break the rules of mail; the session has said so.
+    async fn content_damaged(&mut self, said: &Reply) {
+        tracing::info!(reply = %said, "submission refused");
+        let header = match self.content.take() {
+            Some(Content::Coming(receiving)) => receiving.header().to_vec(),
+            Some(Content::Refused { header, .. }) => header,
+            None => return,
+        };
+        // A 421 cut it off: it never was complete.
+        if said.code != 421 {
+            let kind = if said.code == reply::TOO_LARGE.code {
+                Kind::TooLarge
+            } else {
+                Kind::Malformed
+            };
+            let text = said.text.clone().into_owned();
+            if let Err(failure) = self.leave_rejection(&header, &Refusal { kind, text }).await {
+                tracing::error!(%failure, "rejection evidence could not be left");
+            }
+        }
+        self.forget();
+    }
+
+    async fn leave_rejection(&mut self, header: &[u8], refusal: &Refusal) -> Result<(), Failure> {
+        let Some(principal) = &self.principal else {
+            return Ok(());
+        };
+        let submission = &self.door.submission;
+        submission
+            .leave_rejection(principal, &self.recipients, header, refusal)
+            .await
+    }
+}
+
+fn verdict(checked: Result<(), Failure>, at: At) -> Verdict {
+    match checked {
+        Ok(()) => Verdict::Accept,
+        Err(failure) => {
+            let refusal = refusals::reply_to(&failure, at);
+            tracing::info!(reply = %refusal, ?at, "refused");
+            Verdict::Refuse(refusal)
+        }
+    }
+}
+
+/// What became of it, in the words that scripts may rely on.
+fn accepted_in_words(accepted: &Accepted) -> Reply {
+    let words = match accepted {
+        Accepted::Sent { mail } => format!("accepted as {mail}"),
+        Accepted::Job { job, rule, .. } => {
+            format!("job {job} waits for approval (rule {})", refusals::ascii(rule))
+        }
+        Accepted::Draft {
+            no_rule_matched: true,
+            ..
+        } => "kept as a draft (no rule matched; see the notice in INBOX)".to_owned(),
+        Accepted::Draft { .. } => "kept as a draft".to_owned(),
+    };
+    reply::OK.with_text(words)
+}
