@@ -1,1 +1,46 @@
+//! The one integration binary: linking is what one waits for on two cores. Each part is a module of its own.
+//!
+//! `architecture` holds the source against the import table; `paperwork` holds the documents against the source.
 
+// All of this is test code; clippy knows it only inside `#[test]` functions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod architecture;
+mod paperwork;
+
+#[path = "journey/binary.rs"]
+mod binary;
+#[path = "journey/crash.rs"]
+mod crash;
+#[path = "journey/doors.rs"]
+mod doors;
+#[path = "journey/forge.rs"]
+mod forge;
+#[path = "journey/imap_client.rs"]
+mod imap_client;
+#[path = "journey/judges.rs"]
+mod judges;
+#[path = "journey/kepctl.rs"]
+mod kepctl;
+#[path = "journey/mailbox_house.rs"]
+mod mailbox_house;
+#[path = "journey/mailbox_rules.rs"]
+mod mailbox_rules;
+#[path = "journey/mailbox_views.rs"]
+mod mailbox_views;
+#[path = "journey/outside.rs"]
+mod outside;
+#[path = "journey/provider.rs"]
+mod provider;
+#[path = "journey/relaying.rs"]
+mod relaying;
+#[path = "journey/road.rs"]
+mod road;
+#[path = "journey/stamping.rs"]
+mod stamping;
+#[path = "journey/transfers.rs"]
+mod transfers;
+#[path = "journey/walked.rs"]
+mod walked;
+#[path = "journey/way.rs"]
+mod way;

@@ -1,0 +1,60 @@
+# What one types here. `make check` is the gate: what it refuses is not merged.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(SYSCONFDIR)/systemd/system
+DESTDIR ?=
+# Kills of the crash test; `make check` runs a handful, `make crash` this many.
+KEPD_CRASH_KILLS ?= 200
+
+# The independent judges of the test suite, and the Debian packages they come in.
+JUDGES = openssl xmlsec1 xmllint python3
+PACKAGES = openssl xmlsec1 libxml2-utils python3
+
+.PHONY: check fmt lint test doc deps crash demo bench install
+
+# The architecture is held by the tests (tests/architecture.rs), the documents by tests/paperwork.rs.
+check: deps fmt lint test doc
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test:
+	$(CARGO) test --locked
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+# Installs the judges where it may; otherwise says in one line what to install.
+deps:
+	@missing=""; for tool in $(JUDGES); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "installing $(PACKAGES) (missing:$$missing)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	else \
+		echo "missing:$$missing. Install: apt-get install $(PACKAGES)" >&2; exit 1; \
+	fi
+
+# Kills the daemon at random moments and looks for what was lost.
+crash:
+	KEPD_CRASH_KILLS=$(KEPD_CRASH_KILLS) $(CARGO) test --locked --test journey crash -- --nocapture
+
+# Two providers in one process, the whole road on a real message; stays up until Ctrl-C.
+demo:
+	$(CARGO) run --locked --release -- demo
+
+bench:
+	$(CARGO) bench --locked --bench services
+
+install:
+	$(CARGO) build --locked --release --bins
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/kepd $(DESTDIR)$(UNITDIR)
+	install -m 0755 target/release/kepd target/release/kepctl $(DESTDIR)$(PREFIX)/bin/
+	sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' systemd/kepd.service > $(DESTDIR)$(UNITDIR)/kepd.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/kepd.service
+	test -e $(DESTDIR)$(SYSCONFDIR)/kepd/kepd.toml || install -m 0640 config/kepd.toml $(DESTDIR)$(SYSCONFDIR)/kepd/kepd.toml

@@ -1,0 +1,132 @@
+//! The daemon's binary as a user starts it: the demo walks the road over real sockets, and one folder has one daemon.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const KEPD: &str = env!("CARGO_BIN_EXE_kepd");
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_demo_walks_the_road_and_leaves_what_it_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("d");
+    let out = Command::new(KEPD)
+        .args(["demo", "--exit", "--json", "--accounts", "1", "--data"])
+        .arg(&data)
+        .env("RUST_LOG", "warn")
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let steps: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(out.status.success(), "{text}");
+    let numbers: Vec<u64> = steps.iter().map(|s| s["step"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(steps.iter().all(|s| s["ok"] == true), "{text}");
+
+    for provider in ["hs01", "hs02"] {
+        let folder = data.join(provider);
+        for file in ["kepd.toml", "ca.pem"] {
+            assert!(folder.join(file).is_file(), "{provider}/{file}");
+        }
+        let ports = json(&folder.join("ports.json"));
+        for door in [
+            "submission_tls",
+            "submission",
+            "relay",
+            "imap_tls",
+            "imap",
+            "metrics",
+        ] {
+            assert!(ports[door].as_u64().is_some_and(|p| p > 0), "{provider} {door}");
+        }
+        assert!(ports["control"].is_string());
+        let credentials = json(&folder.join("credentials.json"));
+        let person = credentials
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["role"] == "gercek")
+            .unwrap();
+        let address = format!("user1@{provider}.kep.test");
+        assert_eq!(
+            (&person["address"], &person["login"]),
+            (&address.clone().into(), &address.into())
+        );
+    }
+
+    let bundles: Vec<_> = std::fs::read_dir(data.join("out"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    let [bundle] = bundles.as_slice() else {
+        panic!("{bundles:?}")
+    };
+    let kinds: Vec<&str> = [
+        "01-SubmissionAcceptanceRejection.xml",
+        "02-RelayREMMDAcceptanceRejection.xml",
+        "03-DeliveryNonDeliveryToRecipient.xml",
+        "04-RetrievalNonRetrievalByRecipient.xml",
+    ]
+    .to_vec();
+    assert!(kinds.iter().all(|k| bundle.join("evidence").join(k).is_file()));
+    let approvals = json(&bundle.join("approvals.json"));
+    let routes: Vec<_> = approvals
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| (&d["actor"], &d["route"]))
+        .collect();
+    assert_eq!(routes.len(), 3);
+    assert!(routes.iter().all(|(_, route)| *route == "folder"), "{routes:?}");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_data_is_refused_and_the_first_ends_when_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("p");
+    let init = ["init", "--domain", "hs07.kep.test", "--ports", "free", "--data"];
+    assert!(
+        Command::new(KEPD)
+            .args(init)
+            .arg(&data)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let again = Command::new(KEPD).args(init).arg(&data).output().unwrap();
+    assert!(!again.status.success(), "init overwrites nothing");
+
+    let config = data.join("kepd.toml");
+    let serve = || {
+        let mut command = Command::new(KEPD);
+        command
+            .args(["serve", "--config"])
+            .arg(&config)
+            .env("RUST_LOG", "info")
+            .stderr(Stdio::piped());
+        command
+    };
+    let mut first = serve().spawn().unwrap();
+    let mut log = std::io::BufReader::new(first.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("ready") {
+        line.clear();
+        assert!(
+            std::io::BufRead::read_line(&mut log, &mut line).unwrap() > 0,
+            "it ended before it was ready"
+        );
+    }
+    let second = serve().output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));
+
+    let pid = rustix::process::Pid::from_child(&first);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(first.wait().unwrap().success());
+}
