@@ -7,10 +7,14 @@
 mod value;
 
 use crate::address::{AddressError, Domain, KepAddress};
+use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::evidence::Issuer;
 use crate::domain::folding::edit_distance;
+use crate::domain::job::Terms;
 use crate::domain::provider::SIZE_MAX_BYTES;
-use crate::domain::schedule::{READING_EXPIRY_DEFAULT, RELAY_EXPIRY_DEFAULT};
+use crate::domain::schedule::{
+    READING_EXPIRY_DEFAULT, RELAY_EXPIRY_DEFAULT, SEND_DELAY_DEFAULT, UNDO_DEFAULT,
+};
 use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
@@ -19,6 +23,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 pub use value::{Period, Size};
 
+/// The holidays of Türkiye, as they come with this version.
+const HOLIDAYS: &str = include_str!("../config/holidays.toml");
 /// Largest configuration file read.
 const FILE_MAX_OCTETS: u64 = 1024 * 1024;
 /// A path that begins with this lies in the folder of systemd's credentials (systemd.exec(5), `LoadCredential=`).
@@ -58,6 +64,8 @@ pub struct Config {
     pub timestamp: Timestamp,
     #[serde(default)]
     pub timers: Timers,
+    #[serde(default)]
+    pub approval: Approval,
     #[serde(default)]
     pub limits: Limits,
 }
@@ -218,6 +226,25 @@ impl Default for Timers {
     }
 }
 
+/// What holds for all decisions on jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approval {
+    /// For how long a decision can be undone.
+    pub undo: Period,
+    /// For how long a release is held back before it takes effect.
+    pub send_delay: Period,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self {
+            undo: Period(UNDO_DEFAULT),
+            send_delay: Period(SEND_DELAY_DEFAULT),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -368,6 +395,15 @@ impl Config {
     }
 
     /// What the services need of it.
+    /// What holds for decisions; an error when the embedded file of holidays cannot be used.
+    pub fn terms(&self) -> Result<Terms, CalendarError> {
+        Ok(Terms {
+            calendar: Calendar::parse(HOLIDAYS)?,
+            undo: self.approval.undo.0,
+            send_delay: self.approval.send_delay.0,
+        })
+    }
+
     pub fn identity(&self, seal_certificate_der: Option<Vec<u8>>) -> Result<Identity, AddressError> {
         let provider = &self.provider;
         let service = self.service_address()?;

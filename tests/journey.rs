@@ -8,6 +8,8 @@
 mod architecture;
 mod paperwork;
 
+#[path = "journey/approving.rs"]
+mod approving;
 #[path = "journey/binary.rs"]
 mod binary;
 #[path = "journey/crash.rs"]

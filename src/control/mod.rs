@@ -2,9 +2,11 @@
 //!
 //! The server side puts each word to a service and writes the answer down; it decides nothing itself.
 
-mod flow;
+mod jobs;
 mod people;
+
 pub mod protocol;
+mod rules;
 pub mod server;
 mod tenants;
 mod traffic;

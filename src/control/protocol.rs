@@ -4,6 +4,7 @@
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
 mod record;
+mod spelling;
 mod words;
 
 pub use record::Record;

@@ -4,7 +4,7 @@ use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::control::protocol::{KindWord, LabelWord, LanguageWord, Record, TenantAdd, TenantWord, UnitWord};
 use crate::domain::label::Label;
-use crate::domain::org::{Organisation, Unit, UserKind};
+use crate::domain::org::{Organisation, Unit, UnitEnd, UserKind};
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::UnitId;
 use crate::service::failure::{Failure, Kind};
@@ -107,7 +107,7 @@ impl ControlDoor {
         let jobs = self
             .approval
             .list(tenant.id, None, crate::service::approval::JobList::All)?;
-        let open = jobs.iter().filter(|j| !j.ended());
+        let open = jobs.iter().filter(|j| !j.is_ended());
         one(Record::new()
             .text("tenant", &tenant.name)
             .text("address", &tenant.address)
@@ -120,7 +120,7 @@ impl ControlDoor {
             .with("rules", organisation.rules.len())
             .with("mails_sent", mails.len())
             .with("jobs_open", open.clone().count())
-            .with("jobs_late", open.filter(|j| j.late).count())
+            .with("jobs_late", open.filter(|j| j.standing.late).count())
             .with("evidence", self.records.evidence_of_tenant(tenant.id)?.len()))
     }
 
@@ -145,7 +145,7 @@ impl ControlDoor {
             }
             UnitWord::List { tenant } => {
                 let organisation = self.organisations.by_name(&tenant)?;
-                let mut units: Vec<&Unit> = organisation.units.values().collect();
+                let mut units: Vec<&Unit> = organisation.live_units().collect();
                 units.sort_by_key(|u| organisation.unit_path(u.id));
                 list(units.into_iter().map(|u| unit_record(&organisation, u)))
             }
@@ -155,14 +155,40 @@ impl ControlDoor {
                 branch(&organisation, None, 0, &mut lines);
                 list(lines)
             }
-            UnitWord::Label { tenant, unit, labels } => {
+            UnitWord::Label {
+                tenant,
+                unit,
+                labels,
+                drop,
+            } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                let unit = self.organisations.label_unit(id, &unit, &labels).await?;
+                let unit = self.organisations.label_unit(id, &unit, &labels, !drop).await?;
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
-            UnitWord::Move(rest) => not_built("unit move", &rest),
-            UnitWord::Remove(rest) => not_built("unit remove", &rest),
+            UnitWord::Rename { tenant, unit, name } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let unit = self.organisations.rename_unit(id, &unit, &name).await?;
+                one(unit_record(&*self.organisations.of(id)?, &unit))
+            }
+            UnitWord::Move { tenant, unit, under } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let unit = self.organisations.move_unit(id, &unit, under.as_deref()).await?;
+                one(unit_record(&*self.organisations.of(id)?, &unit))
+            }
+            UnitWord::Merge { tenant, unit, into } => self.end_unit(&tenant, &unit, Some(&into)).await,
+            UnitWord::Remove { tenant, unit, into } => self.end_unit(&tenant, &unit, into.as_deref()).await,
         }
+    }
+
+    async fn end_unit(&self, tenant: &str, unit: &str, into: Option<&str>) -> Outcome {
+        let id = self.organisations.by_name(tenant)?.tenant.id;
+        let ended = self.organisations.end_unit(id, unit, into).await?;
+        let organisation = self.organisations.of(id)?;
+        let into = match ended.ended {
+            Some(UnitEnd::MergedInto(into)) => Some(organisation.unit_path(into)),
+            _ => None,
+        };
+        one(Record::new().text("removed", ended.name).with("into", into))
     }
 
     pub(super) async fn label(&self, word: LabelWord) -> Outcome {
@@ -180,7 +206,12 @@ impl ControlDoor {
                 self.organisations.remove_label(id, &name).await?;
                 one(Record::new().text("removed", name))
             }
-            LabelWord::Rename(rest) => not_built("label rename", &rest),
+            LabelWord::Rename { tenant, name, new } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                one(label_record(
+                    &self.organisations.rename_label(id, &name, &new).await?,
+                ))
+            }
             LabelWord::Apply(rest) => not_built("label apply", &rest),
             LabelWord::Clear(rest) => not_built("label clear", &rest),
         }
@@ -239,11 +270,7 @@ fn label_record(label: &Label) -> Record {
 
 /// The units below one, each indented by its depth. The depth is bounded where units are made.
 fn branch(organisation: &Organisation, above: Option<UnitId>, depth: usize, out: &mut Vec<Record>) {
-    let mut units: Vec<&Unit> = organisation
-        .units
-        .values()
-        .filter(|u| u.parent == above)
-        .collect();
+    let mut units: Vec<&Unit> = organisation.live_units().filter(|u| u.parent == above).collect();
     units.sort_by_key(|u| &u.name);
     for unit in units {
         let users = organisation

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::cms::Certificate;
 use crate::config::Config;
 use crate::control::{ControlDoor, Ports};
+use crate::domain::job::Terms;
 use crate::domain::provider::{Fingerprint, Peer};
 use crate::id::IdSource;
 use crate::net::listener::{Limits, Listener};
@@ -76,6 +77,7 @@ struct Parts {
     identity: Arc<Identity>,
     items: Arc<ItemNumbers>,
     bells: Bells,
+    terms: Arc<Terms>,
 }
 
 impl Parts {
@@ -85,9 +87,9 @@ impl Parts {
         let spool = Spool::open(&dir.join("spool"), around.probe.clone())
             .with_context(|| format!("the spool in {} cannot be opened", dir.display()))?;
         let bells = Bells::default();
-        let (clock, mailboxes) = (around.clock.clone(), bells.mailboxes.clone());
+        let clock = around.clock.clone();
         Ok(Self {
-            organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), mailboxes)),
+            organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone())),
             identity: Arc::new(config.identity(None)?),
             items: Arc::new(ItemNumbers::new(db.clone())),
             ids: around.ids.clone(),
@@ -95,6 +97,7 @@ impl Parts {
             db,
             spool,
             bells,
+            terms: Arc::new(config.terms()?),
         })
     }
 
@@ -108,6 +111,7 @@ impl Parts {
             identity: self.identity.clone(),
             items: self.items.clone(),
             bells: self.bells.clone(),
+            terms: self.terms.clone(),
         }
     }
 
@@ -118,7 +122,9 @@ impl Parts {
             ids: self.ids.clone(),
             organisations: self.organisations.clone(),
             identity: self.identity.clone(),
+            items: self.items.clone(),
             bells: self.bells.clone(),
+            terms: self.terms.clone(),
         }
     }
 
@@ -184,6 +190,7 @@ impl Parts {
             identity: self.identity.clone(),
             items: self.items.clone(),
             bells: self.bells.clone(),
+            terms: self.terms.clone(),
         }
     }
 
@@ -199,6 +206,8 @@ impl Parts {
             bells: self.bells.clone(),
             approval: approval.clone(),
             submission: submission.clone(),
+            seats: Default::default(),
+            changes: Default::default(),
         }
     }
 }

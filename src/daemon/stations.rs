@@ -8,7 +8,8 @@ use crate::service::bell::Bell;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, QueueEntry, SealWork, StepLimit, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, JobAlarm, OwedEvidence, OwedReview, QueueEntry,
+    SealWork, Work,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +96,8 @@ fn next<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
 
 fn next_timer(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
     let all = [
-        next::<StepLimit>(db)?,
+        next::<JobAlarm>(db)?,
+        next::<OwedReview>(db)?,
         next::<AwaitedRelay>(db)?,
         next::<AwaitedReading>(db)?,
     ];

@@ -4,7 +4,10 @@
 //! archive and bin are attributes too, so filing never copies anything.
 
 use crate::clock::UtcTime;
-use crate::id::{ItemId, JobId, LabelId, MailId, ModSeq, RoleId, UnitId, UserId};
+use crate::domain::job::Delegation;
+use crate::domain::org::{Capacity, Organisation};
+use crate::domain::rule::Who;
+use crate::id::{ItemId, JobId, LabelId, MailId, ModSeq, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -27,8 +30,9 @@ pub enum ItemKind {
     Notice,
 }
 
+/// Who filed something away, and when: into the archive, into the bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trashed {
+pub struct Filed {
     pub by: UserId,
     pub at: UtcTime,
 }
@@ -36,12 +40,21 @@ pub struct Trashed {
 /// Where the approval of an item stands, as far as mailboxes ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobPhase {
-    /// A user of this role decides next.
-    Waiting { role: RoleId },
+    /// The parties of [`JobFacet::open`] decide next.
+    Waiting,
+    /// With its author, for changes.
+    Returned,
     /// All approvals given; an officer may release.
     Ready,
-    /// Released, rejected or withdrawn.
     Ended,
+}
+
+/// A party of the current step that still wants an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Its place among the parts of the step.
+    pub part: u8,
+    pub who: Who,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +62,64 @@ pub struct JobFacet {
     pub id: JobId,
     pub phase: JobPhase,
     pub late: bool,
-    /// Those who have decided a step.
+    pub own_approval: bool,
+    /// Empty unless it waits.
+    pub open: Vec<Opening>,
+    /// Who may decide besides, since the step was escalated.
+    pub also: Option<Who>,
+    /// Those who have decided at this step, or in whose name somebody has.
+    pub decided: BTreeSet<UserId>,
+    pub delegations: Vec<Delegation>,
+    /// Those who have had a hand in it.
     pub participants: BTreeSet<UserId>,
-    /// The roles of all steps.
-    pub roles: BTreeSet<RoleId>,
+    /// The parties of all steps: they read what they may be asked to decide.
+    pub concerned: BTreeSet<Who>,
+}
+
+impl JobFacet {
+    /// The one function that says whether a user may decide the current step now: for which part of it, and in whose
+    /// name. Nobody decides on his own mail (unless the rule allows it), and each person counts once in a step,
+    /// whether he decides himself or another does in his name.
+    pub fn opening(
+        &self,
+        org: &Organisation,
+        author: Option<UserId>,
+        user: UserId,
+        capacities: &[Capacity],
+    ) -> Option<(Opening, UserId)> {
+        let own = |u: UserId| author == Some(u) && !self.own_approval;
+        if self.phase != JobPhase::Waiting || own(user) || self.decided.contains(&user) {
+            return None;
+        }
+        let free = |u: UserId| !own(u) && !self.decided.contains(&u);
+        let in_own_right = capacities
+            .iter()
+            .filter(|c| free(c.user))
+            .find_map(|c| Some((self.open_to(c)?, c.user)));
+        let may_approve = || capacities.iter().any(|c| c.user == user);
+        in_own_right.or_else(|| {
+            self.delegations
+                .iter()
+                .filter(|d| d.to == user && free(d.from) && may_approve())
+                .find_map(|d| Some((self.delegated(org, d)?, d.from)))
+        })
+    }
+
+    fn open_to(&self, capacity: &Capacity) -> Option<Opening> {
+        let opening = self.open.iter().find(|o| capacity.is(o.who));
+        let escalated = || {
+            let also = self.also.is_some_and(|who| capacity.is(who));
+            self.open.first().filter(|_| also)
+        };
+        opening.or_else(escalated).copied()
+    }
+
+    /// The part a delegation is about. It holds as long as whoever delegated could still decide himself.
+    fn delegated(&self, org: &Organisation, delegation: &Delegation) -> Option<Opening> {
+        let opening = self.open.iter().find(|o| o.part == delegation.part)?;
+        let still = |who| org.members(who).contains(&delegation.from);
+        (still(opening.who) || self.also.is_some_and(still)).then_some(*opening)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +130,12 @@ pub struct Item {
     pub modseq: ModSeq,
     /// The mail this is, or speaks of.
     pub mail: Option<MailId>,
+    /// For evidence, the item of the mail it speaks of: whoever sees that sees this.
+    pub about: Option<ItemId>,
+    /// For a draft, the one it took the place of: earlier versions are kept.
+    pub supersedes: Option<ItemId>,
+    /// For a draft, the job that was given back for changes: handed in, it goes on from there.
+    pub resumes: Option<JobId>,
     /// INTERNALDATE (RFC 9051 2.3.3).
     pub internal_date: UtcTime,
     /// Who wrote it; for a notice, the user it speaks to.
@@ -70,8 +143,8 @@ pub struct Item {
     pub labels: BTreeSet<LabelId>,
     /// Units it was routed to.
     pub units: BTreeSet<UnitId>,
-    pub archived: bool,
-    pub trashed: Option<Trashed>,
+    pub archived: Option<Filed>,
+    pub trashed: Option<Filed>,
     pub job: Option<JobFacet>,
     /// Keywords that report to everybody (`$KepTeslim`, `$KepOkundu`, ...).
     pub reports: BTreeSet<Report>,
@@ -130,11 +203,14 @@ impl Item {
             kind,
             modseq: ModSeq(0),
             mail: None,
+            about: None,
+            supersedes: None,
+            resumes: None,
             internal_date: at,
             author: None,
             labels: BTreeSet::new(),
             units: BTreeSet::new(),
-            archived: false,
+            archived: None,
             trashed: None,
             job: None,
             reports: BTreeSet::new(),
@@ -142,13 +218,11 @@ impl Item {
         }
     }
 
-    /// An evidence message about a mail: seen by whoever sees the item of that mail, if there is one.
-    pub fn evidence(id: ItemId, about: Option<&Item>, mail: MailId, at: UtcTime) -> Self {
+    /// An evidence message about a mail.
+    pub fn evidence(id: ItemId, about: Option<ItemId>, mail: MailId, at: UtcTime) -> Self {
         Self {
             mail: Some(mail),
-            author: about.and_then(|i| i.author),
-            labels: about.map(|i| i.labels.clone()).unwrap_or_default(),
-            units: about.map(|i| i.units.clone()).unwrap_or_default(),
+            about,
             ..Self::new(id, ItemKind::Evidence, at)
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! Mail (at the sender's provider)
-//!   state \ event   Released    Dropped    Dispatched   Concluded
-//!   Held            Accepted    Dropped    -            -
-//!   Accepted        -           -          Dispatched   -
-//!   Dispatched      -           -          -            Concluded
+//!   state \ event   Released    Dropped    Restored    Dispatched   Concluded
+//!   Held            Accepted    Dropped    -           -            -
+//!   Dropped         -           -          Held        -            -
+//!   Accepted        -           -          -           Dispatched   -
+//!   Dispatched      -           -          -           -            Concluded
 //!
 //! Recipient of a mail (at the sender's provider)
 //!   state \ event   Queued   PeerReplied   PeerTook  PeerRefused  GaveUp   Consigned   NotConsigned  Read   Expired
@@ -42,7 +43,7 @@ pub enum MailState {
     Dispatched,
     /// Every recipient has come to an end.
     Concluded,
-    /// Rejected or withdrawn; never sent.
+    /// Rejected, withdrawn, cancelled or expired; not sent.
     Dropped,
 }
 
@@ -50,6 +51,8 @@ pub enum MailState {
 pub enum MailEvent {
     Released,
     Dropped,
+    /// What dropped it was undone.
+    Restored,
     Dispatched,
     Concluded,
 }
@@ -68,6 +71,7 @@ impl MailState {
         match (self, event) {
             (MailState::Held, MailEvent::Released) => Some(MailState::Accepted),
             (MailState::Held, MailEvent::Dropped) => Some(MailState::Dropped),
+            (MailState::Dropped, MailEvent::Restored) => Some(MailState::Held),
             (MailState::Accepted, MailEvent::Dispatched) => Some(MailState::Dispatched),
             (MailState::Dispatched, MailEvent::Concluded) => Some(MailState::Concluded),
             _ => None,
@@ -309,6 +313,7 @@ mod tests {
         let events = [
             MailEvent::Released,
             MailEvent::Dropped,
+            MailEvent::Restored,
             MailEvent::Dispatched,
             MailEvent::Concluded,
         ];
@@ -320,7 +325,7 @@ mod tests {
                 assert_eq!(got, drawn, "{state:?} {event:?}");
             }
         }
-        assert_eq!(rows.len(), 4);
+        assert_eq!(rows.len(), 5);
     }
 
     #[test]

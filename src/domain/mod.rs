@@ -1,5 +1,7 @@
 //! Nouns and rules of registered mail. Pure: no I/O, no async, and no clock is read here; moments are handed in.
 
+pub mod audit;
+pub mod calendar;
 pub mod evidence;
 pub mod folding;
 pub mod item;
@@ -10,6 +12,8 @@ pub mod org;
 pub mod policy;
 pub mod provider;
 pub mod rule;
+#[cfg(test)]
+pub mod samples;
 pub mod schedule;
 pub mod selector;
 pub mod tenant;

@@ -1,16 +1,22 @@
-//! A tenant's organisation: units, roles, permissions, users, and who sees what ([`Audience`]).
+//! A tenant's organisation: units, roles, permissions, users, who sees what ([`Audience`]), and in whose name a user
+//! decides ([`Capacity`]).
+//!
+//! A unit that is merged into another stays as a row that points there: mail that was routed to it is found under the
+//! other at once, and none of it is rewritten.
 
+use crate::clock::UtcTime;
 use crate::domain::folding::name_key;
 use crate::domain::item::Item;
 use crate::domain::label::Label;
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Rule, RuleBook, Who};
 use crate::domain::tenant::Tenant;
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How deep a unit tree may be. Türkiye's largest ministries have fewer than ten levels.
-pub const UNIT_DEPTH_MAX: usize = 32;
+/// How deep a unit tree may be. Türkiye's largest ministries have fewer than ten levels; and a unit named by its whole
+/// path fits an entry of a job's history.
+pub const UNIT_DEPTH_MAX: usize = 24;
 
 /// What a role allows (`docs/features.md` S30).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +51,22 @@ pub struct Unit {
     pub parent: Option<UnitId>,
     /// Labels whose mail the users of this unit see.
     pub labels: BTreeSet<LabelId>,
+    /// The unit is gone; what was its own is that unit's now, or nobody's but the officers'.
+    pub ended: Option<UnitEnd>,
+}
+
+/// What became of a unit that is gone. Its number is never given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnitEnd {
+    MergedInto(UnitId),
+    /// It had no unit above: only officers see its mail now.
+    Dissolved,
+}
+
+impl Unit {
+    pub fn is_live(&self) -> bool {
+        self.ended.is_none()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,11 +92,66 @@ pub struct User {
     /// The part before '@' of the login.
     pub name: String,
     pub display_name: String,
+    /// Unvan: his title, shown where he agreed to be shown.
+    pub title: String,
     pub kind: UserKind,
     pub units: BTreeSet<UnitId>,
     pub roles: BTreeSet<RoleId>,
+    /// Who decides in his name, and when (vekâlet).
+    pub deputies: Vec<Deputy>,
+    /// Doors he may use.
+    pub doors: Doors,
+    /// Whether name and title are shown in the directory.
+    pub listed: bool,
     /// A removed user cannot log in; his name stays with what he did.
     pub removed: bool,
+}
+
+/// Deputies one user may have named at a time.
+pub const DEPUTIES_MAX: usize = 16;
+
+/// Somebody decides in a user's name from one moment to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deputy {
+    pub user: UserId,
+    pub from: UtcTime,
+    /// The first moment at which he may no longer.
+    pub until: UtcTime,
+}
+
+/// Which protocols a user may log in by (`docs/features.md` P11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doors {
+    pub imap: bool,
+    pub smtp: bool,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self {
+            imap: true,
+            smtp: true,
+        }
+    }
+}
+
+/// In whose name, and as what, a user may decide: his own, or that of somebody whose deputy he is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capacity {
+    pub user: UserId,
+    pub roles: BTreeSet<RoleId>,
+    /// His units, and those that were merged into them.
+    pub units: BTreeSet<UnitId>,
+}
+
+impl Capacity {
+    pub fn is(&self, who: Who) -> bool {
+        match who {
+            Who::Role(role) => self.roles.contains(&role),
+            Who::Unit(unit) => self.units.contains(&unit),
+            Who::User(user) => self.user == user,
+        }
+    }
 }
 
 /// One tenant as a whole, as it stood at `version`.
@@ -88,6 +165,8 @@ pub struct Organisation {
     pub users: BTreeMap<UserId, User>,
     pub labels: BTreeMap<LabelId, Label>,
     pub rules: BTreeMap<RuleId, Rule>,
+    /// The rules that are switched on, ready to be asked.
+    pub rulebook: RuleBook,
 }
 
 /// Who sees what: everything of the tenant, or the mail routed to or labelled for some units.
@@ -96,15 +175,18 @@ pub enum Audience {
     Tenant,
     Limited {
         user: UserId,
+        /// His units, all below them, and all that were merged into one of these.
         units: BTreeSet<UnitId>,
         labels: BTreeSet<LabelId>,
-        roles: BTreeSet<RoleId>,
+        /// As what he may decide, himself first.
+        capacities: Vec<Capacity>,
     },
 }
 
 impl Audience {
-    /// Whether a member of this audience sees the item. A limited user also sees what he wrote himself, and the jobs
-    /// that one of his roles decides: nobody can approve what he cannot read.
+    /// Whether a member of this audience sees the item; for evidence, ask about the item it speaks of. A limited user
+    /// also sees what he wrote himself, and the jobs he has decided on or may be asked to decide: nobody can approve
+    /// what he cannot read.
     pub fn sees(&self, item: &Item) -> bool {
         match self {
             Audience::Tenant => true,
@@ -112,13 +194,17 @@ impl Audience {
                 user,
                 units,
                 labels,
-                roles,
+                capacities,
             } => {
                 item.author == Some(*user)
                     || item.units.iter().any(|u| units.contains(u))
                     || item.labels.iter().any(|l| labels.contains(l))
                     || item.job.as_ref().is_some_and(|job| {
-                        job.participants.contains(user) || job.roles.iter().any(|r| roles.contains(r))
+                        job.participants.contains(user)
+                            || job
+                                .concerned
+                                .iter()
+                                .any(|who| capacities.iter().any(|c| c.is(*who)))
                     })
             }
         }
@@ -148,14 +234,10 @@ impl Organisation {
     /// A unit by its path from the root, `Genel Müdürlük/Mali İşler`, or by its bare name when only one has it.
     pub fn unit_by_path(&self, path: &str) -> Option<&Unit> {
         let key = name_key(path);
-        if let Some(unit) = self
-            .units
-            .values()
-            .find(|u| name_key(&self.unit_path(u.id)) == key)
-        {
+        if let Some(unit) = self.live_units().find(|u| name_key(&self.unit_path(u.id)) == key) {
             return Some(unit);
         }
-        let mut named = self.units.values().filter(|u| name_key(&u.name) == key);
+        let mut named = self.live_units().filter(|u| name_key(&u.name) == key);
         named.next().filter(|_| named.next().is_none())
     }
 
@@ -174,49 +256,156 @@ impl Organisation {
         names.join("/")
     }
 
+    /// The units there are now.
+    pub fn live_units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.values().filter(|u| u.is_live())
+    }
+
+    /// The users there are now.
+    pub fn live_users(&self) -> impl Iterator<Item = &User> {
+        self.users.values().filter(|u| !u.removed)
+    }
+
+    /// The rules that count, in the order they are asked.
+    pub fn rules_in_order(&self) -> Vec<&Rule> {
+        let mut rules: Vec<&Rule> = self.rules.values().collect();
+        rules.sort_by_key(|r| (r.position, r.id));
+        rules
+    }
+
+    /// These units, all below them, and all that were merged into one of these: in one walk over the tree.
+    pub fn units_and_below(&self, units: &BTreeSet<UnitId>) -> BTreeSet<UnitId> {
+        self.closure(units, |u| match u.ended {
+            None => u.parent,
+            Some(UnitEnd::MergedInto(other)) => Some(other),
+            Some(UnitEnd::Dissolved) => None,
+        })
+    }
+
     /// The unit and all units below it.
     pub fn unit_and_below(&self, unit: UnitId) -> BTreeSet<UnitId> {
-        let mut found = BTreeSet::from([unit]);
-        loop {
-            let before = found.len();
-            for u in self.units.values() {
-                if u.parent.is_some_and(|p| found.contains(&p)) {
-                    found.insert(u.id);
-                }
-            }
-            if found.len() == before {
-                return found;
+        self.units_and_below(&BTreeSet::from([unit]))
+    }
+
+    /// These units, and all that were merged into one of them.
+    fn units_and_merged(&self, units: &BTreeSet<UnitId>) -> BTreeSet<UnitId> {
+        self.closure(units, |u| match u.ended {
+            Some(UnitEnd::MergedInto(other)) => Some(other),
+            _ => None,
+        })
+    }
+
+    fn closure(
+        &self,
+        units: &BTreeSet<UnitId>,
+        leads_to: impl Fn(&Unit) -> Option<UnitId>,
+    ) -> BTreeSet<UnitId> {
+        let mut found = units.clone();
+        if found.is_empty() {
+            return found;
+        }
+        let mut under: BTreeMap<UnitId, Vec<UnitId>> = BTreeMap::new();
+        for unit in self.units.values() {
+            if let Some(above) = leads_to(unit) {
+                under.entry(above).or_default().push(unit.id);
             }
         }
+        let mut walk: Vec<UnitId> = found.iter().copied().collect();
+        while let Some(unit) = walk.pop() {
+            for below in under.get(&unit).into_iter().flatten() {
+                if found.insert(*below) {
+                    walk.push(*below);
+                }
+            }
+        }
+        found
     }
 
     /// The one function that says who sees what.
-    pub fn audience(&self, user: &User) -> Audience {
+    pub fn audience(&self, user: &User, now: UtcTime) -> Audience {
         if user.kind == UserKind::Officer {
             return Audience::Tenant;
         }
-        let mut units = BTreeSet::new();
-        if self.may(user, Permission::View) {
-            for unit in &user.units {
-                units.extend(self.unit_and_below(*unit));
-            }
-        }
-        let labels = units
-            .iter()
-            .filter_map(|u| self.units.get(u))
-            .flat_map(|u| u.labels.clone())
-            .collect();
-        let roles = if self.may(user, Permission::Approve) {
-            user.roles.clone()
+        let units = if self.may(user, Permission::View) {
+            self.units_and_below(&user.units)
         } else {
             BTreeSet::new()
         };
+        let labels = units
+            .iter()
+            .filter_map(|u| self.units.get(u))
+            .flat_map(|u| u.labels.iter().copied())
+            .collect();
         Audience::Limited {
             user: user.id,
             units,
             labels,
-            roles,
+            capacities: self.capacities(user, now),
         }
+    }
+
+    /// As what a user may decide at this moment: himself first, then those whose deputy he is. A deputy needs no
+    /// permission of his own, but whom he stands for must hold it.
+    pub fn capacities(&self, user: &User, now: UtcTime) -> Vec<Capacity> {
+        if user.removed {
+            return Vec::new();
+        }
+        let stands_for = |other: &&User| {
+            other.id != user.id
+                && other
+                    .deputies
+                    .iter()
+                    .any(|d| d.user == user.id && d.from <= now && now < d.until)
+        };
+        std::iter::once(user)
+            .chain(self.live_users().filter(stands_for))
+            .filter(|u| self.may(u, Permission::Approve))
+            .map(|u| Capacity {
+                user: u.id,
+                roles: u.roles.clone(),
+                units: self.units_and_merged(&u.units),
+            })
+            .collect()
+    }
+
+    /// The users who may decide as this role, unit or user, in their own name.
+    pub fn members(&self, who: Who) -> BTreeSet<UserId> {
+        let units = match who {
+            Who::Unit(unit) => self.units_now(unit),
+            _ => BTreeSet::new(),
+        };
+        self.live_users()
+            .filter(|u| match who {
+                Who::Role(role) => u.roles.contains(&role),
+                Who::Unit(_) => u.units.iter().any(|own| units.contains(own)),
+                Who::User(user) => u.id == user,
+            })
+            .filter(|u| self.may(u, Permission::Approve))
+            .map(|u| u.id)
+            .collect()
+    }
+
+    /// The unit that a number leads to today: itself, or what it was merged into.
+    fn units_now(&self, unit: UnitId) -> BTreeSet<UnitId> {
+        let mut at = unit;
+        for _ in 0..self.units.len() {
+            match self.units.get(&at).and_then(|u| u.ended) {
+                Some(UnitEnd::MergedInto(other)) => at = other,
+                Some(UnitEnd::Dissolved) => return BTreeSet::new(),
+                None => break,
+            }
+        }
+        BTreeSet::from([at])
+    }
+
+    /// The name of a role, unit or user as it is shown.
+    pub fn who(&self, who: Who) -> String {
+        match who {
+            Who::Role(role) => self.roles.get(&role).map(|r| r.name.clone()),
+            Who::Unit(unit) => self.units.get(&unit).map(|_| self.unit_path(unit)),
+            Who::User(user) => self.users.get(&user).map(|u| u.name.clone()),
+        }
+        .unwrap_or_else(|| "?".to_owned())
     }
 
     /// Whether the user holds a permission: an officer holds all, a limited user those of his roles.
@@ -228,5 +417,17 @@ impl Organisation {
                     .iter()
                     .filter_map(|r| self.roles.get(r))
                     .any(|role| role.permissions.contains(&permission)))
+    }
+
+    /// Whether the user belongs to whom a rule speaks of.
+    pub fn is_subject(&self, user: &User, who: Who) -> bool {
+        match who {
+            Who::Role(role) => user.roles.contains(&role),
+            Who::User(id) => user.id == id,
+            Who::Unit(unit) => {
+                let units = self.unit_and_below(unit);
+                user.units.iter().any(|u| units.contains(u))
+            }
+        }
     }
 }

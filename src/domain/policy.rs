@@ -10,7 +10,7 @@
 //! ```
 
 use crate::domain::org::{Organisation, User, UserKind};
-use crate::domain::rule::{Matchable, Rule};
+use crate::domain::rule::{Direction, Matchable, Rule};
 use crate::id::RuleId;
 
 /// What the submitter asked for (`X-KEP-Islem`, `X-KEP-Kural`, or a subject prefix).
@@ -44,35 +44,47 @@ pub struct DraftNotice {
 }
 
 pub fn dispose(org: &Organisation, user: &User, asked: &Asked, mail: &Matchable) -> Disposition {
-    let first_match = || org.rules.values().find(|r| r.matches(mail)).map(|r| r.id);
+    let first_match = || {
+        let folded = mail.folded();
+        let mut caught = org.rulebook.catching(Direction::Outgoing, &folded);
+        caught.find(|rule| org.rules.get(rule).is_some_and(|r| speaks_of(org, r, user)))
+    };
     let officer = user.kind == UserKind::Officer;
     match asked {
         Asked::Draft => Disposition::Draft { notice: None },
-        Asked::Flow(Some(name)) => match org.rule_by_name(name).filter(|r| r.enabled) {
+        Asked::Flow(Some(name)) => match org.rule_by_name(name).filter(|r| may_pick(org, r, user)) {
             Some(rule) => Disposition::Flow(rule.id),
             None => Disposition::NoSuchRule(name.clone()),
         },
-        Asked::Flow(None) => flow_or_draft(org, first_match()),
+        Asked::Flow(None) => flow_or_draft(org, user, first_match()),
         Asked::Send if officer => Disposition::Send,
         Asked::Nothing if officer => match first_match().filter(|_| org.tenant.officers_follow_rules) {
             Some(rule) => Disposition::Flow(rule),
             None => Disposition::Send,
         },
-        Asked::Send | Asked::Nothing => flow_or_draft(org, first_match()),
+        Asked::Send | Asked::Nothing => flow_or_draft(org, user, first_match()),
     }
 }
 
-fn flow_or_draft(org: &Organisation, rule: Option<RuleId>) -> Disposition {
+/// Whether a rule speaks of mail that this user writes.
+fn speaks_of(org: &Organisation, rule: &Rule, user: &User) -> bool {
+    rule.subjects.is_empty() || rule.subjects.iter().any(|who| org.is_subject(user, *who))
+}
+
+/// Whether the user may start this rule's flow by naming it, whatever its conditions say.
+pub fn may_pick(org: &Organisation, rule: &Rule, user: &User) -> bool {
+    rule.enabled && rule.direction == Direction::Outgoing && speaks_of(org, rule, user)
+}
+
+fn flow_or_draft(org: &Organisation, user: &User, rule: Option<RuleId>) -> Disposition {
     match rule {
         Some(rule) => Disposition::Flow(rule),
         None => {
-            let offered = |r: &&Rule| r.enabled;
-            let rules = org
-                .rules
-                .values()
-                .filter(offered)
-                .map(|r| r.name.clone())
-                .collect();
+            let offered = org
+                .rules_in_order()
+                .into_iter()
+                .filter(|r| may_pick(org, r, user));
+            let rules = offered.map(|r| r.name.clone()).collect();
             Disposition::Draft {
                 notice: Some(DraftNotice { rules }),
             }

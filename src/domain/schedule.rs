@@ -1,6 +1,5 @@
 //! When things are due: functions of (attempt, moment), with the sources of each figure.
 
-use crate::clock::UtcTime;
 use std::time::Duration;
 
 pub const DAY: Duration = Duration::from_secs(86_400);
@@ -9,6 +8,11 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 pub const READING_EXPIRY_DEFAULT: Duration = DAY;
 /// A peer silent for so long: final failure, `RelayREMMDFailure` (P6).
 pub const RELAY_EXPIRY_DEFAULT: Duration = DAY;
+
+/// For how long a decision on a job can be undone by whoever made it.
+pub const UNDO_DEFAULT: Duration = Duration::from_secs(60);
+/// For how long a release is held back: a mail that an officer sends leaves at once.
+pub const SEND_DELAY_DEFAULT: Duration = Duration::ZERO;
 
 /// First pause after a failed attempt.
 pub const RETRY_FIRST: Duration = Duration::from_secs(5);
@@ -22,11 +26,6 @@ pub fn retry_after(attempt: u32, jitter: f64) -> Duration {
     doubled
         .min(RETRY_LONGEST)
         .mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
-}
-
-/// When an approval step becomes late. Calendar days.
-pub fn step_due(since: UtcTime, limit_days: u16) -> UtcTime {
-    since.plus(DAY * u32::from(limit_days))
 }
 
 #[cfg(test)]

@@ -3,11 +3,16 @@
 //! A mailbox is a saved question; this file is where the questions are asked. Names of mailboxes live in
 //! `domain::selector::Mailbox` and nowhere else.
 
+use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind, JobPhase, UserFlags};
-use crate::domain::org::{Audience, Organisation, Permission, User, UserKind};
+use crate::domain::job::Act;
+use crate::domain::org::{Audience, Capacity, Organisation, Permission, Unit, User, UserKind};
+use crate::domain::policy::may_pick;
 use crate::domain::tenant::Language;
 use crate::id::{LabelId, RuleId, UnitId};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A mailbox by what it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +38,10 @@ pub enum Mailbox {
     Flow(RuleId),
     Label(LabelId),
     Unit(UnitId),
+    Return,
+    Withdraw,
+    Cancel,
+    Undo,
 }
 
 /// Whose rows a mailbox's numbers belong to.
@@ -54,7 +63,7 @@ pub const PARENTS: [(&str, &str); 4] = [
 
 impl Mailbox {
     /// The mailboxes every user has, in the order they are listed.
-    pub const FIXED: [Mailbox; 16] = [
+    pub const FIXED: [Mailbox; 20] = [
         Mailbox::Inbox,
         Mailbox::Sent,
         Mailbox::Drafts,
@@ -71,6 +80,10 @@ impl Mailbox {
         Mailbox::Approve,
         Mailbox::Reject,
         Mailbox::Release,
+        Mailbox::Return,
+        Mailbox::Withdraw,
+        Mailbox::Cancel,
+        Mailbox::Undo,
     ];
 
     /// Turkish and English name of a fixed mailbox.
@@ -92,6 +105,10 @@ impl Mailbox {
             Mailbox::Approve => ("İşlerim/Onayla", "Jobs/Approve"),
             Mailbox::Reject => ("İşlerim/Reddet", "Jobs/Reject"),
             Mailbox::Release => ("İşlerim/Gönder", "Jobs/Send"),
+            Mailbox::Return => ("İşlerim/İade Et", "Jobs/Return"),
+            Mailbox::Withdraw => ("İşlerim/Geri Çek", "Jobs/Withdraw"),
+            Mailbox::Cancel => ("İşlerim/İptal Et", "Jobs/Cancel"),
+            Mailbox::Undo => ("İşlerim/Geri Al", "Jobs/Undo"),
             Mailbox::Flow(_) | Mailbox::Label(_) | Mailbox::Unit(_) => return None,
         })
     }
@@ -115,7 +132,8 @@ impl Mailbox {
                 .map(|l| format!("{}/{}", pick(labels), level(&l.name))),
             Mailbox::Unit(unit) => org
                 .units
-                .contains_key(&unit)
+                .get(&unit)
+                .is_some_and(Unit::is_live)
                 .then(|| format!("{}/{}", pick(units), org.unit_path(unit))),
             _ => None,
         }
@@ -145,50 +163,104 @@ impl Mailbox {
         }
     }
 
-    /// Whether the item is in this mailbox for this user. Assumes nothing: visibility is asked first.
-    pub fn shows(self, item: &Item, viewer: &Viewer<'_>, flags: Option<&UserFlags>) -> bool {
-        if item.gone || !viewer.sees(item) {
+    /// The act that moving a job here is, if it is one.
+    pub fn act(self) -> Option<Act> {
+        Some(match self {
+            Mailbox::Approve => Act::Approve,
+            Mailbox::Reject => Act::Reject,
+            Mailbox::Release => Act::Release,
+            Mailbox::Return => Act::Return,
+            Mailbox::Withdraw => Act::Withdraw,
+            Mailbox::Cancel => Act::Cancel,
+            Mailbox::Undo => Act::Undo,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is only a place to move things to.
+    pub fn shows_nothing(self) -> bool {
+        self.act().is_some() || matches!(self, Mailbox::Flow(_))
+    }
+}
+
+/// A mailbox's question as one user asks it: what the answers need of the organisation is worked out once.
+#[derive(Debug)]
+pub struct Question<'a> {
+    pub mailbox: Mailbox,
+    pub viewer: &'a Viewer<'a>,
+    /// Of a unit's mailbox: the unit, all below it, and their labels.
+    units: BTreeSet<UnitId>,
+    labels: BTreeSet<LabelId>,
+}
+
+impl<'a> Question<'a> {
+    pub fn new(mailbox: Mailbox, viewer: &'a Viewer<'a>) -> Self {
+        let org = viewer.org;
+        let (units, labels) = match mailbox {
+            Mailbox::Unit(unit) => {
+                let units = org.unit_and_below(unit);
+                let labels = units.iter().filter_map(|u| org.units.get(u));
+                let labels = labels.flat_map(|u| u.labels.iter().copied()).collect();
+                (units, labels)
+            }
+            Mailbox::Label(label) => (BTreeSet::new(), BTreeSet::from([label])),
+            _ => Default::default(),
+        };
+        Self {
+            mailbox,
+            viewer,
+            units,
+            labels,
+        }
+    }
+
+    /// Units and labels the answers depend on, beside the viewer's place.
+    pub fn depends_on(&self) -> (&BTreeSet<UnitId>, &BTreeSet<LabelId>) {
+        (&self.units, &self.labels)
+    }
+
+    /// Whether the item is in the mailbox for this user. `about`: for evidence, the item it speaks of.
+    pub fn shows(&self, item: &Item, about: Option<&Item>, flags: Option<&UserFlags>) -> bool {
+        self.viewer.sees(item, about) && self.would_show(item, flags)
+    }
+
+    /// Whether it would be in the mailbox for somebody who sees it.
+    pub fn would_show(&self, item: &Item, flags: Option<&UserFlags>) -> bool {
+        if item.gone {
             return false;
         }
-        if self == Mailbox::Trash {
+        if self.mailbox == Mailbox::Trash {
             return item.trashed.is_some();
         }
         if item.trashed.is_some() {
             return false;
         }
-        let unfiled = !item.archived;
-        let phase = item.job.as_ref().map(|job| job.phase);
-        match self {
+        let unfiled = item.archived.is_none();
+        let job = item.job.as_ref();
+        let phase = job.map(|job| job.phase);
+        match self.mailbox {
             Mailbox::Inbox => matches!(item.kind, ItemKind::Incoming | ItemKind::Notice) && unfiled,
             Mailbox::Sent => item.kind == ItemKind::Outgoing && unfiled,
             Mailbox::Drafts => item.kind == ItemKind::Draft,
             Mailbox::Important => flags.is_some_and(|f| f.flagged),
             Mailbox::All => item.kind != ItemKind::Evidence,
-            Mailbox::Archive => item.archived,
+            Mailbox::Archive => item.archived.is_some(),
             Mailbox::Evidence => item.kind == ItemKind::Evidence && unfiled,
-            Mailbox::JobsPending => viewer.may_decide(item),
+            Mailbox::JobsPending => self.viewer.may_decide(item),
             Mailbox::JobsElsewhere => {
-                matches!(phase, Some(JobPhase::Waiting { .. })) && !viewer.may_decide(item)
+                matches!(phase, Some(JobPhase::Waiting | JobPhase::Returned)) && !self.viewer.may_decide(item)
             }
             Mailbox::JobsDone => phase == Some(JobPhase::Ended),
-            Mailbox::JobsLate => {
-                phase.is_some_and(|p| p != JobPhase::Ended) && item.job.as_ref().is_some_and(|j| j.late)
-            }
+            Mailbox::JobsLate => phase.is_some_and(|p| p != JobPhase::Ended) && job.is_some_and(|j| j.late),
             Mailbox::JobsReady => phase == Some(JobPhase::Ready),
             Mailbox::Label(label) => item.labels.contains(&label),
             // Evidence has a mailbox of its own.
-            Mailbox::Unit(_) if item.kind == ItemKind::Evidence => false,
-            Mailbox::Unit(unit) => {
-                let below = viewer.org.unit_and_below(unit);
-                item.units.iter().any(|u| below.contains(u))
-                    || below
-                        .iter()
-                        .filter_map(|u| viewer.org.units.get(u))
-                        .any(|u| u.labels.iter().any(|l| item.labels.contains(l)))
+            Mailbox::Unit(_) => {
+                item.kind != ItemKind::Evidence
+                    && (item.units.iter().any(|u| self.units.contains(u))
+                        || item.labels.iter().any(|l| self.labels.contains(l)))
             }
-            Mailbox::Approve | Mailbox::Reject | Mailbox::Release | Mailbox::Flow(_) | Mailbox::Trash => {
-                false
-            }
+            _ => false,
         }
     }
 }
@@ -198,62 +270,125 @@ fn level(name: &str) -> String {
     name.replace('/', "-")
 }
 
-/// A user together with what follows from his place in the organisation.
+/// What follows from a user's place in the organisation at a moment, worked out once.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub audience: Audience,
+    /// As what he may decide.
+    pub capacities: Vec<Capacity>,
+    /// The moments for which this holds, as long as the organisation stays as it is: deputies begin and end.
+    from: Option<UtcTime>,
+    until: Option<UtcTime>,
+}
+
+impl Place {
+    pub fn new(org: &Organisation, user: &User, now: UtcTime) -> Self {
+        let deputies = org.live_users().flat_map(|u| &u.deputies);
+        let turns = deputies
+            .filter(|d| d.user == user.id)
+            .flat_map(|d| [d.from, d.until]);
+        let (past, ahead): (Vec<UtcTime>, Vec<UtcTime>) = turns.partition(|turn| *turn <= now);
+        Self {
+            audience: org.audience(user, now),
+            capacities: org.capacities(user, now),
+            from: past.into_iter().max(),
+            until: ahead.into_iter().min(),
+        }
+    }
+
+    pub fn holds_at(&self, now: UtcTime) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// A user together with his place in the organisation.
 #[derive(Debug, Clone)]
 pub struct Viewer<'a> {
     pub org: &'a Organisation,
     pub user: &'a User,
-    pub audience: Audience,
-    may_approve: bool,
+    place: Cow<'a, Place>,
 }
 
 impl<'a> Viewer<'a> {
-    pub fn new(org: &'a Organisation, user: &'a User) -> Self {
-        Self {
-            org,
-            user,
-            audience: org.audience(user),
-            may_approve: org.may(user, Permission::Approve),
-        }
+    pub fn new(org: &'a Organisation, user: &'a User, now: UtcTime) -> Self {
+        let place = Cow::Owned(Place::new(org, user, now));
+        Self { org, user, place }
     }
 
-    pub fn sees(&self, item: &Item) -> bool {
+    /// The same, from a place that was worked out before.
+    pub fn placed(org: &'a Organisation, user: &'a User, place: &'a Place) -> Self {
+        let place = Cow::Borrowed(place);
+        Self { org, user, place }
+    }
+
+    pub fn audience(&self) -> &Audience {
+        &self.place.audience
+    }
+
+    /// As what he may decide.
+    pub fn capacities(&self) -> &[Capacity] {
+        &self.place.capacities
+    }
+
+    /// Whether the user sees an item. `about`: for evidence, the item it speaks of; whoever sees that sees the evidence.
+    pub fn sees(&self, item: &Item, about: Option<&Item>) -> bool {
         match item.kind {
             // A draft is its author's alone, and a notice is for whom it speaks to.
             ItemKind::Draft | ItemKind::Notice => item.author == Some(self.user.id),
-            _ => self.audience.sees(item),
+            ItemKind::Evidence => self.audience().sees(about.unwrap_or(item)),
+            ItemKind::Incoming | ItemKind::Outgoing => self.audience().sees(item),
         }
     }
 
     /// Whether this user may decide the item's current step now.
     pub fn may_decide(&self, item: &Item) -> bool {
         let Some(job) = &item.job else { return false };
-        let JobPhase::Waiting { role } = job.phase else {
-            return false;
+        job.opening(self.org, item.author, self.user.id, self.capacities())
+            .is_some()
+    }
+
+    /// What the user lacks for this mailbox to mean anything to him: menus follow rights (`docs/features.md` S31).
+    pub fn lacks(&self, mailbox: Mailbox) -> Option<&'static str> {
+        let may = |permission| self.org.may(self.user, permission);
+        let decides = !self.capacities().is_empty();
+        let (has, lacking) = match mailbox {
+            Mailbox::Release => (
+                self.user.kind == UserKind::Officer,
+                "only an officer (işlem yetkilisi) sends from here",
+            ),
+            Mailbox::Cancel => (
+                may(Permission::Jobs),
+                "it needs a role with the permission \"jobs\"",
+            ),
+            Mailbox::JobsPending | Mailbox::Approve | Mailbox::Reject | Mailbox::Return => {
+                (decides, "it needs a role with the permission \"approve\"")
+            }
+            Mailbox::Drafts | Mailbox::Flow(_) | Mailbox::Withdraw => (
+                may(Permission::Compose),
+                "it needs a role with the permission \"compose\"",
+            ),
+            Mailbox::Undo => (
+                may(Permission::Compose) || decides,
+                "it needs a role with the permission \"approve\" or \"compose\"",
+            ),
+            _ => (true, ""),
         };
-        // Nobody approves his own mail.
-        self.may_approve && self.user.roles.contains(&role) && item.author != Some(self.user.id)
+        (!has).then_some(lacking)
     }
 
     /// All mailboxes this user has, fixed ones first.
     pub fn mailboxes(&self) -> Vec<(Mailbox, String)> {
         let mut list: Vec<Mailbox> = Mailbox::FIXED.to_vec();
-        list.extend(
-            self.org
-                .rules
-                .values()
-                .filter(|r| r.enabled)
-                .map(|r| Mailbox::Flow(r.id)),
-        );
+        let rules = self.org.rules_in_order();
+        let flows = rules.iter().filter(|r| may_pick(self.org, r, self.user));
+        list.extend(flows.map(|r| Mailbox::Flow(r.id)));
         list.extend(self.org.labels.keys().map(|l| Mailbox::Label(*l)));
-        let units = match &self.audience {
+        let units = match self.audience() {
             Audience::Tenant => self.org.units.keys().copied().collect(),
             Audience::Limited { units, .. } => units.clone(),
         };
         list.extend(units.into_iter().map(Mailbox::Unit));
-        if self.user.kind != UserKind::Officer {
-            list.retain(|m| *m != Mailbox::Release);
-        }
+        list.retain(|m| self.lacks(*m).is_none());
         list.into_iter()
             .filter_map(|m| m.name(self.org).map(|name| (m, name)))
             .collect()

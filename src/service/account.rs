@@ -4,6 +4,7 @@
 //! unknown login costs as much as a wrong password.
 
 use crate::address::LoginName;
+use crate::domain::audit::{AuditRoute, Author, Origin};
 use crate::domain::org::{Organisation, User};
 use crate::domain::tenant::TenantLife;
 use crate::id::{TenantId, UserId};
@@ -37,6 +38,25 @@ pub struct Principal {
     pub tenant: TenantId,
     pub user: UserId,
     pub login: LoginName,
+    /// From where; the door that lets him in says so.
+    pub from: Origin,
+}
+
+impl Principal {
+    /// The same, as somebody who acts from there.
+    pub fn at(self, from: Origin) -> Self {
+        Self { from, ..self }
+    }
+
+    /// As the author of a change that came by this route.
+    pub fn author(&self, route: AuditRoute) -> Author {
+        Author {
+            user: Some(self.user),
+            login: self.login.to_string(),
+            route,
+            from: self.from,
+        }
+    }
 }
 
 pub struct Accounts {
@@ -82,6 +102,7 @@ impl Accounts {
             tenant,
             user: user.id,
             login: login.clone(),
+            from: Origin::Inside,
         }))
     }
 

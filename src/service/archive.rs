@@ -4,7 +4,7 @@
 //! in order of event, `approvals.json` who decided what on which digest, `trust/` the anchors, `manifest.json` the
 //! digests of all of it.
 
-use crate::domain::job::Decision;
+use crate::domain::job::{Entry, Route};
 use crate::id::{EvidenceId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Identity;
@@ -62,6 +62,9 @@ struct Approval<'a> {
     step: Option<u16>,
     role: Option<&'a str>,
     actor: &'a str,
+    /// Whom the actor stood for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_name_of: Option<&'a str>,
     decision: &'static str,
     route: &'static str,
     note: &'a str,
@@ -228,7 +231,9 @@ impl Archive {
         let Some(job) = job else {
             return Ok(b"[]\n".to_vec());
         };
-        let one = |d: &'_ Decision| -> serde_json::Value {
+        let decisions = jobs::history(&*self.db, tenant, job.id)?;
+        let one = |entry: &Entry| -> serde_json::Value {
+            let d = &entry.happening;
             serde_json::json!(Approval {
                 job_id: job.id.to_string(),
                 rule: &job.rule_name,
@@ -236,14 +241,17 @@ impl Archive {
                 step: d.step,
                 role: d.role.as_deref(),
                 actor: &d.actor_login,
-                decision: d.act.word(),
-                route: d.route.word(),
+                in_name_of: d.in_name_of.as_deref(),
+                decision: d.deed.word(),
+                route: d.route.map_or("", Route::word),
                 note: &d.note,
                 at: d.at.rfc3339(),
-                original_sha256: hex(&d.original_sha256),
+                original_sha256: hex(&entry.original_sha256),
             })
         };
-        json(&job.decisions.iter().map(one).collect::<Vec<_>>())
+        // What the clock did is no decision.
+        let by_people = decisions.iter().filter(|e| e.happening.actor.is_some());
+        json(&by_people.map(one).collect::<Vec<_>>())
     }
 }
 

@@ -3,9 +3,13 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::domain::evidence::{Event, EvidenceKind, Reason};
-use crate::domain::item::{Item, ItemKind};
+use crate::domain::item::{Item, ItemKind, LABELS_MAX};
+use crate::domain::job::{Job, JobStart, Terms};
 use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
-use crate::id::{IdSource, ItemId};
+use crate::domain::org::Organisation;
+use crate::domain::rule::{Direction, Matchable, Rule};
+use crate::id::{IdSource, ItemId, JobId};
+use crate::mime::mailbox::mailboxes;
 use crate::service::bell::Bells;
 use crate::service::failure::Failure;
 use crate::service::identity::Identity;
@@ -17,8 +21,8 @@ use crate::service::putting_off::{AFTER_FAILURE, put_off};
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::mails::{Done, consigned_once_key};
-use crate::store::tables::work::{self, AwaitedReading, DeliveryWork, Placement};
-use crate::store::tables::{self, Stored, items, mails};
+use crate::store::tables::work::{self, AwaitedReading, DeliveryWork, JobAlarm, Placement};
+use crate::store::tables::{self, Stored, items, jobs, mails};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -34,7 +38,11 @@ pub struct Delivery {
     pub identity: Arc<Identity>,
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
+    pub terms: Arc<Terms>,
 }
+
+/// Units one mail is routed to by rules.
+const ROUTES_MAX: usize = 64;
 
 impl Delivery {
     /// Consigns what is due. Gives how many dispatches were looked at.
@@ -139,12 +147,9 @@ impl Delivery {
         let kind = EvidenceKind::DeliveryNonDeliveryToRecipient;
         if organisation.tenant.life.may_receive() {
             mails::add_consignment(&mut batch, &consignment)?;
-            items::add(
-                &mut batch,
-                tenant,
-                &incoming(item_id, &consignment),
-                &outline.body(work.dispatch.clone()),
-            )?;
+            let mut item = incoming(item_id, &consignment);
+            self.sort(&mut batch, &organisation, &consignment, outline, &mut item)?;
+            items::add(&mut batch, tenant, &item, &outline.body(work.dispatch.clone()))?;
             let awaited = AwaitedReading {
                 tenant,
                 consignment: consignment.id,
@@ -169,6 +174,72 @@ impl Delivery {
             Err(CommitError::Conflict { .. }) if self.db.get(&mark)?.is_some() => Ok(()),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// Asks the tenant's rules for incoming mail: labels and units of all that catch it are put on the item, and the
+    /// first of them that asks for approval starts a job.
+    fn sort(
+        &self,
+        batch: &mut Batch,
+        organisation: &Organisation,
+        consignment: &Consignment,
+        outline: &Outline,
+        item: &mut Item,
+    ) -> Result<(), Failure> {
+        let mut from = vec![consignment.sender.to_string()];
+        from.extend(mailboxes(&outline.summary.from).filter_map(|m| m.display()));
+        let mail = Matchable {
+            from,
+            to: Vec::new(),
+            subject: consignment.subject.clone(),
+        };
+        let folded = mail.folded();
+        let caught = organisation.rulebook.catching(Direction::Incoming, &folded);
+        for rule in caught.filter_map(|id| organisation.rules.get(&id)) {
+            let room = LABELS_MAX.saturating_sub(item.labels.len());
+            item.labels.extend(rule.labels.iter().copied().take(room));
+            let room = ROUTES_MAX.saturating_sub(item.units.len());
+            item.units.extend(rule.units.iter().copied().take(room));
+            if item.job.is_none() && !rule.steps.is_empty() {
+                self.start_job(batch, organisation, consignment, rule, item)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_job(
+        &self,
+        batch: &mut Batch,
+        organisation: &Organisation,
+        consignment: &Consignment,
+        rule: &Rule,
+        item: &mut Item,
+    ) -> Result<(), Failure> {
+        let start = JobStart {
+            id: JobId::fresh(&*self.ids),
+            tenant: consignment.tenant,
+            mail: consignment.id,
+            item: item.id,
+            author: None,
+            rule,
+            original_sha256: consignment.original_sha256,
+            subject: consignment.subject.clone(),
+            thread: consignment.message_id.clone(),
+            follows: None,
+            at: consignment.delivered_at,
+        };
+        let moved = Job::start(start, organisation, &self.terms);
+        item.job = Some(moved.job.facet(organisation));
+        jobs::add(batch, &moved)?;
+        if let Some(alarm) = moved.job.next_alarm(&self.terms) {
+            let row = JobAlarm {
+                tenant: consignment.tenant,
+                job: moved.job.id,
+            };
+            work::add(batch, alarm.at, &row)?;
+        }
+        tracing::info!(mail = %consignment.id, job = %moved.job.id, rule = %rule.name, "waits for approval");
+        Ok(())
     }
 
     /// Mails unread until the limit count as read, with evidence of their own.

@@ -109,8 +109,9 @@ impl From<JobRefusal> for Failure {
             JobRefusal::NotYourStep { .. }
             | JobRefusal::OwnMail
             | JobRefusal::NotOfficer
+            | JobRefusal::NotJobManager
             | JobRefusal::NotAuthor => Kind::NoPermission,
-            JobRefusal::NoteTooLong => Kind::Invalid,
+            JobRefusal::NoteTooLong | JobRefusal::NotAble(_) | JobRefusal::NobodyAble(_) => Kind::Invalid,
             _ => Kind::WrongState,
         };
         Failure::refused(kind, refusal.to_string())

@@ -527,13 +527,7 @@ impl Arrived<'_> {
         outline: &Outline,
     ) -> Result<(), Failure> {
         let intake = self.intake;
-        let model = items::item(&*intake.db, tenant, about)?.map(|i| i.row);
-        let item = Item::evidence(
-            intake.items.next(tenant)?,
-            model.as_ref(),
-            mail,
-            intake.clock.now(),
-        );
+        let item = Item::evidence(intake.items.next(tenant)?, Some(about), mail, intake.clock.now());
         Ok(items::add(batch, tenant, &item, &outline.body(self.content()))?)
     }
 

@@ -261,16 +261,7 @@ impl Notary {
             Some(item) => Some(item),
             None => mails::mail(&*self.db, tenant, mail)?.map(|m| m.row.item),
         };
-        let model = about
-            .map(|i| items::item(&*self.db, tenant, i))
-            .transpose()?
-            .flatten();
-        let item = Item::evidence(
-            self.items.next(tenant)?,
-            model.as_ref().map(|m| &m.row),
-            mail,
-            self.clock.now(),
-        );
+        let item = Item::evidence(self.items.next(tenant)?, about, mail, self.clock.now());
         let content = Content::whole(sealed.message.id, sealed.message.size_bytes);
         Ok(items::add(batch, tenant, &item, &sealed.outline.body(content))?)
     }

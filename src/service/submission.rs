@@ -15,6 +15,7 @@ pub use receiving::Receiving;
 use crate::address::{KepAddress, ReversePath};
 use crate::clock::Clock;
 use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
+use crate::domain::job::Terms;
 use crate::domain::org::Permission;
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
 use crate::id::{IdSource, ItemId, JobId, MailId};
@@ -42,6 +43,7 @@ pub struct Submission {
     pub identity: Arc<Identity>,
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
+    pub terms: Arc<Terms>,
 }
 
 /// What became of a submission.

@@ -194,7 +194,7 @@ impl Served {
     async fn finish_job(&self, job: JobId, mut told: impl FnMut(u64)) {
         loop {
             let stored = jobs::job(&*self.hs01.db, self.hs01.tenant("ornekas"), job).unwrap();
-            let (login, act) = match stored.unwrap().row.state {
+            let (login, act) = match stored.unwrap().row.standing.state {
                 JobState::Waiting(0) => ("onay1@ornekas", Act::Approve),
                 JobState::Waiting(_) => ("onay2@ornekas", Act::Approve),
                 JobState::Ready => ("mudur@ornekas", Act::Release),
@@ -209,7 +209,7 @@ impl Served {
             };
             let by = self.hs01.principal(login);
             let decided = self.hs01.approval.decide(&by, asked).await.unwrap();
-            told(decided.decisions.len() as u64);
+            told(u64::from(decided.entries));
         }
     }
 
@@ -406,7 +406,7 @@ impl Chain {
             let number = job.row.subject.strip_prefix("Teklif ").unwrap().parse().unwrap();
             let told: u64 = self.acts.get(&number).copied().unwrap_or(0);
             assert!(
-                job.row.decisions.len() as u64 >= told,
+                u64::from(job.row.entries) >= told,
                 "a decision on {number} is lost"
             );
             served.finish_job(job.row.id, |_| {}).await;

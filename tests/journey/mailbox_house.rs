@@ -9,9 +9,9 @@ use kepd::domain::evidence::Issuer;
 use kepd::domain::item::{Item, ItemKind};
 use kepd::domain::mail::{Consignment, ConsignmentState, SenderHome};
 use kepd::domain::org::{Permission, UserKind};
-use kepd::domain::rule::{Condition, Field};
+use kepd::domain::rule::{Comparison, Condition, Direction, Field};
 use kepd::domain::tenant::{Language, TenantKind};
-use kepd::id::{IdSource, ItemId, MailId, ModSeq, SystemIds, TenantId};
+use kepd::id::{IdSource, ItemId, MailId, SystemIds, TenantId};
 use kepd::sasl::Secret;
 use kepd::service::account::{Accounts, Principal};
 use kepd::service::approval::Approval;
@@ -19,7 +19,7 @@ use kepd::service::bell::Bells;
 use kepd::service::identity::Identity;
 use kepd::service::item_numbers::ItemNumbers;
 use kepd::service::mailbox::Mailboxes;
-use kepd::service::organisation::{NewRule, NewTenant, NewUser, Organisations};
+use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
 use kepd::service::outline::Outline;
 use kepd::service::submission::Submission;
 use kepd::store::db::{self, Batch, Db, EngineKind};
@@ -97,6 +97,7 @@ impl House {
             tenant: self.tenant,
             user: organisation.user_by_name(name).unwrap().id,
             login: format!("{name}@ornekas").parse::<LoginName>().unwrap(),
+            from: kepd::domain::audit::Origin::Inside,
         }
     }
 
@@ -106,21 +107,8 @@ impl House {
         let blob = mailboxes.spool.store(octets).await.unwrap();
         let content = Content::whole(blob.id, blob.size_bytes);
         let outline = Outline::of(&mailboxes.spool, &content).await.unwrap();
-        let mut item = Item {
-            id: mailboxes.items.next(self.tenant).unwrap(),
-            kind: ItemKind::Incoming,
-            modseq: ModSeq(0),
-            mail: None,
-            internal_date: mailboxes.clock.now(),
-            author: None,
-            labels: BTreeSet::new(),
-            units: BTreeSet::new(),
-            archived: false,
-            trashed: None,
-            job: None,
-            reports: BTreeSet::new(),
-            gone: false,
-        };
+        let number = mailboxes.items.next(self.tenant).unwrap();
+        let mut item = Item::new(number, ItemKind::Incoming, mailboxes.clock.now());
         shape(&mut item);
         let mut batch = Batch::new();
         items::add(&mut batch, self.tenant, &item, &outline.body(content)).unwrap();
@@ -180,12 +168,9 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(start()));
     let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
     let bells = Bells::default();
-    let organisations = Arc::new(Organisations::new(
-        db.clone(),
-        clock.clone(),
-        bells.mailboxes.clone(),
-    ));
+    let organisations = Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone()));
     let identity = Arc::new(identity());
+    let terms = Arc::new(super::provider::terms());
     let numbers = Arc::new(ItemNumbers::new(db.clone()));
     let approval = Arc::new(Approval {
         db: db.clone(),
@@ -193,7 +178,9 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         ids: ids.clone(),
         organisations: organisations.clone(),
         identity: identity.clone(),
+        items: numbers.clone(),
         bells: bells.clone(),
+        terms: terms.clone(),
     });
     let submission = Arc::new(Submission {
         db: db.clone(),
@@ -204,6 +191,7 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         identity: identity.clone(),
         items: numbers.clone(),
         bells: bells.clone(),
+        terms: terms.clone(),
     });
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
     let mailboxes = Arc::new(Mailboxes {
@@ -217,6 +205,8 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         bells,
         approval,
         submission,
+        seats: Default::default(),
+        changes: Default::default(),
     });
     (accounts, mailboxes)
 }
@@ -259,7 +249,7 @@ async fn found(org: &Organisations) -> TenantId {
     org.add_unit(tenant, "Mali İşler", None).await.unwrap();
     org.add_label(tenant, "Finans").await.unwrap();
     org.add_label(tenant, "Acil").await.unwrap();
-    org.label_unit(tenant, "Mali İşler", &["Finans".into()])
+    org.label_unit(tenant, "Mali İşler", &["Finans".into()], true)
         .await
         .unwrap();
     let role = |permissions: &[Permission]| permissions.iter().copied().collect::<BTreeSet<_>>();
@@ -282,14 +272,17 @@ async fn found(org: &Organisations) -> TenantId {
         };
         org.add_user(tenant, &new).await.unwrap();
     }
-    let rule = NewRule {
-        name: "Teklif".into(),
-        conditions: vec![Condition {
+    let rule = RuleWish {
+        conditions: Some(vec![Condition {
             field: Field::Subject,
-            contains: "Teklif".into(),
-        }],
-        steps: vec![("Onay Rolü".into(), 1)],
+            comparison: Comparison::Contains,
+            text: "Teklif".into(),
+        }]),
+        steps: Some(vec![NewStep::of("Onay Rolü", 1)]),
+        ..RuleWish::default()
     };
-    org.add_rule(tenant, &rule).await.unwrap();
+    org.add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
+        .await
+        .unwrap();
     tenant
 }

@@ -3,8 +3,9 @@
 
 use super::mailbox_house::{House, start};
 use kepd::domain::evidence::EvidenceKind;
-use kepd::domain::item::{ItemKind, JobFacet, JobPhase, Trashed};
-use kepd::domain::selector::{Mailbox, Viewer};
+use kepd::domain::item::{Filed, ItemKind, JobFacet, JobPhase, Opening};
+use kepd::domain::rule::Who;
+use kepd::domain::selector::{Mailbox, Question, Viewer};
 use kepd::id::{ItemId, JobId, MailId, SystemIds, UserId};
 use kepd::service::account::Principal;
 use kepd::service::mailbox::{MarkHow, Marks, Opened, Verb};
@@ -43,7 +44,14 @@ async fn what_leaves_and_returns_gets_a_new_uid_and_a_restart_keeps_all() {
         house.put(MAIL, |_| {}).await;
     }
     assert_eq!(open(&house, &by, Mailbox::Inbox).await, [(1, 1), (2, 2), (3, 3)]);
-    house.change(ItemId(2), |item| item.archived = true).await;
+    house
+        .change(ItemId(2), |item| {
+            item.archived = Some(Filed {
+                by: UserId(1),
+                at: start(),
+            });
+        })
+        .await;
     assert_eq!(open(&house, &by, Mailbox::Inbox).await, [(1, 1), (3, 3)]);
     assert_eq!(open(&house, &by, Mailbox::Archive).await, [(1, 2)]);
     let validity = house
@@ -53,7 +61,7 @@ async fn what_leaves_and_returns_gets_a_new_uid_and_a_restart_keeps_all() {
         .unwrap()
         .uid_validity;
     let house = house.restart();
-    house.change(ItemId(2), |item| item.archived = false).await;
+    house.change(ItemId(2), |item| item.archived = None).await;
     let opened = house.mailboxes.open(&by, Mailbox::Inbox).await.unwrap();
     assert_eq!(shown(&opened), [(1, 1), (3, 3), (4, 2)]);
     assert_eq!((opened.uid_validity, opened.uid_next), (validity, 5));
@@ -145,7 +153,7 @@ async fn a_change_of_the_organisation_asks_anew_only_whom_it_concerns() {
     let mut of_ayse = mailboxes.open(&ayse, Mailbox::Inbox).await.unwrap();
     assert_eq!(shown(&of_ayse), []);
     let org = &mailboxes.organisations;
-    org.label_unit(house.tenant, "Satış", &["Acil".into()])
+    org.label_unit(house.tenant, "Satış", &["Acil".into()], true)
         .await
         .unwrap();
     assert_eq!(
@@ -352,9 +360,18 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
             *count += 1;
         }
         _ if *count == 0 => {}
-        Event::Archive(n) => house.change(id(n), |item| item.archived ^= true).await,
+        Event::Archive(n) => {
+            house
+                .change(id(n), |item| {
+                    item.archived = item.archived.is_none().then(|| Filed {
+                        by: users[0],
+                        at: start(),
+                    })
+                })
+                .await
+        }
         Event::Trash(n) => {
-            let trashed = Trashed {
+            let trashed = Filed {
                 by: users[0],
                 at: start(),
             };
@@ -385,7 +402,7 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
         }
         Event::Phase(n, phase) => {
             let phase = match phase % 3 {
-                0 => JobPhase::Waiting { role },
+                0 => JobPhase::Waiting,
                 1 => JobPhase::Ready,
                 _ => JobPhase::Ended,
             };
@@ -393,8 +410,16 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
                 id: JobId::fresh(&SystemIds),
                 phase,
                 late: n % 2 == 0,
+                own_approval: false,
+                open: vec![Opening {
+                    part: 0,
+                    who: Who::Role(role),
+                }],
+                also: None,
+                decided: BTreeSet::new(),
+                delegations: Vec::new(),
                 participants: BTreeSet::new(),
-                roles: BTreeSet::from([role]),
+                concerned: BTreeSet::from([Who::Role(role)]),
             };
             house.change(id(n), |item| item.job = Some(facet)).await;
         }
@@ -415,7 +440,7 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
         Event::UnitLabel => {
             let organisations = &house.mailboxes.organisations;
             organisations
-                .label_unit(house.tenant, "Satış", &["Acil".into()])
+                .label_unit(house.tenant, "Satış", &["Acil".into()], true)
                 .await
                 .unwrap();
         }
@@ -435,11 +460,13 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
 /// What the mailbox has to show, asked item by item.
 fn naive(house: &House, by: &Principal, mailbox: Mailbox) -> BTreeSet<ItemId> {
     let org = house.mailboxes.organisations.of(house.tenant).unwrap();
-    let viewer = Viewer::new(&org, &org.users[&by.user]);
+    let viewer = Viewer::new(&org, &org.users[&by.user], house.mailboxes.clock.now());
+    let question = Question::new(mailbox, &viewer);
     let mut all = BTreeSet::new();
     items::for_each(house.db(), house.tenant, |item| {
         let flags = items::flags(house.db(), house.tenant, by.user, item.id)?;
-        if mailbox.shows(&item, &viewer, flags.as_ref().map(|f| &f.row)) {
+        let about = items::about(house.db(), house.tenant, &item)?;
+        if question.shows(&item, about.as_ref(), flags.as_ref().map(|f| &f.row)) {
             all.insert(item.id);
         }
         Ok(())

@@ -4,10 +4,12 @@
 
 use kepd::address::{Domain, KepAddress};
 use kepd::clock::{Clock, ManualClock, UtcTime};
+use kepd::domain::calendar::Calendar;
 use kepd::domain::evidence::Issuer;
+use kepd::domain::job::Terms;
 use kepd::domain::org::{Permission, UserKind};
 use kepd::domain::provider::{Fingerprint, Peer, SIZE_MAX_BYTES};
-use kepd::domain::rule::{Condition, Field};
+use kepd::domain::rule::{Comparison, Condition, Direction, Field};
 use kepd::domain::tenant::{Language, TenantKind};
 use kepd::id::{IdSource, SystemIds, TenantId};
 use kepd::sasl::Secret;
@@ -30,7 +32,7 @@ use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
 use kepd::service::notary::Notary;
 use kepd::service::octets::ContentReader;
-use kepd::service::organisation::{NewRule, NewTenant, NewUser, Organisations};
+use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
 use kepd::service::relay::{Carrier, Carrying, Fate, Outbound, Relay};
 use kepd::service::submission::{Accepted, Submission};
 use kepd::store::db::{Db, EngineKind};
@@ -211,11 +213,7 @@ impl Provider {
         let time: Arc<dyn Clock> = clock.clone();
         let identity = Arc::new(identity(domain));
         let bells = Bells::default();
-        let organisations = Arc::new(Organisations::new(
-            db.clone(),
-            time.clone(),
-            bells.mailboxes.clone(),
-        ));
+        let organisations = Arc::new(Organisations::new(db.clone(), time.clone(), bells.clone()));
         let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
         let items = Arc::new(ItemNumbers::new(db.clone()));
         let (sealer, authority) = sealer(&pki, clock);
@@ -233,6 +231,7 @@ impl Provider {
                 identity: identity.clone(),
                 items: items.clone(),
                 bells: bells.clone(),
+                terms: Arc::new(terms()),
             }),
             approval: Arc::new(Approval {
                 db: db.clone(),
@@ -240,7 +239,9 @@ impl Provider {
                 ids: ids.clone(),
                 organisations: organisations.clone(),
                 identity: identity.clone(),
+                items: items.clone(),
                 bells: bells.clone(),
+                terms: Arc::new(terms()),
             }),
             notary: Arc::new(Notary {
                 db: db.clone(),
@@ -291,6 +292,7 @@ impl Provider {
                 identity: identity.clone(),
                 items,
                 bells,
+                terms: Arc::new(terms()),
             }),
             archive: Arc::new(Archive {
                 db: db.clone(),
@@ -460,15 +462,27 @@ impl Provider {
         .await;
         let condition = |field| Condition {
             field,
-            contains: "Teklif".into(),
+            comparison: Comparison::Contains,
+            text: "Teklif".into(),
         };
-        let rule = NewRule {
-            name: "Teklif".into(),
-            conditions: vec![condition(Field::To), condition(Field::Subject)],
-            steps: vec![("Onay Rolü".into(), 1), ("Onay Rolü2".into(), 2)],
+        let rule = RuleWish {
+            conditions: Some(vec![condition(Field::To), condition(Field::Subject)]),
+            steps: Some(vec![NewStep::of("Onay Rolü", 1), NewStep::of("Onay Rolü2", 2)]),
+            ..RuleWish::default()
         };
-        o.add_rule(tenant, &rule).await.unwrap();
+        o.add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
+            .await
+            .unwrap();
         tenant
+    }
+}
+
+/// Calendar days, a minute to undo, and no waiting before a release.
+pub fn terms() -> Terms {
+    Terms {
+        calendar: Calendar::default(),
+        undo: Duration::from_secs(60),
+        send_delay: Duration::ZERO,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The road on a real message between two providers, without sockets: stations, store, seals.
 
 use crate::provider::{Provider, START, Wires};
-use kepd::clock::{Clock, ManualClock};
+use kepd::clock::{Clock, ManualClock, UtcTime};
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::{ItemKind, Report};
 use kepd::domain::job::{Act, JobState, Route};
@@ -45,6 +45,10 @@ pub async fn pair() -> Pair {
 }
 
 impl Pair {
+    pub fn clock_now(&self) -> UtcTime {
+        self.clock.now()
+    }
+
     pub async fn work(&self) {
         while self.hs01.work().await + self.hs02.work().await > 0 {}
     }
@@ -71,7 +75,7 @@ async fn decide(p: &Provider, login: &str, job: JobId, act: Act) -> Result<JobSt
     p.approval
         .decide(&p.principal(login), asked)
         .await
-        .map(|j| j.state)
+        .map(|j| j.standing.state)
 }
 
 fn told(p: &Provider, tenant: &str, mail: MailId) -> Vec<(EvidenceKind, Event)> {
@@ -263,6 +267,7 @@ async fn a_peer_that_cannot_be_reached_in_time_is_a_failure_with_evidence() {
 #[tokio::test]
 async fn a_limited_user_whose_mail_matches_no_rule_gets_a_draft_and_a_notice() {
     let pair = pair().await;
+    pair.work().await;
     let accepted = pair
         .hs01
         .submit("ayse@ornekas", &[ALICI], &message("Selam", ALICI))

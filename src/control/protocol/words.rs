@@ -6,7 +6,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use zeroize::Zeroize;
 
 macro_rules! words {
@@ -31,6 +30,8 @@ choices! {
     KindWord { Gercek, Tuzel, Kamu }
     LanguageWord { Turkish, English }
     PermissionWord { Approve, Compose, View, Jobs, Account }
+    /// Whether any or all conditions have to hold.
+    CombineWord { Any, All }
     /// Where a job waits, as seen by a user.
     JobListWord { Pending, Elsewhere, Ready, Done, Late, All }
 }
@@ -241,11 +242,36 @@ words! {
             unit: String,
             #[arg(required = true)]
             labels: Vec<String>,
+            /// Take these labels away from the unit
+            #[arg(long)]
+            #[serde(default)]
+            drop: bool,
         },
-        /// (not built yet)
-        Move(NotBuilt),
-        /// (not built yet)
-        Remove(NotBuilt),
+        Rename {
+            tenant: String,
+            unit: String,
+            name: String,
+        },
+        /// Put a unit, with all below it, under another; without --under, at the top
+        Move {
+            tenant: String,
+            unit: String,
+            #[arg(long, value_name = "UNIT")]
+            under: Option<String>,
+        },
+        /// End a unit: its mail, members and labels become those of another
+        Merge {
+            tenant: String,
+            unit: String,
+            into: String,
+        },
+        /// End a unit: what it had becomes that of the unit above it, or of --into. Its mail is kept
+        Remove {
+            tenant: String,
+            unit: String,
+            #[arg(long, value_name = "UNIT")]
+            into: Option<String>,
+        },
     }
 
     #[derive(Subcommand)]
@@ -283,8 +309,12 @@ words! {
         List { tenant: String },
         /// Remove the definition; its mail stays where it is
         Remove { tenant: String, name: String },
-        /// (not built yet)
-        Rename(NotBuilt),
+        /// The mail stays with the label
+        Rename {
+            tenant: String,
+            name: String,
+            new: String,
+        },
         /// (not built yet)
         Apply(NotBuilt),
         /// (not built yet)
@@ -293,43 +323,120 @@ words! {
 
     #[derive(Subcommand)]
     pub enum RuleWord {
-        /// A rule matches when any of its texts does
+        /// Make a rule. Without --match all it catches a mail of which any condition holds
         Add(RuleAdd),
+        /// Rules in the order they are asked
         List { tenant: String },
         Show { tenant: String, name: String },
+        /// Change what is given; a list is replaced whole. Jobs that run keep their steps
+        Set(RuleSet),
         Enable { tenant: String, name: String },
         Disable { tenant: String, name: String },
-        /// Which rule would a mail fall under? Nothing is sent
+        /// Jobs that run go on
+        Remove { tenant: String, name: String },
+        /// Which rules would catch such a mail? Nothing is sent. With --from: incoming rules
         Test {
             tenant: String,
             #[arg(long, default_value = "")]
             subject: String,
             #[arg(long)]
             to: Vec<String>,
+            #[arg(long)]
+            #[serde(default)]
+            from: Vec<String>,
         },
-        /// (not built yet)
-        Set(NotBuilt),
     }
 
     #[derive(Args)]
     pub struct RuleAdd {
         pub tenant: String,
         pub name: String,
-        /// A text that a recipient contains; may be repeated
+        /// For mail that comes in
+        #[arg(long)]
+        pub incoming: bool,
+        #[command(flatten)]
+        pub options: RuleOptions,
+    }
+
+    #[derive(Args)]
+    pub struct RuleSet {
+        pub tenant: String,
+        pub name: String,
+        #[command(flatten)]
+        pub options: RuleOptions,
+    }
+
+    #[derive(Args)]
+    pub struct RuleOptions {
+        /// A text that the sender contains; may be repeated (incoming rules)
+        #[arg(long)]
+        pub from: Vec<String>,
+        /// A text that a recipient contains; may be repeated (outgoing rules)
         #[arg(long)]
         pub to: Vec<String>,
         /// A text that the subject contains; may be repeated
         #[arg(long)]
         pub subject: Vec<String>,
-        /// Role and limit in days, in order: "Onay Rolü:1"
-        #[arg(long = "step", value_name = "ROLE:DAYS", required = true)]
+        /// Any other condition: "subject begins İhale", "from is a@b", "subject word gizli"; may be repeated
+        #[arg(long, value_name = "CONDITION")]
+        pub when: Vec<ConditionWord>,
+        /// Whether one condition is enough
+        #[arg(long = "match", value_enum)]
+        pub combine: Option<CombineWord>,
+        /// Whose mail it speaks of: role:NAME, unit:PATH (with all below) or user:NAME; may be repeated
+        #[arg(long = "for", value_name = "WHO")]
+        pub subjects: Vec<String>,
+        /// Who decides, and in how many days; may be repeated, in order. "Onay Rolü:1", or
+        /// "2 of role:Kurul + unit:Mali İşler:3,remind=1,escalate=role:Müdür@1,expire=10"
+        #[arg(long = "step", value_name = "STEP")]
         pub steps: Vec<StepWord>,
+        /// Count business days of Türkiye
+        #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+        pub business_days: Option<bool>,
+        /// Limit of the whole flow in days; the sum of its steps when left out
+        #[arg(long, value_name = "DAYS")]
+        pub total: Option<u16>,
+        /// Whether an approver may decide on his own mail
+        #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+        pub own_approval: Option<bool>,
+        /// Put this label on what it catches; may be repeated (incoming rules)
+        #[arg(long = "label")]
+        pub labels: Vec<String>,
+        /// Route what it catches to this unit; may be repeated (incoming rules)
+        #[arg(long = "route", value_name = "UNIT")]
+        pub routes: Vec<String>,
+        /// Place among the rules: lower ones are asked first
+        #[arg(long)]
+        pub position: Option<u32>,
     }
 
-    /// One step of a rule: role by name, limit in days.
+    /// A condition: field, comparison, text.
+    pub struct ConditionWord {
+        pub field: String,
+        pub comparison: String,
+        pub text: String,
+    }
+
+    /// One step of a rule.
     pub struct StepWord {
-        pub role: String,
+        pub parties: Vec<PartyWord>,
         pub days: u16,
+        pub remind: Option<u16>,
+        /// Days after the limit, and who may decide then as well
+        pub escalate: Option<(u16, String)>,
+        pub expire: Option<u16>,
+    }
+
+    /// Somebody who decides a step, and how many of them have to.
+    pub struct PartyWord {
+        pub need: NeedWord,
+        pub who: String,
+    }
+
+    pub enum NeedWord {
+        One,
+        All,
+        Of(u16),
     }
 
     #[derive(Subcommand)]
@@ -342,13 +449,40 @@ words! {
             #[arg(long = "as", value_name = "USER@TENANT")]
             by: Option<LoginName>,
         },
+        /// One job with its history, and who may decide it now
         Show { job: JobId },
         Approve(Decide),
         Reject(Decide),
+        /// Give the mail back to its author for changes
+        Return(Decide),
+        /// Send a mail that has all its approvals
         Release(Decide),
+        /// Take back one's own mail
         Withdraw(Decide),
-        /// (not built yet)
-        Delegate(NotBuilt),
+        /// End a job for good
+        Cancel(Decide),
+        /// Take back one's own last decision, while that can be done
+        Undo(Decide),
+        /// Leave words that decide nothing
+        Note(Decide),
+        /// Hand one's own decision on the current step to another user
+        Delegate {
+            #[command(flatten)]
+            #[serde(flatten)]
+            wish: Decide,
+            /// Who shall decide
+            #[arg(long, value_name = "USER@TENANT")]
+            to: LoginName,
+        },
+        /// Let others decide the current step
+        Reassign {
+            #[command(flatten)]
+            #[serde(flatten)]
+            wish: Decide,
+            /// role:NAME, unit:PATH or user:NAME
+            #[arg(long, value_name = "WHO")]
+            to: String,
+        },
     }
 
     #[derive(Args)]
@@ -511,19 +645,6 @@ words! {
         Hold(NotBuilt),
         /// (not built yet)
         Release(NotBuilt),
-    }
-}
-
-impl FromStr for StepWord {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SAY: &str = "a step is ROLE:DAYS, as in \"Onay Rolü:1\"";
-        let (role, days) = text.rsplit_once(':').ok_or(SAY)?;
-        Ok(Self {
-            role: role.trim().into(),
-            days: days.trim().parse().map_err(|_| SAY)?,
-        })
     }
 }
 

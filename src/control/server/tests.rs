@@ -5,6 +5,7 @@ use crate::clock::{ManualClock, UtcTime};
 use crate::control::protocol::{Record, Request, VERSION, Word};
 use crate::control::words::Ports;
 use crate::domain::provider::Peer;
+use crate::domain::samples::terms;
 use crate::domain::tenant::Language;
 use crate::id::CountedIds;
 use crate::service::account::{Accounts, Secret};
@@ -12,6 +13,7 @@ use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
 use crate::service::identity::Identity;
+use crate::service::item_numbers::ItemNumbers;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
@@ -56,11 +58,7 @@ fn door(dir: &Path) -> ControlDoor {
     let spool = Spool::open(&dir.join("spool"), Arc::new(NoProbe)).unwrap();
     let clock = Arc::new(ManualClock::at(UtcTime::from_unix_s(1_795_466_705)));
     let bells = Bells::default();
-    let organisations = Arc::new(Organisations::new(
-        db.clone(),
-        clock.clone(),
-        bells.mailboxes.clone(),
-    ));
+    let organisations = Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone()));
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
     let approval = Approval {
         db: db.clone(),
@@ -68,7 +66,9 @@ fn door(dir: &Path) -> ControlDoor {
         ids: Arc::new(CountedIds::default()),
         organisations: organisations.clone(),
         identity: Arc::new(identity()),
+        items: Arc::new(ItemNumbers::new(db.clone())),
         bells: bells.clone(),
+        terms: Arc::new(terms()),
     };
     let archive = Archive {
         db: db.clone(),
@@ -375,8 +375,8 @@ async fn the_socket_is_guarded_bounded_and_cleared_away() {
 async fn who_decides_reads_all_recipients() {
     use crate::domain::job::{Job, JobStart};
     use crate::domain::mail::{Mail, MailState, Recipient, RecipientState};
-    use crate::domain::rule::Rule;
-    use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
+    use crate::domain::samples::rule;
+    use crate::id::{ItemId, JobId, MailId, UserId};
     use crate::store::db::Batch;
     use crate::store::tables::{jobs, mails};
     let r = run().await;
@@ -407,29 +407,25 @@ async fn who_decides_reads_all_recipients() {
             recipient("gizli@hs02.kep.test", true),
         ],
     };
-    let job = Job::start(JobStart {
+    let start = JobStart {
         id: JobId::from_octets([2; 16]),
         tenant,
         mail: mail.id,
         item: mail.item,
-        author: mail.author,
-        rule: &Rule {
-            id: RuleId(1),
-            name: "Teklif".into(),
-            version: 1,
-            enabled: true,
-            conditions: Vec::new(),
-            steps: Vec::new(),
-        },
+        author: Some(mail.author),
+        rule: &rule(Vec::new()),
         original_sha256: mail.original_sha256,
         subject: mail.subject.clone(),
+        thread: mail.message_id.clone(),
+        follows: None,
         at,
-    });
+    };
+    let moved = Job::start(start, &r.door.organisations.of(tenant).unwrap(), &terms());
     let mut batch = Batch::new();
     mails::add(&mut batch, &mail).unwrap();
-    jobs::add(&mut batch, &job).unwrap();
+    jobs::add(&mut batch, &moved).unwrap();
     r.door.records.db.commit(batch).await.unwrap();
-    let shown = done(&r, &format!("job|show|{}", job.id)).await;
+    let shown = done(&r, &format!("job|show|{}", moved.job.id)).await;
     let told = shown.value("recipients").unwrap();
     assert_eq!(told[0]["address"], "alici@hs02.kep.test");
     assert_eq!(told[1]["address"], "gizli@hs02.kep.test");
@@ -437,4 +433,151 @@ async fn who_decides_reads_all_recipients() {
         (&told[0]["blind"], &told[1]["blind"]),
         (&json!(false), &json!(true))
     );
+}
+
+#[tokio::test]
+async fn a_unit_that_ends_leaves_what_it_had_to_another() {
+    use crate::domain::org::Audience;
+    use std::collections::BTreeSet;
+    let r = run().await;
+    done(&r, "tenant|add|ornekas").await;
+    for unit in ["A", "B"] {
+        done(&r, &format!("unit|add|ornekas|{unit}")).await;
+    }
+    done(&r, "unit|add|ornekas|C|--parent|A").await;
+    done(&r, "unit|add|ornekas|D|--parent|C").await;
+    done(&r, "role|add|ornekas|Okur|--permit|view").await;
+    done(&r, "user|add|memur@ornekas|--unit|C|--role|Okur").await;
+    done(&r, "user|add|sef@ornekas|--unit|B|--role|Okur").await;
+    let org = || r.door.organisations.by_name("ornekas").unwrap();
+    let units_of = |name: &str| {
+        let org = org();
+        let user = org.user_by_name(name).unwrap();
+        match org.audience(user, UtcTime::from_unix_s(0)) {
+            Audience::Limited { units, .. } => units,
+            Audience::Tenant => panic!("{name} is an officer"),
+        }
+    };
+    let (c, d) = (
+        org().unit_by_path("A/C").unwrap().id,
+        org().unit_by_path("A/C/D").unwrap().id,
+    );
+    // Nothing stands under itself; names of siblings differ by more than an i.
+    done(&r, "unit|add|ornekas|IĞDIR|--parent|B").await;
+    let before = org().version;
+    for (words, why) in [
+        ("unit|move|ornekas|A|--under|A/C/D", "cannot stand under itself"),
+        ("unit|move|ornekas|A|--under|A", "cannot stand under itself"),
+        ("unit|merge|ornekas|A|A/C", "below it"),
+        ("unit|add|ornekas|iğdir|--parent|B", "already"),
+        ("unit|rename|ornekas|B/IĞDIR|x/y", "a name has"),
+        ("unit|remove|ornekas|Aa", "did you mean \"A\""),
+    ] {
+        let said = refused(&r, words).await;
+        assert!(said.contains(why), "{words}: {said}");
+    }
+    assert_eq!(org().version, before);
+    done(&r, "unit|move|ornekas|A/C|--under|B").await;
+    assert!(units_of("sef").is_superset(&BTreeSet::from([c, d])));
+    let ended = done(&r, "unit|remove|ornekas|B/C").await;
+    assert_eq!(ended.value("into").unwrap(), "B");
+    // The mail of C is seen by those who see B, its member among them; D has moved up.
+    for who in ["sef", "memur"] {
+        assert!(units_of(who).is_superset(&BTreeSet::from([c, d])), "{who}");
+    }
+    assert_eq!(org().unit_path(d), "B/D");
+    assert!(org().unit_by_path("C").is_none());
+    // At the top nothing takes its place.
+    let said = refused(&r, "unit|remove|ornekas|B").await;
+    assert!(said.contains("memur") && said.contains("--into"), "{said}");
+    done(&r, "unit|merge|ornekas|B|A").await;
+    assert!(units_of("memur").is_superset(&BTreeSet::from([c, d])));
+}
+
+#[tokio::test]
+async fn a_rule_is_typed_shown_and_typed_again() {
+    let r = run().await;
+    done(&r, "tenant|add|ornekas").await;
+    done(&r, "unit|add|ornekas|Mali İşler").await;
+    done(&r, "label|add|ornekas|Gelen").await;
+    done(&r, "role|add|ornekas|Kurul|--permit|approve").await;
+    done(&r, "role|add|ornekas|Boş|--permit|approve").await;
+    done(&r, "role|add|ornekas|Yazar|--permit|compose").await;
+    for user in ["a", "b", "c"] {
+        done(
+            &r,
+            &format!("user|add|{user}@ornekas|--unit|Mali İşler|--role|Kurul"),
+        )
+        .await;
+    }
+    let step = "2 of Kurul + all unit:Mali İşler + user:a:3,remind=1,escalate=user:b@1,expire=10";
+    let typed = format!(
+        "rule|add|ornekas|Teklif|--subject|teklif|--when|to is x@hs02.kep.test|--match|all|--for|unit:Mali İşler|\
+         --step|{step}|--business-days|--total|5|--own-approval|true|--position|7"
+    );
+    let shown = done(&r, &typed).await;
+    assert_eq!(shown.value("steps").unwrap()[0], step);
+    assert_eq!(shown.value("when").unwrap()[0], "to is x@hs02.kep.test");
+    let before = r.door.organisations.by_name("ornekas").unwrap();
+    let again = done(
+        &r,
+        &format!(
+            "rule|set|ornekas|teklif|--step|{}",
+            shown.value("steps").unwrap()[0].as_str().unwrap()
+        ),
+    )
+    .await;
+    assert_eq!(
+        (again.value("steps"), again.value("version").unwrap()),
+        (shown.value("steps"), &json!(2))
+    );
+    let rule = |org: &crate::domain::org::Organisation| org.rule_by_name("Teklif").unwrap().steps.clone();
+    let after = r.door.organisations.by_name("ornekas").unwrap();
+    assert_eq!(rule(&before), rule(&after));
+    for (words, why) in [
+        ("rule|add|ornekas|X|--subject|x", "between 1 and"),
+        ("rule|add|ornekas|X|--step|Kurul:1", "at least one condition"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Yazar:1",
+            "no permission to approve",
+        ),
+        ("rule|add|ornekas|X|--subject|x|--step|4 of Kurul:1", "only 3 may"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurull:1",
+            "did you mean \"Kurul\"",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:0",
+            "between 1 and 365",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:2,remind=2",
+            "a reminder comes",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:2,expire=2",
+            "expires after",
+        ),
+        ("rule|add|ornekas|X|--from|x|--step|Kurul:1", "reads From"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:1|--label|Gelen",
+            "incoming",
+        ),
+        ("rule|add|ornekas|X|--incoming|--subject|x", "does nothing"),
+        (
+            "rule|add|ornekas|X|--incoming|--subject|x|--label|Gelen|--for|user:a",
+            "nobody here writes",
+        ),
+        ("rule|add|ornekas|TEKLIF|--subject|x|--step|Kurul:1", "already"),
+    ] {
+        let said = refused(&r, words).await;
+        assert!(said.contains(why), "{words}: {said}");
+    }
+    let end = r.door.organisations.by_name("ornekas").unwrap();
+    assert_eq!((end.version, end.rules.len()), (after.version, 1));
+    // Who is not there yet may be named; that nobody holds it is said.
+    let early = done(&r, "rule|set|ornekas|Teklif|--step|Boş:1").await;
+    assert_eq!(early.value("nobody_holds").unwrap()[0], "Boş");
+    done(&r, "rule|remove|ornekas|Teklif").await;
+    assert!(r.door.organisations.by_name("ornekas").unwrap().rules.is_empty());
 }

@@ -13,7 +13,7 @@ use crate::imap::flag::{Flag, Flags};
 use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::mailbox::{Appending, Filed, FlagsOfUser, MarkHow, Marks, Verb};
+use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
 use std::collections::HashMap;
 
 /// Messages whose flags are looked at to find the first unseen one; beyond, SELECT does not tell it.
@@ -163,9 +163,9 @@ impl Connection<'_> {
                 mailboxes.delete(by, mailbox.as_str()).await?;
                 Ok(Answer::Done)
             }
-            Ask::Rename { .. } => {
-                let say = "mailboxes are views and keep their names; labels are renamed by the administrator";
-                Err(Failure::refused(Kind::Invalid, say))
+            Ask::Rename { from, to } => {
+                mailboxes.rename(by, from.as_str(), to.as_str()).await?;
+                Ok(Answer::Done)
             }
             Ask::Subscribe(mailbox) => {
                 mailboxes.resolve(by, mailbox.as_str())?;
@@ -258,7 +258,7 @@ impl Connection<'_> {
         }
         let labels = seat.organisation.labels.values().map(|l| l.keyword());
         let reports = crate::domain::item::Report::ALL.map(|r| r.keyword().to_owned());
-        let decisions = ["$KepOnay", "$KepRet"].map(str::to_owned);
+        let decisions = DECISIONS.map(|(word, _)| word.to_owned());
         let settable: Vec<Flag> = labels.chain(decisions).filter_map(|k| Flag::parse(&k)).collect();
         let mut keywords = settable.clone();
         keywords.extend(reports.iter().filter_map(|k| Flag::parse(k)));
@@ -420,10 +420,10 @@ impl Connection<'_> {
         let mailboxes = self.door.mailboxes.clone();
         let wanted = row::Wanted::of(ask);
         for members in ask.members.chunks(TURN) {
-            // Rights may be lost in the middle of a long answer.
-            let seat = mailboxes.seat(by)?;
-            let viewer = seat.viewer();
             for member in members {
+                // Rights may be lost in the middle of a long answer.
+                let seat = mailboxes.seat(by)?;
+                let viewer = seat.viewer();
                 let made = row::make(&mailboxes, by, &viewer, *member, ask, &wanted).await?;
                 let Some((row, fresh)) = made else { continue };
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {

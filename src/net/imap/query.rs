@@ -38,14 +38,14 @@ pub(super) async fn search(
 ) -> Result<Vec<u32>, Failure> {
     let key = fold(key.clone());
     let mut found = Vec::new();
-    let seat = mailboxes.seat(by)?;
-    let viewer = seat.viewer();
     for (n, (uid, item)) in opened.members().enumerate() {
         let mut known = Known {
             uid,
             ..Known::default()
         };
-        if holds(mailboxes, &viewer, item, &key, &mut known).await? {
+        // Rights may be lost in the middle of a long search.
+        let seat = mailboxes.seat(by)?;
+        if holds(mailboxes, &seat.viewer(), item, &key, &mut known).await? {
             found.push(uid);
         }
         if n % TURN == TURN - 1 {
@@ -69,12 +69,12 @@ async fn holds(
     let Some(look) = mailboxes.look(viewer, item)? else {
         return Ok(false);
     };
-    let flags = flags(&look.marks);
+    let (flags, shown) = (flags(&look.marks), look.shown.clone());
     known.look = Some((look, flags));
     if let Some(verdict) = known.verdict(key) {
         return Ok(verdict);
     }
-    let Some(letter) = mailboxes.letter(viewer, item).await? else {
+    let Some(letter) = mailboxes.letter(&shown).await? else {
         return Ok(false);
     };
     let root = letter.outline.structure.root().map(|root| root.header);
@@ -144,7 +144,7 @@ impl Known {
             SearchKey::Flag(flag) => self.look.as_ref().map(|(_, flags)| flags.contains(flag)),
             SearchKey::Internal(when, day) => {
                 let (look, _) = self.look.as_ref()?;
-                let (year, month, date) = look.item.internal_date.date();
+                let (year, month, date) = look.item().internal_date.date();
                 let own = Date {
                     year,
                     month,

@@ -65,13 +65,13 @@ pub(super) async fn make(
     };
     let mut row = Row {
         uid: member.uid,
-        internal_date: Some(look.item.internal_date),
+        internal_date: Some(look.item().internal_date),
         ..Row::default()
     };
     if wanted.content {
-        mailboxes.hand_over(by, &look.item).await?;
+        mailboxes.hand_over(by, look.item()).await?;
     }
-    let mut marks = look.marks;
+    let mut marks = look.marks.clone();
     let fresh = ask.mark_seen && !marks.seen;
     if fresh {
         let seen = Marks {
@@ -85,7 +85,7 @@ pub(super) async fn make(
     }
     row.flags = (wanted.flags || fresh).then(|| super::carry::flags(&marks));
     if wanted.letter() {
-        let Some(letter) = mailboxes.letter(viewer, id).await? else {
+        let Some(letter) = mailboxes.letter(&look.shown).await? else {
             return Ok(None);
         };
         row.size = Some(letter.size_bytes());
@@ -99,7 +99,7 @@ pub(super) async fn make(
             row.sections.push(section(mailboxes, &letter, wanted).await?);
         }
     } else if wanted.size {
-        row.size = mailboxes.size_of(viewer, id)?;
+        row.size = mailboxes.size_of(&look.shown)?;
     }
     Ok(Some((row, fresh)))
 }

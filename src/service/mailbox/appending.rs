@@ -4,12 +4,12 @@
 //! submitted stands there already, and no other octets may pass for it.
 
 use super::Mailboxes;
-use super::marking::{MarkHow, Marked, Marks, decides};
+use super::marking::{MarkHow, Marked, Marks, decision};
 use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::org::Permission;
 use crate::domain::selector::Mailbox;
-use crate::id::{ItemId, ModSeq};
+use crate::id::ItemId;
 use crate::mime::Scanner;
 use crate::mime::summary::{HEADER_MAX_OCTETS, Summary};
 use crate::service::account::Principal;
@@ -19,7 +19,6 @@ use crate::store::db::Batch;
 use crate::store::spool::BlobWriter;
 use crate::store::tables::items::{self, Content};
 use crate::store::tables::mails;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A message that is coming in.
@@ -117,7 +116,7 @@ impl Appending {
         let (to, by) = (&self.to, &self.by);
         // Bringing a copy is not deciding: only a STORE on the message that is seen does that.
         let mut marks = marks.clone();
-        marks.keywords.retain(|keyword| !decides(keyword));
+        marks.keywords.retain(|keyword| decision(keyword).is_none());
         let marked: Marked = to.mark(by, &[id], MarkHow::Add, &marks).await?;
         if let Some(failure) = marked.refused {
             tracing::debug!(%failure, "flags of an appended message were not all taken");
@@ -138,19 +137,8 @@ impl Appending {
         let to = &self.to;
         let id = to.items.next(self.by.tenant)?;
         let item = Item {
-            id,
-            kind: ItemKind::Draft,
-            modseq: ModSeq(0),
-            mail: None,
-            internal_date: date.unwrap_or_else(|| to.clock.now()),
             author: Some(self.by.user),
-            labels: BTreeSet::new(),
-            units: BTreeSet::new(),
-            archived: false,
-            trashed: None,
-            job: None,
-            reports: BTreeSet::new(),
-            gone: false,
+            ..Item::new(id, ItemKind::Draft, date.unwrap_or_else(|| to.clock.now()))
         };
         let mut batch = Batch::new();
         items::add(&mut batch, self.by.tenant, &item, &outline.body(content))?;

@@ -4,7 +4,7 @@ use super::Mailboxes;
 use super::marking::Marks;
 use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
-use crate::id::ItemId;
+use crate::id::{ItemId, TenantId};
 use crate::mime::decode;
 use crate::mime::scan::TOP_HEADER_MAX_OCTETS;
 use crate::mime::structure::{PartKind, Span};
@@ -13,23 +13,45 @@ use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
 use crate::service::outline::Outline;
 use crate::store::tables::items::{self, Content, Stamped};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 /// Octets of text parts of one message that a search looks at: what people write is far shorter, and a search over a
 /// large mailbox must end.
 pub const SEARCHED_TEXT_MAX_OCTETS: u64 = 512 * 1024;
 
+/// An item that a user was found to see just now. Only looking makes one, and nothing of an item's content is given
+/// without it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    tenant: TenantId,
+    stamped: Stamped<Item>,
+}
+
+impl Deref for Shown {
+    type Target = Stamped<Item>;
+
+    fn deref(&self) -> &Stamped<Item> {
+        &self.stamped
+    }
+}
+
 /// An item as a user sees it.
 #[derive(Debug, Clone)]
 pub struct Look {
-    pub item: Item,
+    pub shown: Shown,
     pub marks: Marks,
 }
 
-/// What an item contains.
+impl Look {
+    pub fn item(&self) -> &Item {
+        &self.shown.stamped.row
+    }
+}
+
+/// What an item contains, for whoever was shown it.
 #[derive(Debug, Clone)]
 pub struct Letter {
-    pub content: Content,
+    pub(super) content: Content,
     pub outline: Outline,
 }
 
@@ -41,31 +63,33 @@ impl Letter {
 
 impl Mailboxes {
     /// The item, if the user sees it.
-    pub(super) fn visible(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Stamped<Item>>, Failure> {
-        let found = items::item(&*self.db, viewer.org.tenant.id, id)?;
-        Ok(found.filter(|stamped| !stamped.row.gone && viewer.sees(&stamped.row)))
+    pub(super) fn visible(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Shown>, Failure> {
+        let tenant = viewer.org.tenant.id;
+        let Some(stamped) = items::item(&*self.db, tenant, id)?.filter(|stamped| !stamped.row.gone) else {
+            return Ok(None);
+        };
+        let about = items::about(&*self.db, tenant, &stamped.row)?;
+        let sees = viewer.sees(&stamped.row, about.as_ref());
+        Ok(sees.then_some(Shown { tenant, stamped }))
     }
 
     pub fn look(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Look>, Failure> {
-        let Some(stamped) = self.visible(viewer, id)? else {
+        let Some(shown) = self.visible(viewer, id)? else {
             return Ok(None);
         };
-        let marks = self.marks_of(viewer, &stamped.row)?;
-        Ok(Some(Look {
-            item: stamped.row,
-            marks,
-        }))
+        let marks = self.marks_of(viewer, &shown.row)?;
+        Ok(Some(Look { shown, marks }))
     }
 
     /// Size in octets without reading the outline.
-    pub fn size_of(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<u64>, Failure> {
-        let body = items::body(&*self.db, viewer.org.tenant.id, id)?;
+    pub fn size_of(&self, shown: &Shown) -> Result<Option<u64>, Failure> {
+        let body = items::body(&*self.db, shown.tenant, shown.row.id)?;
         Ok(body.map(|b| b.row.content.size_bytes()))
     }
 
-    /// The content and outline of an item the caller has looked at.
-    pub async fn letter(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Letter>, Failure> {
-        let Some(body) = items::body(&*self.db, viewer.org.tenant.id, id)? else {
+    /// The content and outline of an item.
+    pub async fn letter(&self, shown: &Shown) -> Result<Option<Letter>, Failure> {
+        let Some(body) = items::body(&*self.db, shown.tenant, shown.row.id)? else {
             return Ok(None);
         };
         let outline = Outline::of_body(&self.spool, &body.row).await?;
@@ -93,10 +117,10 @@ impl Mailboxes {
         range: Range<u64>,
     ) -> Result<Option<ContentReader<'_>>, Failure> {
         let seat = self.seat(by)?;
-        if self.visible(&seat.viewer(), id)?.is_none() {
+        let Some(shown) = self.visible(&seat.viewer(), id)? else {
             return Ok(None);
-        }
-        let body = items::body(&*self.db, by.tenant, id)?;
+        };
+        let body = items::body(&*self.db, shown.tenant, shown.row.id)?;
         Ok(body.map(|b| ContentReader::range(&self.spool, &b.row.content, range)))
     }
 

@@ -11,7 +11,7 @@
 //! Çöp Kutusu           trash             trash     trash (no open job)   trash     trash
 //! Önemli               flag              flag      flag                  flag      flag
 //! Etiketler/x          label             label     label                 label     label
-//! İşlerim/Onayla...    -                 -         approve, reject       -         -
+//! İşlerim/Onayla...    -                 -         by name (below)       -         -
 //! İşlerim/Gönder       send (officer)    -         release               -         -
 //! İş Akışları/RULE     start the flow    -         -                     -         -
 //! İşlerim/(others), Birimler: refused, they follow from decisions and labels
@@ -20,9 +20,9 @@
 //! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
 //! there; a draft goes; everything else goes to the bin, and in the bin what is on the legal record stays.
 
-use super::marking::{Marked, Marks, check_change, check_labels, keep_first};
+use super::marking::{CHUNK, Marked, Marks, check_change, check_labels, keep_first};
 use super::{Mailboxes, Opened};
-use crate::domain::item::{Item, ItemKind, JobPhase, Trashed, UserFlags};
+use crate::domain::item::{Filed as FiledAway, Item, ItemKind, JobPhase, UserFlags};
 use crate::domain::job::{Act, Route};
 use crate::domain::org::UserKind;
 use crate::domain::policy::Asked;
@@ -31,9 +31,6 @@ use crate::id::{ItemId, LabelId, RuleId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::store::tables::items;
-
-/// Items filed in one batch.
-const CHUNK: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -127,23 +124,15 @@ pub(super) fn translate(
             trashed: out_of_bin,
             ..Edit::default()
         },
-        (Mailbox::Approve | Mailbox::Reject | Mailbox::Release | Mailbox::Flow(_), _) => {
-            return decision(viewer, item, to);
-        }
+        (to, _) if to.shows_nothing() => return decision(viewer, item, to),
         (Mailbox::Unit(_), _) => {
             return no(
                 Kind::Invalid,
                 "mail comes to a unit by its labels; move it to a label of the unit",
             );
         }
-        (
-            Mailbox::JobsPending
-            | Mailbox::JobsElsewhere
-            | Mailbox::JobsDone
-            | Mailbox::JobsLate
-            | Mailbox::JobsReady,
-            _,
-        ) => {
+        // Where a job stands.
+        (_, _) => {
             return no(
                 Kind::Invalid,
                 "where a job stands follows from decisions; move it to İşlerim/Onayla or İşlerim/Reddet",
@@ -188,9 +177,10 @@ fn decision(viewer: &Viewer<'_>, item: &Item, to: Mailbox) -> Result<Deed, Failu
             Kind::Invalid,
             "this message is not a job; there is nothing to decide",
         ),
-        Mailbox::Approve => Ok(Deed::Decide(Act::Approve)),
-        Mailbox::Reject => Ok(Deed::Decide(Act::Reject)),
-        _ => Ok(Deed::Decide(Act::Release)),
+        _ => match to.act() {
+            Some(act) => Ok(Deed::Decide(act)),
+            None => no(Kind::Invalid, "moving a message there decides nothing"),
+        },
     }
 }
 
@@ -233,14 +223,14 @@ impl Edit {
         self,
         item: &mut Item,
         flags: &mut UserFlags,
-        trashed: Trashed,
+        hand: FiledAway,
     ) -> Result<(), Failure> {
         if let Some(archived) = self.archived {
-            item.archived = archived;
+            item.archived = archived.then(|| item.archived.unwrap_or(hand));
         }
         match self.trashed {
             Some(true) => {
-                item.trashed.get_or_insert(trashed);
+                item.trashed.get_or_insert(hand);
             }
             Some(false) => item.trashed = None,
             None => {}
@@ -261,10 +251,10 @@ impl Edit {
 }
 
 /// Refuses now what changing the item would refuse, before anything is done to others.
-fn foreseen(viewer: &Viewer<'_>, item: &Item, deed: Deed, trashed: Trashed) -> Result<Deed, Failure> {
+fn foreseen(viewer: &Viewer<'_>, item: &Item, deed: Deed, hand: FiledAway) -> Result<Deed, Failure> {
     if let Deed::Edit(edit) = &deed {
         let mut after = item.clone();
-        edit.apply(&mut after, &mut UserFlags::default(), trashed)?;
+        edit.apply(&mut after, &mut UserFlags::default(), hand)?;
         check_change(viewer, item, &after)?;
     }
     Ok(deed)
@@ -286,13 +276,13 @@ impl Mailboxes {
         let (mut edits, mut others) = (Vec::new(), Vec::new());
         let mut marked = Marked::default();
         let now = self.clock.now();
-        let trashed = Trashed { by: by.user, at: now };
+        let hand = FiledAway { by: by.user, at: now };
         for (_, id) in which {
             let Some(item) = self.visible(&viewer, *id)? else {
                 continue;
             };
             let deed = translate(&viewer, &item.row, from, to, verb);
-            match deed.and_then(|deed| foreseen(&viewer, &item.row, deed, trashed)) {
+            match deed.and_then(|deed| foreseen(&viewer, &item.row, deed, hand)) {
                 Ok(Deed::Edit(_)) => edits.push(*id),
                 Ok(other) => others.push((*id, other)),
                 Err(failure) if verb == Verb::Copy => return Err(failure),
@@ -302,7 +292,7 @@ impl Mailboxes {
         for chunk in edits.chunks(CHUNK) {
             self.change(by, chunk, &mut marked, |viewer, item, flags| {
                 match translate(viewer, item, from, to, verb)? {
-                    Deed::Edit(edit) => edit.apply(item, flags, trashed),
+                    Deed::Edit(edit) => edit.apply(item, flags, hand),
                     _ => no(Kind::WrongState, "the message changed meanwhile; try again"),
                 }
             })
@@ -391,8 +381,8 @@ impl Mailboxes {
         for chunk in which.chunks(CHUNK) {
             let ids: Vec<ItemId> = chunk.iter().map(|(_, id)| *id).collect();
             self.change(by, &ids, &mut marked, |_, item, flags| {
-                let trashed = Trashed { by: by.user, at: now };
-                expunging(item, from)?.apply(item, flags, trashed)
+                let hand = FiledAway { by: by.user, at: now };
+                expunging(item, from)?.apply(item, flags, hand)
             })
             .await?;
         }
@@ -426,11 +416,9 @@ impl Mailboxes {
 mod tests {
     use super::*;
     use crate::clock::UtcTime;
-    use crate::domain::item::JobFacet;
-    use crate::domain::org::{Organisation, User};
-    use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
-    use crate::id::{JobId, ModSeq, TenantId, UnitId, UserId};
-    use std::collections::{BTreeMap, BTreeSet};
+    use crate::domain::samples::{facet, organisation};
+    use crate::id::{UnitId, UserId};
+    use std::collections::BTreeSet;
 
     const KINDS: [ItemKind; 5] = [
         ItemKind::Draft,
@@ -441,62 +429,11 @@ mod tests {
     ];
     const LABEL: LabelId = LabelId(4);
 
-    fn organisation() -> Organisation {
-        let user = |id, kind| User {
-            id: UserId(id),
-            name: format!("u{id}"),
-            display_name: String::new(),
-            kind,
-            units: BTreeSet::new(),
-            roles: BTreeSet::new(),
-            removed: false,
-        };
-        Organisation {
-            tenant: Tenant {
-                id: TenantId(1),
-                name: "t".into(),
-                kind: TenantKind::Tuzel,
-                address: "t@hs01.kep.test".parse().unwrap(),
-                title: "T".into(),
-                life: TenantLife::Active,
-                language: Language::Turkish,
-                officers_follow_rules: false,
-                created_at: UtcTime::from_unix_s(0),
-            },
-            version: 1,
-            units: BTreeMap::new(),
-            roles: BTreeMap::new(),
-            users: [user(1, UserKind::Officer), user(2, UserKind::Limited)]
-                .into_iter()
-                .map(|u| (u.id, u))
-                .collect(),
-            labels: BTreeMap::new(),
-            rules: BTreeMap::new(),
-        }
-    }
-
     fn item(kind: ItemKind) -> Item {
-        let ended = JobFacet {
-            id: JobId::from_octets([1; 16]),
-            phase: JobPhase::Ended,
-            late: false,
-            participants: BTreeSet::new(),
-            roles: BTreeSet::new(),
-        };
         Item {
-            id: ItemId(1),
-            kind,
-            modseq: ModSeq(0),
-            mail: None,
-            internal_date: UtcTime::from_unix_s(0),
             author: Some(UserId(1)),
-            labels: BTreeSet::new(),
-            units: BTreeSet::new(),
-            archived: false,
-            trashed: None,
-            job: (kind == ItemKind::Outgoing).then_some(ended),
-            reports: BTreeSet::new(),
-            gone: false,
+            job: (kind == ItemKind::Outgoing).then(|| facet(JobPhase::Ended)),
+            ..Item::new(ItemId(1), kind, UtcTime::from_unix_s(0))
         }
     }
 
@@ -558,7 +495,7 @@ mod tests {
     #[test]
     fn every_cell_is_as_drawn() {
         let org = organisation();
-        let viewer = Viewer::new(&org, &org.users[&UserId(1)]);
+        let viewer = Viewer::new(&org, &org.users[&UserId(1)], UtcTime::from_unix_s(0));
         let rows = drawn();
         let mut all = Mailbox::FIXED.to_vec();
         all.extend([
@@ -569,9 +506,10 @@ mod tests {
         let mut used = BTreeSet::new();
         for to in all {
             let name = match to {
-                Mailbox::Approve | Mailbox::Reject => "İşlerim/Onayla...".to_owned(),
-                Mailbox::Label(_) => "Etiketler/x".to_owned(),
                 Mailbox::Flow(_) => "İş Akışları/RULE".to_owned(),
+                Mailbox::Release => "İşlerim/Gönder".to_owned(),
+                to if to.shows_nothing() => "İşlerim/Onayla...".to_owned(),
+                Mailbox::Label(_) => "Etiketler/x".to_owned(),
                 other => other.name(&org).unwrap_or_default(),
             };
             let row = rows.iter().find(|(n, _)| *n == name);
@@ -584,9 +522,11 @@ mod tests {
                     Verb::Copy,
                 ));
                 let want = row.map_or("-", |(_, cells)| cells[column].as_str());
-                let fits = want
-                    .split(',')
-                    .any(|w| w.split('(').next().unwrap_or("").trim() == got);
+                let want = match (want, to.act()) {
+                    ("by name (below)", Some(act)) => act.word(),
+                    (want, _) => want,
+                };
+                let fits = want.split('(').next().unwrap_or("").trim() == got;
                 assert!(fits, "{name} {kind:?}: drawn {want:?}, done {got:?}");
             }
             used.extend(row.map(|(name, _)| name.clone()));
@@ -597,8 +537,8 @@ mod tests {
     #[test]
     fn where_it_comes_from_matters() {
         let org = organisation();
-        let officer = Viewer::new(&org, &org.users[&UserId(1)]);
-        let limited = Viewer::new(&org, &org.users[&UserId(2)]);
+        let officer = Viewer::new(&org, &org.users[&UserId(1)], UtcTime::from_unix_s(0));
+        let limited = Viewer::new(&org, &org.users[&UserId(2)], UtcTime::from_unix_s(0));
         let incoming = item(ItemKind::Incoming);
         let edit = |from, to, verb, item: &Item| match translate(&officer, item, from, to, verb) {
             Ok(Deed::Edit(edit)) => edit,
@@ -613,7 +553,7 @@ mod tests {
             Some(false)
         );
         let mut binned = item(ItemKind::Incoming);
-        binned.trashed = Some(Trashed {
+        binned.trashed = Some(FiledAway {
             by: UserId(1),
             at: UtcTime::from_unix_s(0),
         });

@@ -17,18 +17,26 @@ use crate::store::tables::items;
 use std::collections::BTreeSet;
 
 /// Keywords by which a job is decided.
-pub const APPROVE_KEYWORD: &str = "$KepOnay";
-pub const REJECT_KEYWORD: &str = "$KepRet";
+pub const DECISIONS: [(&str, Act); 7] = [
+    ("$KepOnay", Act::Approve),
+    ("$KepRet", Act::Reject),
+    ("$KepIade", Act::Return),
+    ("$KepGonder", Act::Release),
+    ("$KepGeriCek", Act::Withdraw),
+    ("$KepIptal", Act::Cancel),
+    ("$KepGeriAl", Act::Undo),
+];
 
-/// Whether setting the keyword decides a job.
-pub(super) fn decides(keyword: &str) -> bool {
-    [APPROVE_KEYWORD, REJECT_KEYWORD]
+/// The decision that setting the keyword is, if it is one.
+pub(super) fn decision(keyword: &str) -> Option<Act> {
+    let named = DECISIONS
         .iter()
-        .any(|word| keyword.eq_ignore_ascii_case(word))
+        .find(|(word, _)| keyword.eq_ignore_ascii_case(word));
+    named.map(|(_, act)| *act)
 }
 
-/// Items changed in one batch.
-const CHUNK: usize = 200;
+/// Items changed in one batch: some eight rows and conditions each, below what a batch may hold.
+pub(super) const CHUNK: usize = 1000;
 
 /// What a user sees marked on an item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,18 +103,21 @@ impl Wish {
             own: BTreeSet::new(),
             act: None,
         };
-        let named = |word: &str| wanted.keywords.iter().any(|k| k.eq_ignore_ascii_case(word));
-        if how != MarkHow::Remove && named(APPROVE_KEYWORD) && named(REJECT_KEYWORD) {
-            let say = "approving and rejecting at once is no decision; nothing was done";
+        let decisions: BTreeSet<&str> = wanted
+            .keywords
+            .iter()
+            .filter_map(|k| decision(k))
+            .map(Act::word)
+            .collect();
+        if how != MarkHow::Remove && decisions.len() > 1 {
+            let say = "two decisions at once are none; nothing was done";
             return Err(Failure::refused(Kind::Invalid, say));
         }
         for keyword in &wanted.keywords {
             let is = |other: &str| keyword.eq_ignore_ascii_case(other);
             let label = org.labels.values().find(|l| is(&l.keyword()));
-            if is(APPROVE_KEYWORD) {
-                wish.act = Some(Act::Approve);
-            } else if is(REJECT_KEYWORD) {
-                wish.act = Some(Act::Reject);
+            if let Some(act) = decision(keyword) {
+                wish.act = Some(act);
             } else if let Some(report) = Report::ALL.into_iter().find(|r| is(r.keyword())) {
                 wish.reports.insert(report);
             } else if let Some(label) = label {
@@ -234,7 +245,7 @@ impl Mailboxes {
         let seat = self.seat(by)?;
         let job = self
             .visible(&seat.viewer(), id)?
-            .and_then(|stamped| stamped.row.job);
+            .and_then(|shown| shown.row.job.clone());
         let job = job.ok_or_else(|| {
             Failure::refused(
                 Kind::Invalid,

@@ -5,24 +5,29 @@
 //! the content of a consigned mail is an event of its own (`reading`). This service knows nothing of IMAP.
 
 mod appending;
+mod asking;
+mod changes;
 mod fetch;
 mod filing;
 mod marking;
 mod reading;
+mod seats;
 mod sending;
 mod views;
 
 pub use appending::Appending;
-pub use fetch::{Letter, Look};
+pub use changes::Changes;
+pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
-pub use marking::{MarkHow, Marked, Marks};
+pub use marking::{DECISIONS, MarkHow, Marked, Marks};
+pub use seats::{Seat, Seats};
 pub use views::{News, Opened};
 
 use crate::clock::Clock;
-use crate::domain::org::{Organisation, Permission, User};
-use crate::domain::selector::{Mailbox, PARENTS, Viewer};
+use crate::domain::org::Permission;
+use crate::domain::selector::{Mailbox, PARENTS};
 use crate::domain::tenant::Language;
-use crate::id::{IdSource, ItemId, TenantId};
+use crate::id::{IdSource, ItemId};
 use crate::service::account::Principal;
 use crate::service::approval::Approval;
 use crate::service::bell::Bells;
@@ -51,6 +56,8 @@ pub struct Mailboxes {
     pub bells: Bells,
     pub approval: Arc<Approval>,
     pub submission: Arc<Submission>,
+    pub seats: Seats,
+    pub changes: Changes,
 }
 
 /// A mailbox as it is listed.
@@ -74,23 +81,6 @@ pub struct Status {
     pub size_bytes: u64,
 }
 
-/// A user in his organisation as both stand now: a right lost in mid-flight counts at once.
-#[derive(Debug, Clone)]
-pub struct Seat {
-    pub organisation: Arc<Organisation>,
-    user: User,
-}
-
-impl Seat {
-    pub fn viewer(&self) -> Viewer<'_> {
-        Viewer::new(&self.organisation, &self.user)
-    }
-
-    pub fn tenant(&self) -> TenantId {
-        self.organisation.tenant.id
-    }
-}
-
 /// What one user has said about all items; read once for many mailboxes.
 #[derive(Debug, Default)]
 pub struct FlagsOfUser {
@@ -99,16 +89,6 @@ pub struct FlagsOfUser {
 }
 
 impl Mailboxes {
-    pub fn seat(&self, by: &Principal) -> Result<Seat, Failure> {
-        let organisation = self.organisations.of(by.tenant)?;
-        let user = organisation.users.get(&by.user).filter(|u| !u.removed).cloned();
-        let user = user.ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
-        if !organisation.tenant.life.may_read() {
-            return Err(Failure::refused(Kind::AccountClosed, "this account is closed"));
-        }
-        Ok(Seat { organisation, user })
-    }
-
     /// All mailboxes of the user, with the levels that only hold others.
     pub fn list(&self, by: &Principal) -> Result<Vec<Listed>, Failure> {
         let seat = self.seat(by)?;
@@ -140,9 +120,16 @@ impl Mailboxes {
     /// The mailbox of that name.
     pub fn resolve(&self, by: &Principal, name: &str) -> Result<Mailbox, Failure> {
         let seat = self.seat(by)?;
-        let found = seat.viewer().mailboxes().into_iter().find(|(_, n)| n == name);
+        let viewer = seat.viewer();
+        let found = viewer.mailboxes().into_iter().find(|(_, n)| n == name);
         if let Some((mailbox, _)) = found {
             return Ok(mailbox);
+        }
+        let named = |m: &Mailbox| m.name(&seat.organisation).is_some_and(|n| n == name);
+        let fixed = Mailbox::FIXED.into_iter().find(named);
+        if let Some(lacking) = fixed.and_then(|m| viewer.lacks(m)) {
+            let say = format!("\"{name}\" is not open to you: {lacking}");
+            return Err(Failure::refused(Kind::NoPermission, say));
         }
         let holds = self.list(by)?.into_iter().any(|l| l.name == name);
         Err(if holds {
@@ -233,7 +220,24 @@ impl Mailboxes {
         Ok(())
     }
 
-    fn may_label(&self, by: &Principal) -> Result<Seat, Failure> {
+    /// Renames a mailbox: a label. Its mail, UIDs and UIDVALIDITY stay as they are.
+    pub async fn rename(&self, by: &Principal, from: &str, to: &str) -> Result<(), Failure> {
+        let Mailbox::Label(label) = self.resolve(by, from)? else {
+            let say = "only labels can be renamed; this mailbox is a view that keeps its name";
+            return Err(Failure::refused(Kind::Invalid, say));
+        };
+        let seat = self.may_label(by)?;
+        let Some(label) = seat.organisation.labels.get(&label) else {
+            return Err(Failure::refused(Kind::NotFound, "there is no such label"));
+        };
+        let to = label_in(&seat, to)?;
+        self.organisations
+            .rename_label(by.tenant, &label.name, to)
+            .await?;
+        Ok(())
+    }
+
+    fn may_label(&self, by: &Principal) -> Result<Arc<Seat>, Failure> {
         let seat = self.seat(by)?;
         if seat.organisation.may(&seat.user, Permission::Jobs) {
             return Ok(seat);

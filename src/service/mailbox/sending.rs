@@ -23,7 +23,7 @@ impl Mailboxes {
                 "only a draft can be sent by moving it",
             ));
         }
-        let letter = self.letter(&seat.viewer(), id).await?.ok_or_else(missing)?;
+        let letter = self.letter(&item).await?.ok_or_else(missing)?;
         let recipients = draft_recipients(&letter.outline.summary)?;
         let own = ReversePath::Address(seat.organisation.tenant.address.clone());
         self.submission.check_sender(by, &own)?;

@@ -1,30 +1,27 @@
 //! Catching up: a view follows the tenant's change log; an open mailbox follows its view.
 //!
-//! A view re-asks its question about each item that changed since, and lets items enter (next UID) or leave, in one
-//! batch on the condition that the view's row is as it was read: others catch up the same view at the same time. A
-//! change that moves nobody in or out is not written down at once, so that a flag somewhere costs no commit in every
-//! view. When the question itself changes (units, roles, labels of a unit), all items are asked anew, in steps.
+//! A view re-asks its question (`asking`) about each item that changed since, and lets items enter (next UID) or
+//! leave, in one batch on the condition that the view's row is as it was read: others catch up the same view at the
+//! same time. A change that moves nobody in or out is not written down at once, so that a flag somewhere costs no
+//! commit in every view. When the question itself changes (units, roles, labels of a unit), all items are asked anew.
 
+use super::asking::{Asker, Step, Turn};
 use super::marking::{Marks, marks};
-use super::{ATTEMPTS, Mailboxes, Seat, Uids, conflict};
-use crate::domain::item::{Item, ItemKind, UserFlags};
-use crate::domain::org::UserKind;
-use crate::domain::selector::{Mailbox, Sharing, Viewer};
-use crate::id::{ItemId, ModSeq, TenantId, UserId, ViewId};
+use super::{ATTEMPTS, Mailboxes, Uids, conflict};
+use crate::domain::item::Item;
+use crate::domain::selector::{Mailbox, Viewer};
+use crate::id::{ItemId, ModSeq, TenantId, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
-use crate::store::db::{Batch, CommitError, Db};
+use crate::store::db::{Batch, CommitError};
 use crate::store::tables::Stored;
 use crate::store::tables::items::{self, ChangeOf};
-use crate::store::tables::mails::digest;
-use crate::store::tables::views::{self, Member, Scope, View};
+use crate::store::tables::views::{self, Member, View};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Items or changes looked at in one batch: two rows each, well below what a batch may hold.
-const STEP: usize = 1000;
-/// Changes without effect that are read again rather than written down.
-const LAG_MAX: usize = 200;
+/// Members read in one step.
+const MEMBERS_STEP: usize = 4096;
 
 /// A mailbox somebody has open: the view as he knows it.
 #[derive(Debug, Clone)]
@@ -81,119 +78,6 @@ impl Opened {
     }
 }
 
-/// Whether the mailbox is only a place to move things to.
-fn shows_nothing(mailbox: Mailbox) -> bool {
-    matches!(
-        mailbox,
-        Mailbox::Approve | Mailbox::Reject | Mailbox::Release | Mailbox::Flow(_)
-    )
-}
-
-/// A question as one user, or all officers, ask it.
-struct Asker<'a> {
-    viewer: Viewer<'a>,
-    mailbox: Mailbox,
-    scope: Scope,
-}
-
-impl<'a> Asker<'a> {
-    fn new(seat: &'a Seat, mailbox: Mailbox) -> Self {
-        let viewer = seat.viewer();
-        let shared = mailbox.sharing() == Sharing::Audience && viewer.user.kind == UserKind::Officer;
-        let scope = if shared {
-            Scope::Officers
-        } else {
-            Scope::User(viewer.user.id)
-        };
-        Self {
-            viewer,
-            mailbox,
-            scope,
-        }
-    }
-
-    /// Whether the item is in: `Some(None)` for all who share the view, `Some(Some(user))` for one of them only.
-    fn ask(&self, item: &Item, flags: Option<&UserFlags>) -> Option<Option<UserId>> {
-        if self.scope == Scope::Officers && matches!(item.kind, ItemKind::Draft | ItemKind::Notice) {
-            let org = self.viewer.org;
-            let author = org.users.get(&item.author?)?;
-            let in_it =
-                author.kind == UserKind::Officer && self.mailbox.shows(item, &Viewer::new(org, author), None);
-            return in_it.then_some(Some(author.id));
-        }
-        self.mailbox.shows(item, &self.viewer, flags).then_some(None)
-    }
-
-    /// Digest of what the answers depend on beside the items.
-    fn question(&self) -> [u8; 32] {
-        let org = self.viewer.org;
-        let mut text = match self.scope {
-            Scope::Officers => {
-                let officers: Vec<UserId> = org
-                    .users
-                    .values()
-                    .filter(|u| u.kind == UserKind::Officer)
-                    .map(|u| u.id)
-                    .collect();
-                format!("{officers:?}")
-            }
-            Scope::User(_) => {
-                let may_approve = org.may(self.viewer.user, crate::domain::org::Permission::Approve);
-                format!(
-                    "{:?} {may_approve} {:?}",
-                    self.viewer.audience, self.viewer.user.roles
-                )
-            }
-        };
-        if let Mailbox::Unit(unit) = self.mailbox {
-            for below in org.unit_and_below(unit) {
-                let labels = org.units.get(&below).map(|u| &u.labels);
-                text.push_str(&format!(" {below:?} {labels:?}"));
-            }
-        }
-        digest(text.as_bytes())
-    }
-}
-
-/// Changes of a view's membership about to be made.
-struct Turn<'a> {
-    db: &'a dyn Db,
-    tenant: TenantId,
-    asker: &'a Asker<'a>,
-    next: View,
-    batch: Batch,
-}
-
-impl Turn<'_> {
-    fn ask(&mut self, item: &Item) -> Result<(), StoreError> {
-        let flags = match self.asker.mailbox {
-            Mailbox::Important => items::flags(self.db, self.tenant, self.asker.viewer.user.id, item.id)?,
-            _ => None,
-        };
-        let answer = self.asker.ask(item, flags.as_ref().map(|f| &f.row));
-        let uid = views::uid_of(self.db, self.tenant, self.next.id, item.id)?;
-        match (uid, answer) {
-            (None, Some(only)) => self.enter(item.id, only),
-            (Some(uid), None) => {
-                views::leave(&mut self.batch, self.tenant, self.next.id, uid, item.id);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, item: ItemId, only: Option<UserId>) {
-        let uid = self.next.uid_next;
-        views::enter(
-            &mut self.batch,
-            self.tenant,
-            self.next.id,
-            Member { uid, item, only },
-        );
-        self.next.uid_next = uid.saturating_add(1);
-    }
-}
-
 impl Mailboxes {
     /// Opens a mailbox: its view is brought up to now, and read.
     pub async fn open(&self, by: &Principal, mailbox: Mailbox) -> Result<Opened, Failure> {
@@ -207,11 +91,11 @@ impl Mailboxes {
             known_to: ModSeq(0),
             generation: 0,
         };
-        if shows_nothing(mailbox) {
+        if mailbox.shows_nothing() {
             return Ok(opened);
         }
         let view = self.catch_up(by, mailbox, None).await?;
-        for member in self.members(by, &view, 1)? {
+        for member in self.members(by, &view, 1).await? {
             opened.add(member.uid, member.item);
         }
         opened.view = Some(view.id);
@@ -222,10 +106,20 @@ impl Mailboxes {
         Ok(opened)
     }
 
-    fn members(&self, by: &Principal, view: &View, from: u32) -> Result<Vec<Member>, Failure> {
-        let mut members = views::members(&*self.db, by.tenant, view.id, from, view.uid_next)?;
-        members.retain(|m| m.only.is_none_or(|user| user == by.user));
-        Ok(members)
+    /// The members of a view that its user sees, from a UID on; in steps, as there may be very many.
+    async fn members(&self, by: &Principal, view: &View, from: u32) -> Result<Vec<Member>, Failure> {
+        let mut members = Vec::new();
+        let mut from = from;
+        loop {
+            let read = views::members(&*self.db, by.tenant, view.id, from, view.uid_next, MEMBERS_STEP)?;
+            let full = read.len() == MEMBERS_STEP;
+            from = read.last().map_or(from, |last| last.uid.saturating_add(1));
+            members.extend(read.into_iter().filter(|m| m.only.is_none_or(|u| u == by.user)));
+            if !full {
+                return Ok(members);
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Brings the view up to now and says what that means for one who has the mailbox open.
@@ -244,17 +138,14 @@ impl Mailboxes {
             return Ok(news);
         }
         if view.generation != opened.generation {
-            let there: BTreeSet<u32> = self.members(by, &view, 1)?.iter().map(|m| m.uid).collect();
-            news.removed = opened
-                .members
-                .keys()
-                .filter(|u| !there.contains(u))
-                .copied()
-                .collect();
+            let there = self.members(by, &view, 1).await?;
+            let there: BTreeSet<u32> = there.iter().map(|m| m.uid).collect();
+            let known = opened.members.keys();
+            news.removed = known.filter(|u| !there.contains(u)).copied().collect();
             opened.generation = view.generation;
         }
-        let flagged = self.changed(by, opened, &view, &mut news)?;
-        for member in self.members(by, &view, opened.uid_next)? {
+        self.changed(by, opened, &view, &mut news).await?;
+        for member in self.members(by, &view, opened.uid_next).await? {
             if let Some(old) = opened.uids.get(&member.item) {
                 news.removed.push(*old);
             }
@@ -268,50 +159,71 @@ impl Mailboxes {
         for (uid, item) in &news.added {
             opened.add(*uid, *item);
         }
+        news.marks.retain(|(uid, _)| opened.members.contains_key(uid));
         opened.uid_next = view.uid_next;
         opened.known_to = opened.known_to.max(view.caught_up);
-        let seat = self.seat(by)?;
-        let viewer = seat.viewer();
-        for item in flagged {
-            if let (Some(uid), Some(look)) = (opened.uid_of(item), self.look(&viewer, item)?) {
-                news.marks.push((uid, look.marks));
-            }
-        }
         Ok(news)
     }
 
-    /// Follows the change log from what `opened` knows to what the view has caught up to: notes who left, and gives
-    /// those whose marks may have changed.
-    fn changed(
+    /// Follows the change log from what `opened` knows to what the view has caught up to: notes who left, and the
+    /// marks of those that may have changed.
+    async fn changed(
         &self,
         by: &Principal,
         opened: &Opened,
         view: &View,
         news: &mut News,
-    ) -> Result<BTreeSet<ItemId>, Failure> {
-        let mut marked = BTreeSet::new();
+    ) -> Result<(), Failure> {
+        let db = &*self.db;
+        let mut marks = BTreeMap::new();
         let mut at = opened.known_to;
         while at < view.caught_up {
-            let changes = items::changes_after(&*self.db, by.tenant, at, STEP)?;
-            let Some(last) = changes.last() else { break };
-            at = last.modseq;
-            for change in changes {
-                let Some(uid) = opened.uid_of(change.item) else {
-                    continue;
-                };
-                match change.of {
-                    ChangeOf::FlagsOf(user) if user != by.user => continue,
-                    _ => {
-                        marked.insert(change.item);
+            let Some(slice) = self.changes.after(db, by.tenant, at)? else {
+                break;
+            };
+            let seat = self.seat(by)?;
+            let viewer = seat.viewer();
+            let with_evidence = Asker::new(&viewer, opened.mailbox).shows_evidence();
+            for change in slice.after(at) {
+                let of_item = change.of == ChangeOf::Item;
+                if of_item && with_evidence {
+                    // Evidence comes and goes with the mail it speaks of, without a change of its own.
+                    for evidence in slice.evidence(db, &change.item)? {
+                        news.removed.extend(self.left(by, opened, view, evidence.id)?);
                     }
                 }
-                if views::uid_of(&*self.db, by.tenant, view.id, change.item)? != Some(uid) {
-                    news.removed.push(uid);
-                    marked.remove(&change.item);
+                if !of_item && change.of != ChangeOf::FlagsOf(by.user) {
+                    continue;
+                }
+                let Some(uid) = opened.uid_of(change.item.id) else {
+                    continue;
+                };
+                if let Some(gone) = self.left(by, opened, view, change.item.id)? {
+                    news.removed.push(gone);
+                } else if viewer.sees(&change.item, change.about.as_ref()) {
+                    marks.insert(uid, self.marks_of(&viewer, &change.item)?);
                 }
             }
+            at = slice.last;
+            tokio::task::yield_now().await;
         }
-        Ok(marked)
+        news.marks = marks.into_iter().collect();
+        Ok(())
+    }
+
+    /// The UID under which an item was known, when it is not in the view under that any more.
+    fn left(
+        &self,
+        by: &Principal,
+        opened: &Opened,
+        view: &View,
+        item: ItemId,
+    ) -> Result<Option<u32>, StoreError> {
+        let Some(known) = opened.uid_of(item) else {
+            return Ok(None);
+        };
+        let now = views::uid_of(&*self.db, by.tenant, view.id, item)?;
+        Ok((now != Some(known)).then_some(known))
     }
 
     /// Brings a view up to now. The caller may know that a view is right up to some change. What is given may have
@@ -326,7 +238,8 @@ impl Mailboxes {
         let mut conflicts = 0;
         loop {
             let seat = self.seat(by)?;
-            let asker = Asker::new(&seat, mailbox);
+            let viewer = seat.viewer();
+            let asker = Asker::new(&viewer, mailbox);
             let Some(stored) = views::view(db, by.tenant, mailbox, asker.scope)? else {
                 self.make(by.tenant, &asker).await?;
                 continue;
@@ -336,29 +249,26 @@ impl Mailboxes {
                 conflicts += 1;
                 continue;
             }
-            let mut turn = Turn {
-                db,
-                tenant: by.tenant,
-                asker: &asker,
-                next: stored.row.clone(),
-                batch: Batch::new(),
-            };
+            let mut turn = Turn::new(db, by.tenant, &asker, stored.row.clone());
             turn.next.organisation_version = org_version;
-            let question = asker.question();
+            let question = asker.digest();
             if question != turn.next.question {
                 turn.next.question = question;
                 turn.next.asking_from = Some(ItemId(0));
                 turn.next.generation = turn.next.generation.wrapping_add(1);
             }
-            let write = match turn.next.asking_from {
-                Some(from) => step_all(&mut turn, from)?,
-                None => {
-                    let known = right_to.filter(|(view, _)| *view == turn.next.id);
-                    step_changes(&mut turn, known.map_or(ModSeq(0), |(_, to)| to))?
+            let known = right_to.filter(|(view, _)| *view == turn.next.id);
+            let known = known.map_or(ModSeq(0), |(_, to)| to);
+            let step = loop {
+                let step = turn.step(&self.changes, known)?;
+                // Others get their turn; very much may have to be asked.
+                tokio::task::yield_now().await;
+                if step != Step::More {
+                    break step;
                 }
             };
-            match write {
-                Step::Done => return Ok(turn.next),
+            match step {
+                Step::More | Step::Done => return Ok(turn.next),
                 Step::Write => {
                     let (mut batch, next) = (turn.batch, turn.next);
                     stored.replace(&mut batch, &next)?;
@@ -386,7 +296,7 @@ impl Mailboxes {
             &*self.db,
             &mut batch,
             tenant,
-            asker.mailbox,
+            asker.mailbox(),
             asker.scope,
             now_s,
             |id, uid_validity| View {
@@ -394,8 +304,8 @@ impl Mailboxes {
                 uid_validity,
                 uid_next: 1,
                 caught_up,
-                organisation_version: asker.viewer.org.version,
-                question: asker.question(),
+                organisation_version: asker.question.viewer.org.version,
+                question: asker.digest(),
                 asking_from: Some(ItemId(0)),
                 generation: 0,
             },
@@ -416,7 +326,8 @@ impl Mailboxes {
     ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let seat = self.seat(by)?;
-            let asker = Asker::new(&seat, mailbox);
+            let viewer = seat.viewer();
+            let asker = Asker::new(&viewer, mailbox);
             let Some(stored) = views::view(&*self.db, by.tenant, mailbox, asker.scope)? else {
                 return Ok(());
             };
@@ -444,7 +355,7 @@ impl Mailboxes {
     ) -> Result<Batch, Failure> {
         let (mut batch, mut next) = (Batch::new(), stored.row.clone());
         for (uid, item) in stayed {
-            let found = views::members(&*self.db, tenant, next.id, *uid, uid.saturating_add(1))?;
+            let found = views::members(&*self.db, tenant, next.id, *uid, uid.saturating_add(1), 1)?;
             let Some(member) = found.first().filter(|m| m.item == *item) else {
                 continue;
             };
@@ -466,7 +377,7 @@ impl Mailboxes {
         mailbox: Mailbox,
         which: &[ItemId],
     ) -> Result<(u32, Vec<u32>), Failure> {
-        if shows_nothing(mailbox) {
+        if mailbox.shows_nothing() {
             return Ok((0, vec![0; which.len()]));
         }
         let view = self.catch_up(by, mailbox, None).await?;
@@ -476,58 +387,6 @@ impl Mailboxes {
             .map(|item| Ok(uid(item)?.unwrap_or(0)))
             .collect::<Result<_, StoreError>>()?;
         Ok((view.uid_validity, uids))
-    }
-}
-
-/// Whether a step has to be written down.
-enum Step {
-    Done,
-    Write,
-}
-
-fn step_all(turn: &mut Turn<'_>, from: ItemId) -> Result<Step, Failure> {
-    let items = items::step(turn.db, turn.tenant, from, STEP)?;
-    for item in &items {
-        turn.ask(item)?;
-    }
-    let full = items.len() == STEP;
-    turn.next.asking_from = items
-        .last()
-        .filter(|_| full)
-        .map(|last| ItemId(last.id.0.saturating_add(1)));
-    Ok(Step::Write)
-}
-
-fn step_changes(turn: &mut Turn<'_>, known: ModSeq) -> Result<Step, Failure> {
-    let own_flags = match (turn.asker.mailbox, turn.asker.scope) {
-        (Mailbox::Important, Scope::User(user)) => Some(user),
-        _ => None,
-    };
-    turn.next.caught_up = turn.next.caught_up.max(known);
-    let mut read = 0;
-    loop {
-        let changes = items::changes_after(turn.db, turn.tenant, turn.next.caught_up, STEP)?;
-        let Some(last) = changes.last() else {
-            return Ok(Step::Done);
-        };
-        turn.next.caught_up = last.modseq;
-        read += changes.len();
-        let concerned: BTreeSet<ItemId> = changes
-            .iter()
-            .filter(|c| match c.of {
-                ChangeOf::Item => true,
-                ChangeOf::FlagsOf(user) => Some(user) == own_flags,
-            })
-            .map(|c| c.item)
-            .collect();
-        for id in &concerned {
-            if let Some(item) = items::item(turn.db, turn.tenant, *id)? {
-                turn.ask(&item.row)?;
-            }
-        }
-        if !turn.batch.is_empty() || read >= LAG_MAX {
-            return Ok(Step::Write);
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use super::{Accepted, Submission, cut_text};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind};
-use crate::domain::job::{Job, JobStart};
-use crate::domain::mail::{Mail, MailState, Recipient, RecipientState};
+use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route};
+use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
 use crate::domain::org::Organisation;
 use crate::domain::policy::Disposition;
 use crate::domain::rule::Rule;
@@ -20,7 +20,7 @@ use crate::store::db::{Batch, CommitError};
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use crate::store::tables::mails::Known;
-use crate::store::tables::work::{self, StepLimit};
+use crate::store::tables::work::{self, JobAlarm};
 use crate::store::tables::{Stored, items, jobs, mails};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,6 +90,13 @@ impl Filing {
             return Ok(None);
         }
         let job = mail.job.map(|j| jobs::job(db, tenant, j)).transpose()?.flatten();
+        // Given back, it is handed in anew, even unchanged.
+        if job
+            .as_ref()
+            .is_some_and(|j| j.row.standing.state == JobState::Returned)
+        {
+            return Ok(None);
+        }
         Ok(Some(match job {
             Some(job) => Accepted::Job {
                 mail: mail.id,
@@ -179,16 +186,23 @@ impl Filing {
             .unwrap_or_default();
         let mut mail = self.mail(organisation, item.id, now);
         item.mail = Some(mail.id);
+        let returned = self.returned(known.as_ref())?;
+        let follows = returned.as_ref().map(|old| old.row.id);
+        if let Some(old) = &returned {
+            self.end_returned(batch, organisation, old, now)?;
+        }
         let job = rule
             .and_then(|r| organisation.rules.get(&r))
-            .map(|rule| self.job(&mail, rule, now));
+            .map(|rule| self.job(organisation, &mail, rule, follows, now));
         let accepted = match &job {
-            Some(job) => {
+            Some(moved) => {
+                let job = &moved.job;
                 mail.job = Some(job.id);
-                item.job = Some(job.facet());
-                jobs::add(batch, job)?;
-                if let Some((due, limit)) = StepLimit::of(job) {
-                    work::add(batch, due, &limit)?;
+                item.job = Some(job.facet(organisation));
+                jobs::add(batch, moved)?;
+                if let Some(alarm) = job.next_alarm(&station.terms) {
+                    let row = JobAlarm { tenant, job: job.id };
+                    work::add(batch, alarm.at, &row)?;
                 }
                 Accepted::Job {
                     mail: mail.id,
@@ -223,18 +237,90 @@ impl Filing {
         Ok(accepted)
     }
 
-    fn job(&self, mail: &Mail, rule: &Rule, now: UtcTime) -> Job {
-        Job::start(JobStart {
+    /// The job that was given back to the author for this mail: its draft says so, or its Message-ID.
+    fn returned(&self, known: Option<&Stored<Known>>) -> Result<Option<Stored<Job>>, Failure> {
+        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let draft = match self.draft {
+            Some(draft) => items::item(db, tenant, draft)?,
+            None => None,
+        };
+        let resumed = draft.and_then(|draft| draft.row.resumes);
+        let job = match (resumed, known.and_then(|k| k.row.mail)) {
+            (Some(job), _) => Some(job),
+            (None, Some(mail)) => mails::mail(db, tenant, mail)?.and_then(|m| m.row.job),
+            (None, None) => None,
+        };
+        let found = job.map(|j| jobs::job(db, tenant, j)).transpose()?.flatten();
+        let mine = |job: &Job| job.standing.state == JobState::Returned && job.author == Some(self.by.user);
+        Ok(found.filter(|job| mine(&job.row)))
+    }
+
+    /// What was given back has been handed in anew: its job and its mail end, and the draft it was given back as.
+    fn end_returned(
+        &self,
+        batch: &mut Batch,
+        organisation: &Organisation,
+        old: &Stored<Job>,
+        now: UtcTime,
+    ) -> Result<(), Failure> {
+        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let happening = Happening {
+            actor: Some(self.by.user),
+            actor_login: self.by.login.to_string(),
+            route: Some(Route::Mail),
+            ..Happening::by_itself(Deed::HandedInAnew, now)
+        };
+        let Some(moved) = old.row.resubmitted(happening) else {
+            return Ok(());
+        };
+        jobs::replace(batch, old, &moved)?;
+        if let Some(item) = items::item(db, tenant, old.row.item)? {
+            let ended = Item {
+                job: Some(moved.job.facet(organisation)),
+                ..item.row.clone()
+            };
+            items::replace(batch, tenant, &item, &ended)?;
+        }
+        let draft = old.row.returned_as.filter(|draft| self.draft != Some(*draft));
+        if let Some(draft) = draft.map(|d| items::item(db, tenant, d)).transpose()?.flatten()
+            && !draft.row.gone
+        {
+            let ended = Item {
+                gone: true,
+                ..draft.row.clone()
+            };
+            items::replace(batch, tenant, &draft, &ended)?;
+        }
+        if let Some(stored) = mails::mail(db, tenant, old.row.mail)? {
+            let mut mail = stored.row.clone();
+            mail.state = mail.state.after(MailEvent::Dropped).unwrap_or(mail.state);
+            stored.replace(batch, &mail)?;
+        }
+        Ok(())
+    }
+
+    fn job(
+        &self,
+        organisation: &Organisation,
+        mail: &Mail,
+        rule: &Rule,
+        follows: Option<JobId>,
+        now: UtcTime,
+    ) -> Moved {
+        let start = JobStart {
             id: JobId::fresh(&*self.station.ids),
             tenant: mail.tenant,
             mail: mail.id,
             item: mail.item,
-            author: self.by.user,
+            author: Some(self.by.user),
             rule,
             original_sha256: mail.original_sha256,
             subject: mail.subject.clone(),
+            thread: mail.message_id.clone(),
+            follows,
             at: now,
-        })
+        };
+        Job::start(start, organisation, &self.station.terms)
     }
 
     fn mail(&self, organisation: &Organisation, item: ItemId, now: UtcTime) -> Mail {

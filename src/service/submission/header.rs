@@ -105,6 +105,7 @@ pub(super) fn matchable(seen: &Summary, recipients: &[KepAddress]) -> Matchable 
         to.extend(mailbox.display());
     }
     Matchable {
+        from: Vec::new(),
         to,
         subject: seen.subject.clone(),
     }

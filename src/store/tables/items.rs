@@ -55,7 +55,7 @@ pub struct ItemBody {
 }
 
 rows! {
-    Item => "items" v 1;
+    Item => "items" v 2;
     UserFlags => "user flags" v 1;
     ItemBody => "item bodies" v 1;
 }
@@ -163,9 +163,36 @@ pub fn item(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stampe
     Ok(found)
 }
 
+/// For evidence, the item it speaks of.
+pub fn about(db: &dyn Db, tenant: TenantId, evidence: &Item) -> Result<Option<Item>, StoreError> {
+    match evidence.about {
+        Some(about) => Ok(item(db, tenant, about)?.map(|stamped| stamped.row)),
+        None => Ok(None),
+    }
+}
+
+fn about_key(tenant: TenantId, about: ItemId, evidence: ItemId) -> Vec<u8> {
+    Key::tenant(tenant, b"ab").long(about.0).long(evidence.0).done()
+}
+
+/// The evidence that speaks of an item, oldest first: who sees the item sees these.
+pub fn speaking_of(db: &dyn Db, tenant: TenantId, about: ItemId) -> Result<Vec<ItemId>, StoreError> {
+    let prefix = Key::tenant(tenant, b"ab").long(about.0).done();
+    let mut found = Vec::new();
+    for_each_raw(db, &prefix, |key, _| {
+        let number = key.last_chunk::<8>().map(|n| ItemId(u64::from_be_bytes(*n)));
+        found.extend(number);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// A new item and its content.
 pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) -> Result<(), RowError> {
     batch.require_absent(key(tenant, item.id));
+    if let Some(about) = item.about {
+        batch.put(about_key(tenant, about, item.id), Vec::new());
+    }
     put_stamped(batch, tenant, key(tenant, item.id), item, item.id, ChangeOf::Item)?;
     match row::encode(body) {
         Ok(octets) if octets.len() <= crate::store::db::ROW_MAX_BYTES => {

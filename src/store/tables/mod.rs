@@ -4,6 +4,7 @@
 //! what the provider as a whole needs (names, addresses, work that is due) starts with `g`. `docs/storage.md` draws
 //! the key space.
 
+pub mod audit;
 pub mod evidence;
 pub mod items;
 pub mod jobs;

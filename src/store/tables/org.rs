@@ -5,7 +5,7 @@
 use super::{Key, Stored, insert, read, read_all, rows};
 use crate::domain::label::Label;
 use crate::domain::org::{Organisation, Role, Unit, User};
-use crate::domain::rule::Rule;
+use crate::domain::rule::{Rule, RuleBook};
 use crate::id::{LabelId, RoleId, RuleId, TenantId, UnitId, UserId};
 use crate::store::db::{Batch, Db};
 use crate::store::row::{Row, RowError};
@@ -38,11 +38,11 @@ impl std::fmt::Debug for Credentials {
 rows! {
     OrgVersion => "organisation versions" v 1;
     Credentials => "credentials" v 1;
-    Unit => "units" v 1;
+    Unit => "units" v 2;
     Role => "roles" v 1;
-    User => "users" v 1;
+    User => "users" v 2;
     Label => "labels" v 1;
-    Rule => "rules" v 1;
+    Rule => "rules" v 2;
 }
 
 /// What stands in an organisation under a number.
@@ -109,7 +109,7 @@ pub fn load(db: &dyn Db, tenant: TenantId) -> Result<Option<Organisation>, Store
     let Some(record) = tenants::by_id(db, tenant)? else {
         return Ok(None);
     };
-    Ok(Some(Organisation {
+    let mut organisation = Organisation {
         tenant: record.row,
         version: version.row.version,
         units: entries::<Unit>(db, tenant)?
@@ -132,7 +132,10 @@ pub fn load(db: &dyn Db, tenant: TenantId) -> Result<Option<Organisation>, Store
             .into_iter()
             .map(|r| (RuleId(r.number()), r))
             .collect(),
-    }))
+        rulebook: RuleBook::default(),
+    };
+    organisation.rulebook = RuleBook::new(&organisation.rules_in_order());
+    Ok(Some(organisation))
 }
 
 fn entries<E: OrgEntry>(db: &dyn Db, tenant: TenantId) -> Result<Vec<E>, StoreError> {

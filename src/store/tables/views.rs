@@ -4,13 +4,15 @@
 //! loses both rows, and when it comes back it gets a new, higher UID. An item in a shared view that only one of its
 //! users may see carries that user's number.
 
-use super::{Key, SCAN_STEP_ROWS, Stored, insert, read, rows};
+use super::{Key, Stored, insert, read, rows};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq, TenantId, UserId, ViewId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// Whose view: all officers' of the tenant, or one user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,6 +124,30 @@ pub fn uid_of(db: &dyn Db, tenant: TenantId, view: ViewId, item: ItemId) -> Resu
     Ok(found.and_then(|v| v.try_into().ok()).map(u32::from_be_bytes))
 }
 
+/// The UIDs of all members among these items; `None` when there are more than `limit` of them.
+pub fn uids_among(
+    db: &dyn Db,
+    tenant: TenantId,
+    view: ViewId,
+    items: &RangeInclusive<ItemId>,
+    limit: usize,
+) -> Result<Option<HashMap<ItemId, u32>>, StoreError> {
+    let end = ItemId(items.end().0.saturating_add(1));
+    let from = item_key(tenant, view, *items.start());
+    let rows = db.range(&from, &item_key(tenant, view, end), limit.saturating_add(1))?;
+    if rows.len() > limit {
+        return Ok(None);
+    }
+    let uid = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let item = u64::from_be_bytes(*key.last_chunk::<8>()?);
+        Some((
+            ItemId(item),
+            u32::from_be_bytes(value.as_slice().try_into().ok()?),
+        ))
+    };
+    Ok(Some(rows.iter().filter_map(uid).collect()))
+}
+
 /// Enters an item under a UID.
 pub fn enter(batch: &mut Batch, tenant: TenantId, view: ViewId, member: Member) {
     let mut value = member.item.0.to_be_bytes().to_vec();
@@ -141,29 +167,20 @@ pub fn leave(batch: &mut Batch, tenant: TenantId, view: ViewId, uid: u32, item: 
     batch.delete(item_key(tenant, view, item));
 }
 
-/// The members of a view with UIDs from `from` to below `to`, in order of UID.
+/// The members of a view with UIDs from `from` to below `to`, in order of UID, at most `limit` of them.
 pub fn members(
     db: &dyn Db,
     tenant: TenantId,
     view: ViewId,
     from: u32,
     to: u32,
+    limit: usize,
 ) -> Result<Vec<Member>, StoreError> {
     let prefix = uid_prefix(tenant, view).done();
-    let end = uid_prefix(tenant, view).number(to).done();
-    let mut at = uid_prefix(tenant, view).number(from).done();
-    let mut members = Vec::new();
-    loop {
-        let rows = db.range(&at, &end, SCAN_STEP_ROWS)?;
-        members.extend(rows.iter().filter_map(|(key, value)| member(&prefix, key, value)));
-        match rows.into_iter().nth(SCAN_STEP_ROWS - 1) {
-            Some((last, _)) => {
-                at = last;
-                at.push(0);
-            }
-            None => return Ok(members),
-        }
-    }
+    let start = uid_prefix(tenant, view).number(from).done();
+    let rows = db.range(&start, &uid_prefix(tenant, view).number(to).done(), limit)?;
+    let members = rows.iter().filter_map(|(key, value)| member(&prefix, key, value));
+    Ok(members.collect())
 }
 
 fn member(prefix: &[u8], key: &[u8], value: &[u8]) -> Option<Member> {

@@ -7,7 +7,6 @@ use super::{Key, Stored, rows};
 use crate::address::{Domain, KepAddress};
 use crate::clock::UtcTime;
 use crate::domain::evidence::EvidenceFacts;
-use crate::domain::job::Job;
 use crate::domain::mail::SenderHome;
 use crate::id::{EvidenceId, ItemId, JobId, MailId, QueueId, RecipientIndex, TenantId};
 use crate::store::StoreError;
@@ -237,29 +236,18 @@ pub struct AwaitedReading {
     pub consignment: MailId,
 }
 
-/// A step of a job that becomes late.
+/// A job at which the clock has something to do: remind, mark as late, escalate, expire, let leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepLimit {
+pub struct JobAlarm {
     pub tenant: TenantId,
     pub job: JobId,
-    /// The step it was set for: another one has its own.
-    pub step_since: UtcTime,
 }
 
-impl StepLimit {
-    /// The limit of the step a job waits at, and when it passes.
-    pub fn of(job: &Job) -> Option<(UtcTime, Self)> {
-        job.due().map(|due| {
-            (
-                due,
-                Self {
-                    tenant: job.tenant,
-                    job: job.id,
-                    step_since: job.step_since,
-                },
-            )
-        })
-    }
+/// A tenant's organisation has changed: its open jobs are looked through for steps that nobody is left to decide, and
+/// its mailboxes are asked anew. Also due when a deputy's time begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedReview {
+    pub tenant: TenantId,
 }
 
 rows! {
@@ -269,7 +257,12 @@ rows! {
     QueueEntry => "queue" v 1;
     AwaitedRelay => "awaited relays" v 1;
     AwaitedReading => "awaited readings" v 1;
-    StepLimit => "step limits" v 1;
+    JobAlarm => "job alarms" v 1;
+    OwedReview => "reviews owed" v 1;
+}
+
+fn padded(tenant: TenantId) -> [u8; 16] {
+    u128::from(tenant.0).to_be_bytes()
 }
 
 macro_rules! work {
@@ -288,5 +281,6 @@ work! {
     QueueEntry => b"qu" |w| w.id.octets();
     AwaitedRelay => b"ar" |w| w.id.octets();
     AwaitedReading => b"ex" |w| w.consignment.octets();
-    StepLimit => b"sl" |w| w.job.octets();
+    JobAlarm => b"al" |w| w.job.octets();
+    OwedReview => b"rv" |w| padded(w.tenant);
 }

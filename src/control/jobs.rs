@@ -1,0 +1,171 @@
+//! Jobs: approvals in flight.
+
+use super::traffic::recipients_of;
+use super::words::{ControlDoor, Outcome, hex, list, one};
+use crate::address::LoginName;
+use crate::control::protocol::{Decide, JobListWord, JobWord, Record};
+use crate::domain::job::{Act, Entry, Job, Route, Terms};
+use crate::domain::org::Organisation;
+use crate::domain::provider::Fingerprint;
+use crate::domain::rule::Direction;
+use crate::id::{JobId, UserId};
+use crate::service::account::Principal;
+use crate::service::approval::{DecisionAsked, JobList};
+use crate::service::failure::{Failure, Kind};
+use crate::service::organisation::{unknown, who_named};
+use serde_json::Value;
+
+impl ControlDoor {
+    pub(super) async fn job(&self, word: JobWord) -> Outcome {
+        match word {
+            JobWord::List { tenant, which, by } => self.jobs(&tenant, which, by),
+            JobWord::Show { job } => self.show_job(job),
+            JobWord::Approve(wish) => self.decide(wish, Act::Approve).await,
+            JobWord::Reject(wish) => self.decide(wish, Act::Reject).await,
+            JobWord::Release(wish) => self.decide(wish, Act::Release).await,
+            JobWord::Withdraw(wish) => self.decide(wish, Act::Withdraw).await,
+            JobWord::Return(wish) => self.decide(wish, Act::Return).await,
+            JobWord::Cancel(wish) => self.decide(wish, Act::Cancel).await,
+            JobWord::Undo(wish) => self.decide(wish, Act::Undo).await,
+            JobWord::Note(wish) => {
+                let by = self.act_as(&wish.by)?;
+                let noted = self.approval.note(&by, wish.job, &wish.note, Route::Kepctl);
+                self.job_answer(&noted.await?)
+            }
+            JobWord::Delegate { wish, to } => {
+                let to = self.delegate_of(&wish, &to)?;
+                self.decide(wish, Act::Delegate(to)).await
+            }
+            JobWord::Reassign { wish, to } => {
+                let organisation = self.organisations.by_name(wish.by.realm())?;
+                let to = who_named(&organisation, &to)?;
+                self.decide(wish, Act::Reassign(to)).await
+            }
+        }
+    }
+
+    fn jobs(&self, tenant: &str, which: JobListWord, by: Option<LoginName>) -> Outcome {
+        let organisation = self.organisations.by_name(tenant)?;
+        let which = match which {
+            JobListWord::Pending => JobList::Pending,
+            JobListWord::Elsewhere => JobList::Elsewhere,
+            JobListWord::Ready => JobList::Ready,
+            JobListWord::Done => JobList::Done,
+            JobListWord::Late => JobList::Late,
+            JobListWord::All => JobList::All,
+        };
+        let user = match by {
+            None => None,
+            Some(login) => {
+                let principal = self.act_as(&login)?;
+                if principal.tenant != organisation.tenant.id {
+                    let say = format!("{login} is not a user of {tenant}");
+                    return Err(Failure::refused(Kind::NoPermission, say));
+                }
+                organisation.users.get(&principal.user)
+            }
+        };
+        let mut jobs = self.approval.list(organisation.tenant.id, user, which)?;
+        jobs.sort_by_key(|job| (job.started_at, job.id));
+        list(
+            jobs.iter()
+                .map(|job| job_record(&organisation, job, &self.approval.terms)),
+        )
+    }
+
+    fn show_job(&self, id: JobId) -> Outcome {
+        let job = self.approval.show_any(id)?;
+        let organisation = self.organisations.of(job.tenant)?;
+        let history = self.approval.history(&job)?;
+        let decisions: Vec<Value> = history.iter().map(|e| decision_record(e).into()).collect();
+        let now = self.approval.clock.now();
+        let deciders = job.deciders(&organisation, now);
+        let deciders = deciders.iter().filter_map(|u| organisation.users.get(u));
+        let mut record = job_record(&organisation, &job, &self.approval.terms)
+            .text("mail", job.mail)
+            .with("deciders", deciders.map(|u| u.name.clone()).collect::<Vec<_>>())
+            .with("operating_time_s", job.operating_time(now).as_secs())
+            .text("total_due", job.total_due)
+            .with("follows", job.follows.map(|j| j.to_string()));
+        if job.direction == Direction::Outgoing {
+            // Who decides sees to whom it goes, blind recipients included: no header names those.
+            let mail = self.records.mail(job.mail)?;
+            record = record.with("recipients", recipients_of(&mail));
+        }
+        one(record
+            .text("original_sha256", hex(&job.original_sha256))
+            .with("decisions", decisions))
+    }
+
+    async fn decide(&self, wish: Decide, act: Act) -> Outcome {
+        let by = self.act_as(&wish.by)?;
+        let invalid = |say: &str| Failure::refused(Kind::Invalid, say);
+        let original_sha256 = match wish.sha256 {
+            Some(text) => Some(Fingerprint::try_from(text).map_err(invalid)?.0),
+            None => None,
+        };
+        let asked = DecisionAsked {
+            job: wish.job,
+            act,
+            route: Route::Kepctl,
+            note: &wish.note,
+            original_sha256,
+        };
+        let job = self.approval.decide(&by, asked).await?;
+        self.job_answer(&job)
+    }
+
+    fn job_answer(&self, job: &Job) -> Outcome {
+        let organisation = self.organisations.of(job.tenant)?;
+        one(job_record(&organisation, job, &self.approval.terms))
+    }
+
+    /// The user a decision is handed to: one of the same tenant.
+    fn delegate_of(&self, wish: &Decide, to: &LoginName) -> Result<UserId, Failure> {
+        let organisation = self.organisations.by_name(wish.by.realm())?;
+        let same = to.realm() == wish.by.realm();
+        let found = organisation.user_by_name(to.user()).filter(|_| same);
+        found.map(|user| user.id).ok_or_else(|| {
+            let users = organisation.live_users().map(|u| u.name.as_str());
+            Failure::refused(Kind::NotFound, unknown("user", &to.to_string(), users))
+        })
+    }
+
+    /// Somebody the administrator acts for. Only who may log in may act.
+    fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
+        let say = || Failure::refused(Kind::NotFound, format!("there is no user {login} who may log in"));
+        self.accounts.principal(login)?.ok_or_else(say)
+    }
+}
+
+fn job_record(organisation: &Organisation, job: &Job, terms: &Terms) -> Record {
+    let facet = job.facet(organisation);
+    let waits_for = facet.open.iter().map(|o| organisation.who(o.who));
+    let author = job.author.and_then(|author| organisation.users.get(&author));
+    Record::new()
+        .text("job", job.id)
+        .text("subject", &job.subject)
+        .text("author", author.map_or("", |u| u.name.as_str()))
+        .text("rule", &job.rule_name)
+        .with("rule_version", job.rule_version)
+        .text("state", job.standing.state.word())
+        .with("waits_for", waits_for.collect::<Vec<_>>())
+        .with("due", job.due(terms).map(|t| t.to_string()))
+        .with("late", job.standing.late)
+        .text("started_at", job.started_at)
+}
+
+fn decision_record(entry: &Entry) -> Record {
+    let happening = &entry.happening;
+    Record::new()
+        .with("step", happening.step)
+        .with("role", happening.role.clone())
+        .text("actor", &happening.actor_login)
+        .with("in_name_of", happening.in_name_of.clone())
+        .text("decision", happening.deed.word())
+        .text("route", happening.route.map_or("", Route::word))
+        .text("note", &happening.note)
+        .text("at", happening.at)
+        .text("state", &entry.state)
+        .text("original_sha256", hex(&entry.original_sha256))
+}

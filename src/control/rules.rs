@@ -1,0 +1,280 @@
+//! Rules in words: how a person types them, and how they are shown.
+
+use super::words::{ControlDoor, Outcome, list, one};
+use crate::control::protocol::{
+    CombineWord, ConditionWord, NeedWord, Record, RuleAdd, RuleOptions, RuleWord, StepWord,
+};
+use crate::domain::org::Organisation;
+use crate::domain::rule::{
+    Combine, Comparison, Condition, DayKind, Direction, Field, Matchable, Need, Rule, Step,
+};
+use crate::service::failure::{Failure, Kind};
+use crate::service::organisation::{NewStep, RuleWish, unheld, unknown};
+use serde_json::Value;
+
+impl ControlDoor {
+    pub(super) async fn rule(&self, word: RuleWord) -> Outcome {
+        match word {
+            RuleWord::Add(new) => self.add_rule(new).await,
+            RuleWord::Set(set) => {
+                let tenant = self.organisations.by_name(&set.tenant)?.tenant.id;
+                let rule = self
+                    .organisations
+                    .set_rule(tenant, &set.name, &wish(set.options)?)
+                    .await?;
+                one(rule_record(&*self.organisations.of(tenant)?, &rule))
+            }
+            RuleWord::Remove { tenant, name } => {
+                let tenant = self.organisations.by_name(&tenant)?.tenant.id;
+                let rule = self.organisations.remove_rule(tenant, &name).await?;
+                one(Record::new().text("removed", rule.name))
+            }
+            RuleWord::List { tenant } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                let rules = organisation.rules_in_order();
+                list(rules.into_iter().map(|r| rule_record(&organisation, r)))
+            }
+            RuleWord::Show { tenant, name } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                let Some(rule) = organisation.rule_by_name(&name) else {
+                    let names = organisation.rules.values().map(|r| r.name.as_str());
+                    return Err(Failure::refused(Kind::NotFound, unknown("rule", &name, names)));
+                };
+                one(rule_record(&organisation, rule))
+            }
+            RuleWord::Enable { tenant, name } => self.enable(&tenant, &name, true).await,
+            RuleWord::Disable { tenant, name } => self.enable(&tenant, &name, false).await,
+            RuleWord::Test {
+                tenant,
+                subject,
+                to,
+                from,
+            } => {
+                let organisation = self.organisations.by_name(&tenant)?;
+                let direction = if from.is_empty() {
+                    Direction::Outgoing
+                } else {
+                    Direction::Incoming
+                };
+                let folded = Matchable { from, to, subject }.folded();
+                let caught = organisation.rulebook.catching(direction, &folded);
+                let caught: Vec<&Rule> = caught.filter_map(|id| organisation.rules.get(&id)).collect();
+                let names = caught.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+                // The first match counts.
+                one(match caught.first() {
+                    Some(rule) => Record::new()
+                        .with("matches", true)
+                        .text("rule", &rule.name)
+                        .with("steps", steps(&organisation, rule))
+                        .with("all", names),
+                    None => Record::new().with("matches", false).with("rule", Value::Null),
+                })
+            }
+        }
+    }
+
+    async fn add_rule(&self, new: RuleAdd) -> Outcome {
+        let tenant = self.organisations.by_name(&new.tenant)?.tenant.id;
+        let direction = if new.incoming {
+            Direction::Incoming
+        } else {
+            Direction::Outgoing
+        };
+        let wish = wish(new.options)?;
+        let added = self.organisations.add_rule(tenant, &new.name, direction, &wish);
+        let rule = added.await?;
+        one(rule_record(&*self.organisations.of(tenant)?, &rule))
+    }
+
+    async fn enable(&self, tenant: &str, name: &str, enabled: bool) -> Outcome {
+        let id = self.organisations.by_name(tenant)?.tenant.id;
+        let rule = self.organisations.enable_rule(id, name, enabled).await?;
+        one(rule_record(&*self.organisations.of(id)?, &rule))
+    }
+}
+
+/// What is typed, as the service takes it; a list that is not given is left as it is.
+fn wish(options: RuleOptions) -> Result<RuleWish, Failure> {
+    let contains = |field| move |text| (field, Comparison::Contains, text);
+    let when = options.when.into_iter().map(|w| {
+        let ConditionWord {
+            field,
+            comparison,
+            text,
+        } = w;
+        (condition_field(&field), condition_comparison(&comparison), text)
+    });
+    let all = (options.from.into_iter().map(contains(Field::From)))
+        .chain(options.to.into_iter().map(contains(Field::To)))
+        .chain(options.subject.into_iter().map(contains(Field::Subject)))
+        .chain(when);
+    let conditions: Vec<Condition> = all
+        .map(|(field, comparison, text)| Condition {
+            field,
+            comparison,
+            text,
+        })
+        .collect();
+    let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
+    let steps: Vec<NewStep> = options.steps.into_iter().map(new_step).collect();
+    Ok(RuleWish {
+        combine: options.combine.map(|c| match c {
+            CombineWord::Any => Combine::Any,
+            CombineWord::All => Combine::All,
+        }),
+        conditions: (!conditions.is_empty()).then_some(conditions),
+        subjects: given(options.subjects),
+        steps: (!steps.is_empty()).then_some(steps),
+        days: options.business_days.map(|business| {
+            if business {
+                DayKind::Business
+            } else {
+                DayKind::Calendar
+            }
+        }),
+        total_limit_days: options.total,
+        own_approval: options.own_approval,
+        labels: given(options.labels),
+        units: given(options.routes),
+        position: options.position,
+    })
+}
+
+fn condition_field(word: &str) -> Field {
+    match word {
+        "from" => Field::From,
+        "to" => Field::To,
+        _ => Field::Subject,
+    }
+}
+
+fn condition_comparison(word: &str) -> Comparison {
+    match word {
+        "is" => Comparison::Equals,
+        "begins" => Comparison::Begins,
+        "word" => Comparison::Word,
+        _ => Comparison::Contains,
+    }
+}
+
+fn new_step(word: StepWord) -> NewStep {
+    let need = |need| match need {
+        NeedWord::One => Need::One,
+        NeedWord::All => Need::All,
+        NeedWord::Of(n) => Need::Quorum(n),
+    };
+    NewStep {
+        parts: word.parties.into_iter().map(|p| (need(p.need), p.who)).collect(),
+        limit_days: word.days,
+        remind_after_days: word.remind,
+        escalation: word.escalate,
+        expire_after_days: word.expire,
+    }
+}
+
+/// A rule's steps as they can be typed again.
+fn steps(organisation: &Organisation, rule: &Rule) -> Vec<String> {
+    rule.steps
+        .iter()
+        .map(|step| written(organisation, step))
+        .collect()
+}
+
+fn written(organisation: &Organisation, step: &Step) -> String {
+    use crate::domain::rule::Who;
+    let who = |who| {
+        let name = organisation.who(who);
+        match who {
+            Who::Role(_) => name,
+            Who::Unit(_) => format!("unit:{name}"),
+            Who::User(_) => format!("user:{name}"),
+        }
+    };
+    let parts = step.parts.iter().map(|part| match part.need {
+        Need::One => who(part.who),
+        Need::All => format!("all {}", who(part.who)),
+        Need::Quorum(n) => format!("{n} of {}", who(part.who)),
+    });
+    let mut text = format!("{}:{}", parts.collect::<Vec<_>>().join(" + "), step.limit_days);
+    if let Some(days) = step.remind_after_days {
+        text.push_str(&format!(",remind={days}"));
+    }
+    if let Some(escalation) = step.escalation {
+        text.push_str(&format!(
+            ",escalate={}@{}",
+            who(escalation.to),
+            escalation.after_days
+        ));
+    }
+    if let Some(days) = step.expire_after_days {
+        text.push_str(&format!(",expire={days}"));
+    }
+    text
+}
+
+fn rule_record(organisation: &Organisation, rule: &Rule) -> Record {
+    let texts = |field| {
+        let of_field = rule
+            .conditions
+            .iter()
+            .filter(move |c| c.field == field && c.comparison == Comparison::Contains);
+        of_field.map(|c| c.text.clone()).collect::<Vec<_>>()
+    };
+    let others = rule
+        .conditions
+        .iter()
+        .filter(|c| c.comparison != Comparison::Contains)
+        .map(|c| {
+            let field = match c.field {
+                Field::From => "from",
+                Field::To => "to",
+                Field::Subject => "subject",
+            };
+            let comparison = match c.comparison {
+                Comparison::Contains => "contains",
+                Comparison::Equals => "is",
+                Comparison::Begins => "begins",
+                Comparison::Word => "word",
+            };
+            format!("{field} {comparison} {}", c.text)
+        });
+    let labels = rule.labels.iter().filter_map(|l| organisation.labels.get(l));
+    Record::new()
+        .text("name", &rule.name)
+        .with("version", rule.version)
+        .with("enabled", rule.enabled)
+        .with("position", rule.position)
+        .with("incoming", rule.direction == Direction::Incoming)
+        .text(
+            "match",
+            if rule.combine == Combine::All {
+                "all"
+            } else {
+                "any"
+            },
+        )
+        .with("from", texts(Field::From))
+        .with("to", texts(Field::To))
+        .with("subject", texts(Field::Subject))
+        .with("when", others.collect::<Vec<_>>())
+        .with(
+            "for",
+            rule.subjects
+                .iter()
+                .map(|w| organisation.who(*w))
+                .collect::<Vec<_>>(),
+        )
+        .with("steps", steps(organisation, rule))
+        .with("nobody_holds", unheld(organisation, rule))
+        .with("business_days", rule.days == DayKind::Business)
+        .with("total_days", rule.total_limit_days)
+        .with("own_approval", rule.own_approval)
+        .with("labels", labels.map(|l| l.name.clone()).collect::<Vec<_>>())
+        .with(
+            "routes",
+            rule.units
+                .iter()
+                .map(|u| organisation.unit_path(*u))
+                .collect::<Vec<_>>(),
+        )
+}

@@ -1,0 +1,124 @@
+//! The change log as many views read it: what one of them has read, the others ask without reading it again.
+//!
+//! A slice is what the log said at one moment. It may be used later: whatever changed since stands further up in the
+//! log, and who has caught up to the end of a slice reads that next. Nobody has caught up before he has read the log
+//! itself and found nothing.
+
+use crate::domain::item::{Item, ItemKind};
+use crate::id::{ItemId, ModSeq, TenantId};
+use crate::store::StoreError;
+use crate::store::db::Db;
+use crate::store::tables::items::{self, ChangeOf};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Changes read in one step, about: what is looked at before others get their turn.
+pub(super) const STEP: usize = 500;
+/// Slices kept for other views: a few hundred kilobytes each, so some ten megabytes.
+const SLICES_MAX: usize = 24;
+
+/// One change, with its item as it stood when it was read.
+pub(super) struct Changed {
+    pub modseq: ModSeq,
+    pub of: ChangeOf,
+    pub item: Item,
+    /// For evidence, the item it speaks of.
+    pub about: Option<Item>,
+}
+
+/// A run of the log of one tenant, never a part of one commit.
+pub(super) struct Slice {
+    tenant: TenantId,
+    from: ModSeq,
+    pub last: ModSeq,
+    changes: Vec<Changed>,
+    evidence: OnceLock<HashMap<ItemId, Vec<Item>>>,
+}
+
+impl Slice {
+    fn read(db: &dyn Db, tenant: TenantId, from: ModSeq) -> Result<Option<Self>, StoreError> {
+        let read = items::changes_after(db, tenant, from, STEP)?;
+        let Some(last) = read.last().map(|change| change.modseq) else {
+            return Ok(None);
+        };
+        let mut changes = Vec::with_capacity(read.len());
+        for change in read {
+            let Some(item) = items::item(db, tenant, change.item)? else {
+                continue;
+            };
+            changes.push(Changed {
+                modseq: change.modseq,
+                of: change.of,
+                about: items::about(db, tenant, &item.row)?,
+                item: item.row,
+            });
+        }
+        Ok(Some(Self {
+            tenant,
+            from,
+            last,
+            changes,
+            evidence: OnceLock::new(),
+        }))
+    }
+
+    /// The changes behind `since`.
+    pub fn after(&self, since: ModSeq) -> impl Iterator<Item = &Changed> {
+        self.changes.iter().filter(move |change| change.modseq > since)
+    }
+
+    /// The evidence that speaks of a changed item: who sees the one sees the other.
+    pub fn evidence(&self, db: &dyn Db, about: &Item) -> Result<&[Item], StoreError> {
+        if self.evidence.get().is_none() {
+            let mut all = HashMap::new();
+            let items = self.changes.iter().filter(|c| c.of == ChangeOf::Item);
+            for item in items.map(|c| &c.item).filter(|i| bears_evidence(i)) {
+                let mut found = Vec::new();
+                for id in items::speaking_of(db, self.tenant, item.id)? {
+                    found.extend(items::item(db, self.tenant, id)?.map(|stamped| stamped.row));
+                }
+                if !found.is_empty() {
+                    all.insert(item.id, found);
+                }
+            }
+            // Whoever was faster read the same.
+            let _ = self.evidence.set(all);
+        }
+        let found = self.evidence.get().and_then(|all| all.get(&about.id));
+        Ok(found.map_or(&[], Vec::as_slice))
+    }
+}
+
+fn bears_evidence(item: &Item) -> bool {
+    matches!(item.kind, ItemKind::Incoming | ItemKind::Outgoing)
+}
+
+/// The slices read lately.
+#[derive(Default)]
+pub struct Changes(Mutex<VecDeque<Arc<Slice>>>);
+
+impl Changes {
+    /// What changed after `since`, the beginning of it; `None` when nothing did.
+    pub(super) fn after(
+        &self,
+        db: &dyn Db,
+        tenant: TenantId,
+        since: ModSeq,
+    ) -> Result<Option<Arc<Slice>>, StoreError> {
+        let fits = |s: &&Arc<Slice>| s.tenant == tenant && s.from <= since && since < s.last;
+        let mut slices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slice) = slices.iter().rev().find(fits) {
+            return Ok(Some(slice.clone()));
+        }
+        drop(slices);
+        let Some(slice) = Slice::read(db, tenant, since)?.map(Arc::new) else {
+            return Ok(None);
+        };
+        slices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slices.len() >= SLICES_MAX {
+            slices.pop_front();
+        }
+        slices.push_back(slice.clone());
+        Ok(Some(slice))
+    }
+}

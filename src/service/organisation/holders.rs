@@ -1,0 +1,78 @@
+//! Account holders: opening an account, and changing its record.
+
+use super::*;
+
+/// A tenant to be.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    pub name: String,
+    pub kind: TenantKind,
+    pub address: KepAddress,
+    pub title: String,
+    pub language: Language,
+}
+
+impl Organisations {
+    /// A new account holder. `domain` is this provider's: the address must lie at or below it.
+    pub async fn add_tenant(&self, new: NewTenant, domain: &Domain) -> Result<Tenant, Failure> {
+        let name = new.name.to_ascii_lowercase();
+        if !is_login_word(&name) {
+            let say =
+                "a tenant's name is the realm of its logins: ASCII letters, digits, '.', '-' and '_' only";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        if !new.address.domain().is_within(domain) {
+            let say = format!("the address must be at {domain} or below it");
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        check_text(&new.title)?;
+        for _ in 0..CHANGE_ATTEMPTS {
+            if tenants::by_name(&*self.db, &name)?.is_some() {
+                return Err(Failure::refused(
+                    Kind::Exists,
+                    format!("there is a tenant \"{name}\" already"),
+                ));
+            }
+            if tenants::by_address(&*self.db, &new.address)?.is_some() {
+                let say = format!(
+                    "{} is or was somebody's address and is never given again",
+                    new.address
+                );
+                return Err(Failure::refused(Kind::Exists, say));
+            }
+            let mut batch = Batch::new();
+            let tenant = Tenant {
+                id: tenants::claim_next(&*self.db, &mut batch)?,
+                name: name.clone(),
+                kind: new.kind,
+                address: new.address.clone(),
+                title: new.title.clone(),
+                life: TenantLife::Active,
+                language: new.language,
+                officers_follow_rules: false,
+                created_at: self.clock.now(),
+            };
+            tenants::add(&mut batch, &tenant)?;
+            org::begin(&mut batch, tenant.id)?;
+            match self.db.commit(batch).await {
+                Ok(_) => return Ok(tenant),
+                Err(CommitError::Conflict { .. }) => continue,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Failure::Unavailable("too many changes of tenants at once".into()))
+    }
+
+    /// Changes the tenant's own record.
+    pub async fn set_tenant(&self, tenant: TenantId, set: impl Fn(&mut Tenant)) -> Result<Tenant, Failure> {
+        self.change(tenant, |draft| {
+            let mut record = draft.org.tenant.clone();
+            set(&mut record);
+            draft
+                .batch
+                .put(tenants::key(tenant), crate::store::row::encode(&record)?);
+            Ok(record)
+        })
+        .await
+    }
+}

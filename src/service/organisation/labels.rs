@@ -1,0 +1,64 @@
+//! Labels: defined, renamed, removed. A label keeps its number, so a new name keeps its mail and its mailbox.
+
+use super::{Draft, Organisations, check_name, missing, refuse_taken};
+use crate::domain::label::Label;
+use crate::id::{LabelId, TenantId};
+use crate::service::failure::{Failure, Kind};
+use crate::store::tables::org;
+
+impl Organisations {
+    pub async fn add_label(&self, tenant: TenantId, name: &str) -> Result<Label, Failure> {
+        check_name(name)?;
+        self.change(tenant, |draft| {
+            let label = Label {
+                id: LabelId(draft.next_number()),
+                name: name.trim().into(),
+            };
+            check_label(draft, &label)?;
+            draft.put(&label)?;
+            Ok(label)
+        })
+        .await
+    }
+
+    /// Gives a label another name; its mail stays with it.
+    pub async fn rename_label(&self, tenant: TenantId, name: &str, new: &str) -> Result<Label, Failure> {
+        check_name(new)?;
+        self.change(tenant, |draft| {
+            let id = draft.label(name)?;
+            let mut label = draft
+                .org
+                .labels
+                .get(&id)
+                .cloned()
+                .ok_or_else(|| missing("label"))?;
+            label.name = new.trim().into();
+            check_label(draft, &label)?;
+            draft.put(&label)?;
+            Ok(label)
+        })
+        .await
+    }
+
+    /// Removes a label's definition. Its mail stays where it is.
+    pub async fn remove_label(&self, tenant: TenantId, name: &str) -> Result<LabelId, Failure> {
+        self.change(tenant, |draft| {
+            let id = draft.label(name)?;
+            org::remove::<Label>(&mut draft.batch, tenant, id.0);
+            Ok(id)
+        })
+        .await
+    }
+}
+
+/// Neither name nor keyword may be another's.
+fn check_label(draft: &Draft<'_>, label: &Label) -> Result<(), Failure> {
+    let others = || draft.org.labels.values().filter(|l| l.id != label.id);
+    refuse_taken("label", &label.name, others().map(|l| l.name.as_str()))?;
+    let keyword = label.keyword();
+    if others().any(|l| l.keyword().eq_ignore_ascii_case(&keyword)) {
+        let say = format!("another label has the keyword {keyword} already; choose another name");
+        return Err(Failure::refused(Kind::Exists, say));
+    }
+    Ok(())
+}
