@@ -59,7 +59,7 @@ impl ControlDoor {
         if let Some(password) = &new.password.password {
             check_password_text(&password.0)?;
         }
-        let user = self.organisations.add_user(tenant, &user).await?;
+        let user = self.organisations.by(&self.by).add_user(tenant, &user).await?;
         if let Some(password) = new.password.password {
             self.set_password(tenant, user.id, password).await?;
         }
@@ -86,11 +86,14 @@ impl ControlDoor {
 
     async fn change_user(&self, login: &LoginName, noun: UserKind, set: impl Fn(&mut User)) -> Outcome {
         let tenant = self.organisations.by_name(login.realm())?.tenant.id;
-        let changed = self.organisations.set_user(tenant, login.user(), |_, user| {
-            check_noun(user, noun)?;
-            set(user);
-            Ok(())
-        });
+        let changed = self
+            .organisations
+            .by(&self.by)
+            .set_user(tenant, login.user(), |_, user| {
+                check_noun(user, noun)?;
+                set(user);
+                Ok(())
+            });
         let user = changed.await?;
         one(user_record(&*self.organisations.of(tenant)?, &user))
     }
@@ -99,6 +102,7 @@ impl ControlDoor {
         let tenant = self.organisations.by_name(change.login.realm())?.tenant.id;
         let changed = self
             .organisations
+            .by(&self.by)
             .set_user(tenant, change.login.user(), |draft, user| {
                 check_noun(user, noun)?;
                 for path in &change.add {
@@ -117,6 +121,7 @@ impl ControlDoor {
         let tenant = self.organisations.by_name(change.login.realm())?.tenant.id;
         let changed = self
             .organisations
+            .by(&self.by)
             .set_user(tenant, change.login.user(), |draft, user| {
                 check_noun(user, noun)?;
                 for name in &change.add {
@@ -141,7 +146,10 @@ impl ControlDoor {
             } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
                 let permissions = permit.into_iter().map(permission).collect();
-                let role = self.organisations.add_role(id, &name, &description, permissions);
+                let role = self
+                    .organisations
+                    .by(&self.by)
+                    .add_role(id, &name, &description, permissions);
                 one(role_record(&role.await?))
             }
             RoleWord::List { tenant } => {
@@ -169,15 +177,18 @@ impl ControlDoor {
 
     async fn grant(&self, grant: &Grant, give: bool) -> Outcome {
         let tenant = self.organisations.by_name(&grant.tenant)?.tenant.id;
-        let role = self.organisations.set_permissions(tenant, &grant.name, |held| {
-            for word in &grant.permissions {
-                if give {
-                    held.insert(permission(*word));
-                } else {
-                    held.remove(&permission(*word));
+        let role = self
+            .organisations
+            .by(&self.by)
+            .set_permissions(tenant, &grant.name, |held| {
+                for word in &grant.permissions {
+                    if give {
+                        held.insert(permission(*word));
+                    } else {
+                        held.remove(&permission(*word));
+                    }
                 }
-            }
-        });
+            });
         one(role_record(&role.await?))
     }
 }

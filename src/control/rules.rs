@@ -6,7 +6,7 @@ use crate::control::protocol::{
 };
 use crate::domain::org::Organisation;
 use crate::domain::rule::{
-    Combine, Comparison, Condition, DayKind, Direction, Field, Matchable, Need, Rule, Step,
+    Combine, Comparison, Condition, DayKind, Direction, Field, Matchable, Need, Rule, Step, Who,
 };
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{NewStep, RuleWish, unheld, unknown};
@@ -18,15 +18,18 @@ impl ControlDoor {
             RuleWord::Add(new) => self.add_rule(new).await,
             RuleWord::Set(set) => {
                 let tenant = self.organisations.by_name(&set.tenant)?.tenant.id;
-                let rule = self
-                    .organisations
-                    .set_rule(tenant, &set.name, &wish(set.options)?)
-                    .await?;
+                let mut wish = wish(set.options)?;
+                let organisation = self.organisations.of(tenant)?;
+                if let Some(rule) = organisation.rule_by_name(&set.name) {
+                    keep_others(&mut wish, rule);
+                }
+                let rule = self.organisations.by(&self.by).set_rule(tenant, &set.name, &wish);
+                let rule = rule.await?;
                 one(rule_record(&*self.organisations.of(tenant)?, &rule))
             }
             RuleWord::Remove { tenant, name } => {
                 let tenant = self.organisations.by_name(&tenant)?.tenant.id;
-                let rule = self.organisations.remove_rule(tenant, &name).await?;
+                let rule = self.organisations.by(&self.by).remove_rule(tenant, &name).await?;
                 one(Record::new().text("removed", rule.name))
             }
             RuleWord::List { tenant } => {
@@ -81,14 +84,21 @@ impl ControlDoor {
             Direction::Outgoing
         };
         let wish = wish(new.options)?;
-        let added = self.organisations.add_rule(tenant, &new.name, direction, &wish);
+        let added = self
+            .organisations
+            .by(&self.by)
+            .add_rule(tenant, &new.name, direction, &wish);
         let rule = added.await?;
         one(rule_record(&*self.organisations.of(tenant)?, &rule))
     }
 
     async fn enable(&self, tenant: &str, name: &str, enabled: bool) -> Outcome {
         let id = self.organisations.by_name(tenant)?.tenant.id;
-        let rule = self.organisations.enable_rule(id, name, enabled).await?;
+        let rule = self
+            .organisations
+            .by(&self.by)
+            .enable_rule(id, name, enabled)
+            .await?;
         one(rule_record(&*self.organisations.of(id)?, &rule))
     }
 }
@@ -140,6 +150,16 @@ fn wish(options: RuleOptions) -> Result<RuleWish, Failure> {
     })
 }
 
+/// Conditions are replaced by the option they are given with: those of other fields and comparisons stay.
+fn keep_others(wish: &mut RuleWish, rule: &Rule) {
+    let Some(given) = &mut wish.conditions else { return };
+    let option = |c: &Condition| (c.comparison == Comparison::Contains).then_some(c.field);
+    let replaced: Vec<Option<Field>> = given.iter().map(option).collect();
+    let kept = rule.conditions.iter().filter(|c| !replaced.contains(&option(c)));
+    let kept: Vec<Condition> = kept.cloned().collect();
+    given.extend(kept);
+}
+
 fn condition_field(word: &str) -> Field {
     match word {
         "from" => Field::From,
@@ -180,16 +200,18 @@ fn steps(organisation: &Organisation, rule: &Rule) -> Vec<String> {
         .collect()
 }
 
+/// A party as it is typed.
+fn party(organisation: &Organisation, who: Who) -> String {
+    let name = organisation.who(who);
+    match who {
+        Who::Role(_) => name,
+        Who::Unit(_) => format!("unit:{name}"),
+        Who::User(_) => format!("user:{name}"),
+    }
+}
+
 fn written(organisation: &Organisation, step: &Step) -> String {
-    use crate::domain::rule::Who;
-    let who = |who| {
-        let name = organisation.who(who);
-        match who {
-            Who::Role(_) => name,
-            Who::Unit(_) => format!("unit:{name}"),
-            Who::User(_) => format!("user:{name}"),
-        }
-    };
+    let who = |who| party(organisation, who);
     let parts = step.parts.iter().map(|part| match part.need {
         Need::One => who(part.who),
         Need::All => format!("all {}", who(part.who)),
@@ -261,7 +283,7 @@ fn rule_record(organisation: &Organisation, rule: &Rule) -> Record {
             "for",
             rule.subjects
                 .iter()
-                .map(|w| organisation.who(*w))
+                .map(|w| party(organisation, *w))
                 .collect::<Vec<_>>(),
         )
         .with("steps", steps(organisation, rule))

@@ -132,6 +132,7 @@ fn may_enter(stream: &UnixStream) -> bool {
 
 /// Requests and replies, one line each, until the other side leaves or is silent for too long.
 async fn converse(stream: UnixStream, door: &ControlDoor, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    let door = door.opened_to(stream.peer_cred()?.uid());
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();

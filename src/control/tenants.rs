@@ -26,7 +26,7 @@ impl ControlDoor {
             }
             TenantWord::Set(set) => {
                 let tenant = self.organisations.by_name(&set.name)?.tenant.id;
-                let changed = self.organisations.set_tenant(tenant, |t| {
+                let changed = self.organisations.by(&self.by).set_tenant(tenant, |t| {
                     if let Some(title) = &set.title {
                         t.title.clone_from(title);
                     }
@@ -72,7 +72,7 @@ impl ControlDoor {
             language: new.language.map_or(self.language, language),
         };
         one(tenant_record(
-            &self.organisations.add_tenant(tenant, domain).await?,
+            &self.organisations.by(&self.by).add_tenant(tenant, domain).await?,
         ))
     }
 
@@ -89,7 +89,7 @@ impl ControlDoor {
             }
         };
         one(tenant_record(
-            &self.organisations.set_tenant(tenant.id, set).await?,
+            &self.organisations.by(&self.by).set_tenant(tenant.id, set).await?,
         ))
     }
 
@@ -140,7 +140,11 @@ impl ControlDoor {
         match word {
             UnitWord::Add { tenant, name, parent } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                let unit = self.organisations.add_unit(id, &name, parent.as_deref()).await?;
+                let unit = self
+                    .organisations
+                    .by(&self.by)
+                    .add_unit(id, &name, parent.as_deref())
+                    .await?;
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::List { tenant } => {
@@ -162,17 +166,29 @@ impl ControlDoor {
                 drop,
             } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                let unit = self.organisations.label_unit(id, &unit, &labels, !drop).await?;
+                let unit = self
+                    .organisations
+                    .by(&self.by)
+                    .label_unit(id, &unit, &labels, !drop)
+                    .await?;
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::Rename { tenant, unit, name } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                let unit = self.organisations.rename_unit(id, &unit, &name).await?;
+                let unit = self
+                    .organisations
+                    .by(&self.by)
+                    .rename_unit(id, &unit, &name)
+                    .await?;
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::Move { tenant, unit, under } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                let unit = self.organisations.move_unit(id, &unit, under.as_deref()).await?;
+                let unit = self
+                    .organisations
+                    .by(&self.by)
+                    .move_unit(id, &unit, under.as_deref())
+                    .await?;
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::Merge { tenant, unit, into } => self.end_unit(&tenant, &unit, Some(&into)).await,
@@ -182,7 +198,7 @@ impl ControlDoor {
 
     async fn end_unit(&self, tenant: &str, unit: &str, into: Option<&str>) -> Outcome {
         let id = self.organisations.by_name(tenant)?.tenant.id;
-        let ended = self.organisations.end_unit(id, unit, into).await?;
+        let ended = self.organisations.by(&self.by).end_unit(id, unit, into).await?;
         let organisation = self.organisations.of(id)?;
         let into = match ended.ended {
             Some(UnitEnd::MergedInto(into)) => Some(organisation.unit_path(into)),
@@ -195,7 +211,9 @@ impl ControlDoor {
         match word {
             LabelWord::Add { tenant, name } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                one(label_record(&self.organisations.add_label(id, &name).await?))
+                one(label_record(
+                    &self.organisations.by(&self.by).add_label(id, &name).await?,
+                ))
             }
             LabelWord::List { tenant } => {
                 let organisation = self.organisations.by_name(&tenant)?;
@@ -203,13 +221,17 @@ impl ControlDoor {
             }
             LabelWord::Remove { tenant, name } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
-                self.organisations.remove_label(id, &name).await?;
+                self.organisations.by(&self.by).remove_label(id, &name).await?;
                 one(Record::new().text("removed", name))
             }
             LabelWord::Rename { tenant, name, new } => {
                 let id = self.organisations.by_name(&tenant)?.tenant.id;
                 one(label_record(
-                    &self.organisations.rename_label(id, &name, &new).await?,
+                    &self
+                        .organisations
+                        .by(&self.by)
+                        .rename_label(id, &name, &new)
+                        .await?,
                 ))
             }
             LabelWord::Apply(rest) => not_built("label apply", &rest),

@@ -1,6 +1,7 @@
 //! What the server answers from, and which room of it answers a word.
 
 use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
+use crate::domain::audit::Author;
 use crate::domain::provider::Peer;
 use crate::domain::tenant::Language;
 use crate::service::account::Accounts;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// The services behind the door, and what it says of this provider.
+#[derive(Clone)]
 pub struct ControlDoor {
     pub organisations: Arc<Organisations>,
     pub accounts: Arc<Accounts>,
@@ -28,6 +30,8 @@ pub struct ControlDoor {
     /// Language of new tenants.
     pub language: Language,
     pub ports: Ports,
+    /// For whom it stands open: the process at the other end.
+    pub by: Author,
 }
 
 /// The ports that are really open; what `ports.json` says.
@@ -52,6 +56,14 @@ pub(super) enum Answer {
 }
 
 impl ControlDoor {
+    /// The door as it stands open to a process of that user.
+    pub fn opened_to(&self, uid: u32) -> Self {
+        Self {
+            by: Author::administrator(uid),
+            ..self.clone()
+        }
+    }
+
     /// Obeys one request. Never fails: a failure is an answer too.
     pub async fn obey(&self, request: Request) -> Reply {
         if request.version != VERSION {
@@ -94,7 +106,7 @@ impl ControlDoor {
             Word::Contact(rest) => not_built("contact", &rest),
             Word::Notify(rest) => not_built("notify", &rest),
             Word::Credit(rest) => not_built("credit", &rest),
-            Word::Audit(rest) => not_built("audit", &rest),
+            Word::Audit(word) => self.audit(word),
             Word::Backup(rest) => not_built("backup", &rest),
             Word::Restore(rest) => not_built("restore", &rest),
             Word::Store(rest) => not_built("store", &rest),

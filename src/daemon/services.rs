@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::cms::Certificate;
 use crate::config::Config;
 use crate::control::{ControlDoor, Ports};
+use crate::domain::audit::Author;
 use crate::domain::job::Terms;
 use crate::domain::provider::{Fingerprint, Peer};
 use crate::id::IdSource;
@@ -291,6 +292,7 @@ impl Services {
             profile,
             language: config.provider.language,
             ports: ports.clone(),
+            by: Author::clock(),
         })
     }
 }

@@ -9,8 +9,9 @@ use super::tls::ServerTls;
 pub use super::wire::Entry;
 use super::wire::Wire;
 use crate::address::{KepAddress, LoginName, ReversePath};
+use crate::domain::audit::Origin;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
-use crate::service::account::{Accounts, Principal};
+use crate::service::account::{Accounts, Door, Principal};
 use crate::service::failure::{Failure, Kind, Refusal};
 use crate::service::submission::{Accepted, Receiving, Submission};
 use crate::smtp::command::Rcpt;
@@ -94,16 +95,19 @@ impl SubmissionDoor {
             .run(closing, move |stream, from| {
                 let session = self.submission.ids.uuid();
                 let span = tracing::info_span!("session", id = %session, door = "submission", peer = %from);
-                self.clone().serve(stream, entry, every.clone()).instrument(span)
+                self.clone()
+                    .serve(stream, Origin::Network(from.ip()), entry, every.clone())
+                    .instrument(span)
             })
             .await;
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, entry: Entry, closing: Closing) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, from: Origin, entry: Entry, closing: Closing) {
         let opened = Wire::open(stream, entry, self.smtp.clone(), self.tls.clone(), closing).await;
         let Some(wire) = opened else { return };
         let session = Session {
             door: &self,
+            from,
             wire,
             exchange: None,
             login_failures: 0,
@@ -119,6 +123,7 @@ impl SubmissionDoor {
 /// One connection of a user.
 struct Session<'a> {
     door: &'a SubmissionDoor,
+    from: Origin,
     wire: Wire,
     exchange: Option<ServerExchange>,
     login_failures: u32,
@@ -241,8 +246,12 @@ impl Session<'_> {
         };
         match principal {
             Ok(Some(principal)) => {
+                if let Err(failure) = self.door.accounts.check_door(&principal, Door::Smtp) {
+                    tracing::info!(login = %principal.login, "may not use SMTP");
+                    return Verdict::Refuse(reply::BAD_CREDENTIALS.with_text(failure.to_string()));
+                }
                 tracing::info!(login = %principal.login, tls = self.wire.is_tls(), "logged in");
-                self.principal = Some(principal);
+                self.principal = Some(principal.at(self.from));
                 Verdict::Accept
             }
             // He was removed while he logged in.

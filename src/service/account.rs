@@ -59,6 +59,22 @@ impl Principal {
     }
 }
 
+/// A protocol a user may be kept from (`docs/features.md` P11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Imap,
+    Smtp,
+}
+
+impl Door {
+    fn name(self) -> &'static str {
+        match self {
+            Door::Imap => "IMAP",
+            Door::Smtp => "SMTP",
+        }
+    }
+}
+
 pub struct Accounts {
     db: Arc<dyn Db>,
     organisations: Arc<Organisations>,
@@ -104,6 +120,24 @@ impl Accounts {
             login: login.clone(),
             from: Origin::Inside,
         }))
+    }
+
+    /// Whether the user may come in by a door; asked after he has proved who he is.
+    pub fn check_door(&self, by: &Principal, door: Door) -> Result<(), Failure> {
+        let organisation = self.organisations.of(by.tenant)?;
+        let user = organisation.users.get(&by.user);
+        let open = user.is_some_and(|u| match door {
+            Door::Imap => u.doors.imap,
+            Door::Smtp => u.doors.smtp,
+        });
+        if open {
+            return Ok(());
+        }
+        let say = format!(
+            "you may not use {}; ask your account's administrator",
+            door.name()
+        );
+        Err(Failure::refused(Kind::NoPermission, say))
     }
 
     fn find(&self, login: &LoginName) -> Result<Option<(Arc<Organisation>, User)>, Failure> {

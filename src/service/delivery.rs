@@ -9,7 +9,6 @@ use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
 use crate::domain::org::Organisation;
 use crate::domain::rule::{Direction, Matchable, Rule};
 use crate::id::{IdSource, ItemId, JobId};
-use crate::mime::mailbox::mailboxes;
 use crate::service::bell::Bells;
 use crate::service::failure::Failure;
 use crate::service::identity::Identity;
@@ -148,7 +147,7 @@ impl Delivery {
         if organisation.tenant.life.may_receive() {
             mails::add_consignment(&mut batch, &consignment)?;
             let mut item = incoming(item_id, &consignment);
-            self.sort(&mut batch, &organisation, &consignment, outline, &mut item)?;
+            self.sort(&mut batch, &organisation, &consignment, &mut item)?;
             items::add(&mut batch, tenant, &item, &outline.body(work.dispatch.clone()))?;
             let awaited = AwaitedReading {
                 tenant,
@@ -183,13 +182,11 @@ impl Delivery {
         batch: &mut Batch,
         organisation: &Organisation,
         consignment: &Consignment,
-        outline: &Outline,
         item: &mut Item,
     ) -> Result<(), Failure> {
-        let mut from = vec![consignment.sender.to_string()];
-        from.extend(mailboxes(&outline.summary.from).filter_map(|m| m.display()));
         let mail = Matchable {
-            from,
+            // The address that was verified; display names of the dispatch are the provider's.
+            from: vec![consignment.sender.to_string()],
             to: Vec::new(),
             subject: consignment.subject.clone(),
         };
@@ -197,7 +194,8 @@ impl Delivery {
         let caught = organisation.rulebook.catching(Direction::Incoming, &folded);
         for rule in caught.filter_map(|id| organisation.rules.get(&id)) {
             let room = LABELS_MAX.saturating_sub(item.labels.len());
-            item.labels.extend(rule.labels.iter().copied().take(room));
+            let defined = rule.labels.iter().filter(|l| organisation.labels.contains_key(l));
+            item.labels.extend(defined.copied().take(room));
             let room = ROUTES_MAX.saturating_sub(item.units.len());
             item.units.extend(rule.units.iter().copied().take(room));
             if item.job.is_none() && !rule.steps.is_empty() {

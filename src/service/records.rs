@@ -1,13 +1,14 @@
 //! What an administrator may read of a tenant's mail: its fate and its evidence, never its content.
 
+use crate::domain::audit::{AuditRecord, Matter};
 use crate::domain::mail::Mail;
 use crate::id::{MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
 use crate::store::spool::Spool;
-use crate::store::tables::evidence;
 pub use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
+use crate::store::tables::{audit, evidence};
 use std::sync::Arc;
 
 pub struct Records {
@@ -47,5 +48,19 @@ impl Records {
     /// The sealed document itself.
     pub async fn document(&self, row: &EvidenceRow) -> Result<Vec<u8>, Failure> {
         Ok(self.spool.load(&row.xml).await?)
+    }
+
+    /// The latest audit records of a tenant, or of one matter, newest first.
+    pub fn audit(
+        &self,
+        tenant: TenantId,
+        matter: Option<Matter>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, Failure> {
+        let found = match matter {
+            Some(matter) => audit::about(&*self.db, tenant, matter, limit)?,
+            None => audit::latest(&*self.db, tenant, limit)?,
+        };
+        Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 }

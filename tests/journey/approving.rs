@@ -229,14 +229,17 @@ async fn a_deputy_decides_while_his_time_lasts() {
     let (_, id) = submit(p, &letter("Fiyat teklifi", "a")).await;
     let onay2 = p.principal("onay2@ornekas").user;
     let from = pair.clock_now();
-    let set = p.organisations.set_user(p.tenant(TENANT), "onay1", |_, user| {
-        user.deputies.push(Deputy {
-            user: onay2,
-            from: from.plus(DAY),
-            until: from.plus(DAY * 2),
+    let set = p
+        .organisations
+        .by(crate::provider::admin())
+        .set_user(p.tenant(TENANT), "onay1", |_, user| {
+            user.deputies.push(Deputy {
+                user: onay2,
+                from: from.plus(DAY),
+                until: from.plus(DAY * 2),
+            });
+            Ok(())
         });
-        Ok(())
-    });
     set.await.unwrap();
     assert_eq!(
         refusal(decide(p, "onay2", id, Act::Approve).await),
@@ -263,10 +266,13 @@ async fn a_step_that_nobody_is_left_to_decide_is_told_and_given_to_others() {
     let p = &pair.hs01;
     let (mail, id) = submit(p, &letter("Fiyat teklifi", "a")).await;
     let tenant = p.tenant(TENANT);
-    let set = p.organisations.set_user(tenant, "onay1", |_, user| {
-        user.roles.clear();
-        Ok(())
-    });
+    let set = p
+        .organisations
+        .by(crate::provider::admin())
+        .set_user(tenant, "onay1", |_, user| {
+            user.roles.clear();
+            Ok(())
+        });
     set.await.unwrap();
     assert_eq!(
         refusal(decide(p, "onay1", id, Act::Approve).await),
@@ -313,7 +319,11 @@ async fn an_unanswered_job_is_late_and_then_expires() {
     org::put(&mut batch, tenant, &rule).unwrap();
     p.db.commit(batch).await.unwrap();
     // A change of the organisation by the usual way makes the rule known.
-    p.organisations.add_label(tenant, "Acil").await.unwrap();
+    p.organisations
+        .by(crate::provider::admin())
+        .add_label(tenant, "Acil")
+        .await
+        .unwrap();
     let (mail, id) = submit(p, &letter("Fiyat teklifi", "a")).await;
     pair.clock.advance(DAY * 2);
     pair.work().await;
@@ -338,16 +348,31 @@ async fn incoming_mail_is_labelled_routed_and_approved() {
     let pair = pair().await;
     let p = &pair.hs01;
     let tenant = p.tenant(TENANT);
-    p.organisations.add_unit(tenant, "Evrak", None).await.unwrap();
-    p.organisations.add_label(tenant, "Gelen").await.unwrap();
+    p.organisations
+        .by(crate::provider::admin())
+        .add_unit(tenant, "Evrak", None)
+        .await
+        .unwrap();
+    p.organisations
+        .by(crate::provider::admin())
+        .add_label(tenant, "Gelen")
+        .await
+        .unwrap();
     p.add_user(tenant, "memur", UserKind::Limited, &["Evrak"], &[])
         .await;
     let view = BTreeSet::from([Permission::View]);
-    p.organisations.add_role(tenant, "Okur", "", view).await.unwrap();
-    let set = p.organisations.set_user(tenant, "memur", |draft, user| {
-        user.roles.insert(draft.role("Okur")?);
-        Ok(())
-    });
+    p.organisations
+        .by(crate::provider::admin())
+        .add_role(tenant, "Okur", "", view)
+        .await
+        .unwrap();
+    let set = p
+        .organisations
+        .by(crate::provider::admin())
+        .set_user(tenant, "memur", |draft, user| {
+            user.roles.insert(draft.role("Okur")?);
+            Ok(())
+        });
     set.await.unwrap();
     let when = |text: &str| {
         Some(vec![Condition {
@@ -369,6 +394,7 @@ async fn incoming_mail_is_labelled_routed_and_approved() {
     };
     for (name, wish) in [("Yönlendir", &routing), ("Onayla", &asking)] {
         p.organisations
+            .by(crate::provider::admin())
             .add_rule(tenant, name, Direction::Incoming, wish)
             .await
             .unwrap();

@@ -1,6 +1,7 @@
 //! A real IMAP client (Python's imaplib) against the mailbox door, over a real TLS socket.
 
 use super::mailbox_house::{House, PASSWORD, start};
+use kepd::domain::audit::Origin;
 use kepd::domain::evidence::EvidenceKind;
 use kepd::net::imap::{Begin, ImapDoor};
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
@@ -70,9 +71,10 @@ async fn listen(door: Arc<ImapDoor>, acceptor: TlsAcceptor, implicit: bool) -> u
                     let Ok(stream) = acceptor.accept(socket).await else {
                         return Ok(());
                     };
-                    door.serve(stream, Begin::Tls, stopping).await
+                    door.serve(stream, Begin::Tls, Origin::Inside, stopping).await
                 } else {
-                    door.serve(socket, Begin::Clear(Some(acceptor)), stopping).await
+                    door.serve(socket, Begin::Clear(Some(acceptor)), Origin::Inside, stopping)
+                        .await
                 };
                 Ok::<(), ()>(())
             });
@@ -137,7 +139,7 @@ async fn a_failed_login_waits_longer_each_time() {
     let (client, server) = tokio::io::duplex(4096);
     let serving = tokio::spawn(async move {
         let (_keep, stopping) = watch::channel(false);
-        door.serve(server, Begin::Tls, stopping).await
+        door.serve(server, Begin::Tls, Origin::Inside, stopping).await
     });
     let mut client = BufReader::new(client);
     let mut line = String::new();

@@ -241,22 +241,42 @@ async fn found(org: &Organisations) -> TenantId {
         language: Language::Turkish,
     };
     let tenant = org
+        .by(crate::provider::admin())
         .add_tenant(new, &"hs01.kep.test".parse().unwrap())
         .await
         .unwrap()
         .id;
-    org.add_unit(tenant, "Satış", None).await.unwrap();
-    org.add_unit(tenant, "Mali İşler", None).await.unwrap();
-    org.add_label(tenant, "Finans").await.unwrap();
-    org.add_label(tenant, "Acil").await.unwrap();
-    org.label_unit(tenant, "Mali İşler", &["Finans".into()], true)
+    org.by(crate::provider::admin())
+        .add_unit(tenant, "Satış", None)
+        .await
+        .unwrap();
+    org.by(crate::provider::admin())
+        .add_unit(tenant, "Mali İşler", None)
+        .await
+        .unwrap();
+    org.by(crate::provider::admin())
+        .add_label(tenant, "Finans")
+        .await
+        .unwrap();
+    org.by(crate::provider::admin())
+        .add_label(tenant, "Acil")
+        .await
+        .unwrap();
+    org.by(crate::provider::admin())
+        .label_unit(tenant, "Mali İşler", &["Finans".into()], true)
         .await
         .unwrap();
     let role = |permissions: &[Permission]| permissions.iter().copied().collect::<BTreeSet<_>>();
     let writes = role(&[Permission::Compose, Permission::View]);
-    org.add_role(tenant, "Yazar", "", writes).await.unwrap();
+    org.by(crate::provider::admin())
+        .add_role(tenant, "Yazar", "", writes)
+        .await
+        .unwrap();
     let approves = role(&[Permission::Approve, Permission::View]);
-    org.add_role(tenant, "Onay Rolü", "", approves).await.unwrap();
+    org.by(crate::provider::admin())
+        .add_role(tenant, "Onay Rolü", "", approves)
+        .await
+        .unwrap();
     for (name, kind, unit, role) in [
         ("mudur", UserKind::Officer, None, None),
         ("muavin", UserKind::Officer, None, None),
@@ -270,7 +290,10 @@ async fn found(org: &Organisations) -> TenantId {
             units: unit.map(str::to_owned).into_iter().collect(),
             roles: role.map(str::to_owned).into_iter().collect(),
         };
-        org.add_user(tenant, &new).await.unwrap();
+        org.by(crate::provider::admin())
+            .add_user(tenant, &new)
+            .await
+            .unwrap();
     }
     let rule = RuleWish {
         conditions: Some(vec![Condition {
@@ -281,7 +304,8 @@ async fn found(org: &Organisations) -> TenantId {
         steps: Some(vec![NewStep::of("Onay Rolü", 1)]),
         ..RuleWish::default()
     };
-    org.add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
+    org.by(crate::provider::admin())
+        .add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
         .await
         .unwrap();
     tenant

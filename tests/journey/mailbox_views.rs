@@ -153,7 +153,8 @@ async fn a_change_of_the_organisation_asks_anew_only_whom_it_concerns() {
     let mut of_ayse = mailboxes.open(&ayse, Mailbox::Inbox).await.unwrap();
     assert_eq!(shown(&of_ayse), []);
     let org = &mailboxes.organisations;
-    org.label_unit(house.tenant, "Satış", &["Acil".into()], true)
+    org.by(crate::provider::admin())
+        .label_unit(house.tenant, "Satış", &["Acil".into()], true)
         .await
         .unwrap();
     assert_eq!(
@@ -164,12 +165,13 @@ async fn a_change_of_the_organisation_asks_anew_only_whom_it_concerns() {
         mailboxes.poll(&officer, &mut of_officer).await.unwrap(),
         Default::default()
     );
-    org.set_user(house.tenant, "ayse", |_, user| {
-        user.units.clear();
-        Ok(())
-    })
-    .await
-    .unwrap();
+    org.by(crate::provider::admin())
+        .set_user(house.tenant, "ayse", |_, user| {
+            user.units.clear();
+            Ok(())
+        })
+        .await
+        .unwrap();
     assert_eq!(mailboxes.poll(&ayse, &mut of_ayse).await.unwrap().removed, [1]);
 }
 
@@ -440,6 +442,7 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
         Event::UnitLabel => {
             let organisations = &house.mailboxes.organisations;
             organisations
+                .by(crate::provider::admin())
                 .label_unit(house.tenant, "Satış", &["Acil".into()], true)
                 .await
                 .unwrap();
@@ -447,6 +450,7 @@ async fn happen(house: &House, followers: &mut [Follower], count: &mut u64, even
         Event::Promote => {
             let organisations = &house.mailboxes.organisations;
             organisations
+                .by(crate::provider::admin())
                 .set_user(house.tenant, "ayse", |_, user| {
                     user.roles.insert(role);
                     Ok(())

@@ -4,6 +4,7 @@
 
 use kepd::address::{Domain, KepAddress};
 use kepd::clock::{Clock, ManualClock, UtcTime};
+use kepd::domain::audit::Author;
 use kepd::domain::calendar::Calendar;
 use kepd::domain::evidence::Issuer;
 use kepd::domain::job::Terms;
@@ -42,7 +43,7 @@ use kepd::store::tables::items;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
 /// When the tests begin.
@@ -401,6 +402,7 @@ impl Provider {
             language: Language::Turkish,
         };
         self.organisations
+            .by(crate::provider::admin())
             .add_tenant(new, &self.identity.domain)
             .await
             .unwrap()
@@ -423,7 +425,12 @@ impl Provider {
             units: owned(units),
             roles: owned(roles),
         };
-        let user = self.organisations.add_user(tenant, &new).await.unwrap();
+        let user = self
+            .organisations
+            .by(crate::provider::admin())
+            .add_user(tenant, &new)
+            .await
+            .unwrap();
         let password = Secret::new(format!("{name}-parola"));
         self.accounts
             .set_password(tenant, user.id, password)
@@ -435,8 +442,14 @@ impl Provider {
     pub async fn add_ornekas(&self) -> TenantId {
         let tenant = self.add_tenant("ornekas", TenantKind::Tuzel).await;
         let o = &self.organisations;
-        o.add_unit(tenant, "Genel Müdürlük", None).await.unwrap();
-        o.add_unit(tenant, "Satış", Some("Genel Müdürlük")).await.unwrap();
+        o.by(crate::provider::admin())
+            .add_unit(tenant, "Genel Müdürlük", None)
+            .await
+            .unwrap();
+        o.by(crate::provider::admin())
+            .add_unit(tenant, "Satış", Some("Genel Müdürlük"))
+            .await
+            .unwrap();
         let roles = [
             ("Yazan", Permission::Compose),
             ("Onay Rolü", Permission::Approve),
@@ -444,9 +457,15 @@ impl Provider {
         ];
         for (name, permission) in roles {
             let permissions = BTreeSet::from([permission, Permission::View]);
-            o.add_role(tenant, name, "", permissions).await.unwrap();
+            o.by(crate::provider::admin())
+                .add_role(tenant, name, "", permissions)
+                .await
+                .unwrap();
         }
-        o.add_label(tenant, "Finans").await.unwrap();
+        o.by(crate::provider::admin())
+            .add_label(tenant, "Finans")
+            .await
+            .unwrap();
         self.add_user(tenant, "mudur", UserKind::Officer, &[], &[]).await;
         self.add_user(tenant, "ayse", UserKind::Limited, &["Satış"], &["Yazan"])
             .await;
@@ -470,11 +489,18 @@ impl Provider {
             steps: Some(vec![NewStep::of("Onay Rolü", 1), NewStep::of("Onay Rolü2", 2)]),
             ..RuleWish::default()
         };
-        o.add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
+        o.by(crate::provider::admin())
+            .add_rule(tenant, "Teklif", Direction::Outgoing, &rule)
             .await
             .unwrap();
         tenant
     }
+}
+
+/// Who changes organisations here.
+pub fn admin() -> &'static Author {
+    static ADMIN: LazyLock<Author> = LazyLock::new(|| Author::administrator(0));
+    &ADMIN
 }
 
 /// Calendar days, a minute to undo, and no waiting before a release.

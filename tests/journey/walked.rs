@@ -208,6 +208,7 @@ async fn refused_by_the_peer(pair: &Pair) {
     let tenant = pair
         .hs01
         .organisations
+        .by(crate::provider::admin())
         .add_tenant(new, &"hs03.kep.test".parse().unwrap())
         .await
         .unwrap()
@@ -234,6 +235,7 @@ async fn closed_in_between(pair: &Pair) {
     let kapali = pair.hs02.tenant("kapali");
     pair.hs02
         .organisations
+        .by(crate::provider::admin())
         .set_tenant(kapali, |t| t.life = TenantLife::Closed)
         .await
         .unwrap();

@@ -83,8 +83,9 @@ words! {
         Notify(NotBuilt),
         /// Prepaid credit (not built yet)
         Credit(NotBuilt),
-        /// The audit chain (not built yet)
-        Audit(NotBuilt),
+        /// Who changed what
+        #[command(subcommand)]
+        Audit(AuditWord),
         /// Backups (not built yet)
         Backup(NotBuilt),
         /// Restoring a backup (not built yet)
@@ -437,6 +438,33 @@ words! {
         One,
         All,
         Of(u16),
+    }
+
+    #[derive(Subcommand)]
+    pub enum AuditWord {
+        /// Changes of a tenant's organisation and decisions on its jobs, newest first; of one thing when it is named
+        Show(AuditShow),
+        /// (not built yet)
+        Verify(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct AuditShow {
+        pub tenant: String,
+        #[arg(long, group = "matter")]
+        pub job: Option<JobId>,
+        #[arg(long, group = "matter")]
+        pub user: Option<String>,
+        #[arg(long, group = "matter")]
+        pub rule: Option<String>,
+        #[arg(long, group = "matter")]
+        pub role: Option<String>,
+        #[arg(long, group = "matter")]
+        pub unit: Option<String>,
+        #[arg(long, group = "matter")]
+        pub label: Option<String>,
+        #[arg(long, default_value_t = 100)]
+        pub limit: usize,
     }
 
     #[derive(Subcommand)]

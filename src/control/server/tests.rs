@@ -77,6 +77,7 @@ fn door(dir: &Path) -> ControlDoor {
         trust_pem: String::new(),
     };
     ControlDoor {
+        by: crate::domain::audit::Author::administrator(0),
         archive: Arc::new(archive),
         organisations,
         accounts,
@@ -580,4 +581,67 @@ async fn a_rule_is_typed_shown_and_typed_again() {
     assert_eq!(early.value("nobody_holds").unwrap()[0], "Boş");
     done(&r, "rule|remove|ornekas|Teklif").await;
     assert!(r.door.organisations.by_name("ornekas").unwrap().rules.is_empty());
+}
+
+#[tokio::test]
+async fn every_change_is_on_the_audit_record_and_a_refusal_is_not() {
+    let r = run().await;
+    done(&r, "tenant|add|ornekas").await;
+    done(&r, "unit|add|ornekas|Satış").await;
+    done(&r, "role|add|ornekas|Okur|--permit|view").await;
+    done(&r, "user|add|ayse@ornekas|--unit|Satış").await;
+    done(&r, "user|role|ayse@ornekas|--add|Okur").await;
+    refused(&r, "unit|add|ornekas|SATİŞ").await;
+    done(&r, "unit|rename|ornekas|Satış|Pazarlama").await;
+    refused(&r, "unit|add|ornekas|PAZARLAMA").await;
+    let all = listed(&r, "audit|show|ornekas").await;
+    let deeds: Vec<_> = all.iter().map(|a| a.value("deed").unwrap().clone()).collect();
+    let own = rustix::process::geteuid().as_raw();
+    assert_eq!(
+        deeds,
+        [
+            "unit rename",
+            "unit add",
+            "user set",
+            "user add",
+            "role add",
+            "unit add",
+            "tenant add"
+        ]
+        .map(|d| json!(d))
+    );
+    assert!(
+        all.iter()
+            .all(|a| a.value("from") == Some(&json!(format!("uid {own}"))))
+    );
+    let rename = &all[0];
+    assert_eq!(rename.value("who"), Some(&json!("administrator")));
+    assert!(
+        rename
+            .value("before")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .contains("Satış")
+    );
+    assert!(
+        rename
+            .value("after")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .contains("Pazarlama")
+    );
+    let of_user = listed(&r, "audit|show|ornekas|--user|ayse").await;
+    assert_eq!(of_user.len(), 2);
+    assert!(
+        of_user[0]
+            .value("after")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .contains("roles")
+    );
+    let said = refused(&r, "audit|show|ornekas|--user|aise").await;
+    assert!(said.contains("did you mean \"ayse\""), "{said}");
 }

@@ -1,6 +1,7 @@
 //! Where mailbox connections come in: implicit TLS (993), or in the clear with STARTTLS (143).
 
 use super::{Begin, ImapDoor};
+use crate::domain::audit::Origin;
 use crate::net::listener::{Closing, Listener};
 use crate::net::tls::ServerTls;
 use crate::net::wire::Entry;
@@ -23,7 +24,13 @@ impl ImapDoor {
                 let session = self.mailboxes.ids.uuid();
                 let span = tracing::info_span!("session", id = %session, door = "imap", peer = %from);
                 self.clone()
-                    .connected(stream, entry, tls.clone(), every.clone())
+                    .connected(
+                        stream,
+                        Origin::Network(from.ip()),
+                        entry,
+                        tls.clone(),
+                        every.clone(),
+                    )
                     .instrument(span)
             })
             .await;
@@ -32,6 +39,7 @@ impl ImapDoor {
     async fn connected(
         self: Arc<Self>,
         stream: TcpStream,
+        from: Origin,
         entry: Entry,
         tls: Arc<ServerTls>,
         closing: Closing,
@@ -40,14 +48,14 @@ impl ImapDoor {
         let _ = stream.set_nodelay(true);
         let served = match entry {
             Entry::Tls => match tls.accept(stream).await {
-                Ok(stream) => self.serve(stream, Begin::Tls, closing).await,
+                Ok(stream) => self.serve(stream, Begin::Tls, from, closing).await,
                 Err(error) => {
                     tracing::debug!(%error, "no TLS");
                     return;
                 }
             },
             Entry::StartTls => {
-                self.serve(stream, Begin::Clear(Some(tls.acceptor())), closing)
+                self.serve(stream, Begin::Clear(Some(tls.acceptor())), from, closing)
                     .await
             }
         };

@@ -6,7 +6,7 @@ use crate::address::LoginName;
 use crate::imap::ask::{Answer, Code, Refusal};
 use crate::imap::command;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, Secret, ServerExchange, Step};
-use crate::service::account::Principal;
+use crate::service::account::{Door, Principal};
 use crate::service::failure::Failure;
 
 /// Octets of a SCRAM nonce.
@@ -132,8 +132,12 @@ impl Connection<'_> {
     }
 
     fn welcome(&mut self, by: Principal) -> Answer {
+        if let Err(failure) = self.door.accounts.check_door(&by, Door::Imap) {
+            tracing::info!(login = %by.login, "may not use IMAP");
+            return refused(failure);
+        }
         tracing::info!(login = %by.login, "logged in");
-        self.by = Some(by);
+        self.by = Some(by.at(self.from));
         Answer::LoggedIn
     }
 }

@@ -10,6 +10,7 @@ mod login;
 mod query;
 mod row;
 
+use crate::domain::audit::Origin;
 use crate::imap::ask::{Member, Out};
 use crate::imap::{Session, Settings};
 use crate::sasl::ServerExchange;
@@ -77,6 +78,7 @@ pub enum Ended {
 /// One connection.
 struct Connection<'d> {
     door: &'d ImapDoor,
+    from: Origin,
     stream: Box<dyn Duplex + 'd>,
     acceptor: Option<TlsAcceptor>,
     session: Session,
@@ -96,6 +98,7 @@ impl ImapDoor {
         &self,
         stream: S,
         begin: Begin,
+        from: Origin,
         stopping: watch::Receiver<bool>,
     ) -> Result<(), Ended> {
         let (tls, acceptor) = match begin {
@@ -115,6 +118,7 @@ impl ImapDoor {
         };
         let connection = Connection {
             door: self,
+            from,
             stream: Box::new(stream),
             acceptor,
             session: Session::new(settings),

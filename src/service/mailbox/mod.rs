@@ -24,6 +24,7 @@ pub use seats::{Seat, Seats};
 pub use views::{News, Opened};
 
 use crate::clock::Clock;
+use crate::domain::audit::AuditRoute;
 use crate::domain::org::Permission;
 use crate::domain::selector::{Mailbox, PARENTS};
 use crate::domain::tenant::Language;
@@ -202,7 +203,8 @@ impl Mailboxes {
         }
         let seat = self.may_label(by)?;
         let label = label_in(&seat, name)?;
-        self.organisations.add_label(by.tenant, label).await?;
+        let author = by.author(AuditRoute::Imap);
+        self.organisations.by(&author).add_label(by.tenant, label).await?;
         Ok(())
     }
 
@@ -216,7 +218,12 @@ impl Mailboxes {
         let Some(label) = seat.organisation.labels.get(&label) else {
             return Err(Failure::refused(Kind::NotFound, "there is no such label"));
         };
-        self.organisations.remove_label(by.tenant, &label.name).await?;
+        let author = by.author(AuditRoute::Imap);
+        let gone = self
+            .organisations
+            .by(&author)
+            .remove_label(by.tenant, &label.name);
+        gone.await?;
         Ok(())
     }
 
@@ -231,7 +238,9 @@ impl Mailboxes {
             return Err(Failure::refused(Kind::NotFound, "there is no such label"));
         };
         let to = label_in(&seat, to)?;
+        let author = by.author(AuditRoute::Imap);
         self.organisations
+            .by(&author)
             .rename_label(by.tenant, &label.name, to)
             .await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Account holders: opening an account, and changing its record.
 
 use super::*;
+use crate::domain::audit::Matter;
 
 /// A tenant to be.
 #[derive(Debug, Clone)]
@@ -12,9 +13,9 @@ pub struct NewTenant {
     pub language: Language,
 }
 
-impl Organisations {
+impl Changes<'_> {
     /// A new account holder. `domain` is this provider's: the address must lie at or below it.
-    pub async fn add_tenant(&self, new: NewTenant, domain: &Domain) -> Result<Tenant, Failure> {
+    pub async fn add_tenant(self, new: NewTenant, domain: &Domain) -> Result<Tenant, Failure> {
         let name = new.name.to_ascii_lowercase();
         if !is_login_word(&name) {
             let say =
@@ -27,13 +28,13 @@ impl Organisations {
         }
         check_text(&new.title)?;
         for _ in 0..CHANGE_ATTEMPTS {
-            if tenants::by_name(&*self.db, &name)?.is_some() {
+            if tenants::by_name(&*self.house.db, &name)?.is_some() {
                 return Err(Failure::refused(
                     Kind::Exists,
                     format!("there is a tenant \"{name}\" already"),
                 ));
             }
-            if tenants::by_address(&*self.db, &new.address)?.is_some() {
+            if tenants::by_address(&*self.house.db, &new.address)?.is_some() {
                 let say = format!(
                     "{} is or was somebody's address and is never given again",
                     new.address
@@ -42,7 +43,7 @@ impl Organisations {
             }
             let mut batch = Batch::new();
             let tenant = Tenant {
-                id: tenants::claim_next(&*self.db, &mut batch)?,
+                id: tenants::claim_next(&*self.house.db, &mut batch)?,
                 name: name.clone(),
                 kind: new.kind,
                 address: new.address.clone(),
@@ -50,11 +51,15 @@ impl Organisations {
                 life: TenantLife::Active,
                 language: new.language,
                 officers_follow_rules: false,
-                created_at: self.clock.now(),
+                created_at: self.house.clock.now(),
             };
             tenants::add(&mut batch, &tenant)?;
             org::begin(&mut batch, tenant.id)?;
-            match self.db.commit(batch).await {
+            let mut account = Account::default();
+            account.tell(Matter::Tenant, None, Some(&tenant));
+            let record = account.record("tenant add", self.author, tenant.created_at);
+            audit::append(&mut batch, tenant.id, 0, &record)?;
+            match self.house.db.commit(batch).await {
                 Ok(_) => return Ok(tenant),
                 Err(CommitError::Conflict { .. }) => continue,
                 Err(other) => return Err(other.into()),
@@ -64,10 +69,13 @@ impl Organisations {
     }
 
     /// Changes the tenant's own record.
-    pub async fn set_tenant(&self, tenant: TenantId, set: impl Fn(&mut Tenant)) -> Result<Tenant, Failure> {
-        self.change(tenant, |draft| {
+    pub async fn set_tenant(self, tenant: TenantId, set: impl Fn(&mut Tenant)) -> Result<Tenant, Failure> {
+        self.change("tenant set", tenant, |draft| {
             let mut record = draft.org.tenant.clone();
             set(&mut record);
+            draft
+                .account
+                .tell(Matter::Tenant, Some(&draft.org.tenant), Some(&record));
             draft
                 .batch
                 .put(tenants::key(tenant), crate::store::row::encode(&record)?);

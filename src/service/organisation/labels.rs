@@ -1,15 +1,14 @@
 //! Labels: defined, renamed, removed. A label keeps its number, so a new name keeps its mail and its mailbox.
 
-use super::{Draft, Organisations, check_name, missing, refuse_taken};
+use super::{Changes, Draft, check_name, missing, refuse_taken};
 use crate::domain::label::Label;
 use crate::id::{LabelId, TenantId};
 use crate::service::failure::{Failure, Kind};
-use crate::store::tables::org;
 
-impl Organisations {
-    pub async fn add_label(&self, tenant: TenantId, name: &str) -> Result<Label, Failure> {
+impl Changes<'_> {
+    pub async fn add_label(self, tenant: TenantId, name: &str) -> Result<Label, Failure> {
         check_name(name)?;
-        self.change(tenant, |draft| {
+        self.change("label add", tenant, |draft| {
             let label = Label {
                 id: LabelId(draft.next_number()),
                 name: name.trim().into(),
@@ -22,9 +21,9 @@ impl Organisations {
     }
 
     /// Gives a label another name; its mail stays with it.
-    pub async fn rename_label(&self, tenant: TenantId, name: &str, new: &str) -> Result<Label, Failure> {
+    pub async fn rename_label(self, tenant: TenantId, name: &str, new: &str) -> Result<Label, Failure> {
         check_name(new)?;
-        self.change(tenant, |draft| {
+        self.change("label rename", tenant, |draft| {
             let id = draft.label(name)?;
             let mut label = draft
                 .org
@@ -41,10 +40,19 @@ impl Organisations {
     }
 
     /// Removes a label's definition. Its mail stays where it is.
-    pub async fn remove_label(&self, tenant: TenantId, name: &str) -> Result<LabelId, Failure> {
-        self.change(tenant, |draft| {
+    pub async fn remove_label(self, tenant: TenantId, name: &str) -> Result<LabelId, Failure> {
+        self.change("label remove", tenant, |draft| {
             let id = draft.label(name)?;
-            org::remove::<Label>(&mut draft.batch, tenant, id.0);
+            let label = draft.org.labels.get(&id).ok_or_else(|| missing("label"))?;
+            let using = draft.org.rules.values().find(|r| r.labels.contains(&id));
+            if let Some(rule) = using {
+                let say = format!(
+                    "the rule \"{}\" puts this label on mail; change or remove the rule first",
+                    rule.name
+                );
+                return Err(Failure::refused(Kind::WrongState, say));
+            }
+            draft.remove(label);
             Ok(id)
         })
         .await

@@ -5,6 +5,7 @@
 
 use crate::address::{Domain, KepAddress, is_login_word};
 use crate::clock::Clock;
+use crate::domain::audit::Author;
 use crate::domain::folding::{edit_distance, name_key};
 use crate::domain::org::{Organisation, Permission, Role, User, UserKind};
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
@@ -13,10 +14,12 @@ use crate::service::bell::Bells;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::tables::work::{self, OwedReview};
-use crate::store::tables::{org, tenants};
+use crate::store::tables::{audit, org, tenants};
+use account::Account;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+mod account;
 mod holders;
 mod labels;
 mod people;
@@ -96,17 +99,33 @@ impl Organisations {
         Ok(unknown("tenant", name, names.iter().map(String::as_str)))
     }
 
+    /// The changes somebody makes: each is written into the tenant's audit record under his name.
+    pub fn by<'a>(&'a self, author: &'a Author) -> Changes<'a> {
+        Changes { house: self, author }
+    }
+}
+
+/// Changes of organisations by somebody.
+#[derive(Clone, Copy)]
+pub struct Changes<'a> {
+    house: &'a Organisations,
+    author: &'a Author,
+}
+
+impl Changes<'_> {
     /// One change of an organisation, tried until nobody else's comes in between.
     async fn change<T>(
-        &self,
+        self,
+        deed: &'static str,
         tenant: TenantId,
         make: impl Fn(&mut Draft<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let house = self.house;
         for _ in 0..CHANGE_ATTEMPTS {
-            let Some(version) = org::version(&*self.db, tenant)? else {
+            let Some(version) = org::version(&*house.db, tenant)? else {
                 return Err(missing("tenant"));
             };
-            let current = self.of(tenant)?;
+            let current = house.of(tenant)?;
             if current.version != version.row.version {
                 continue;
             }
@@ -115,6 +134,7 @@ impl Organisations {
                 tenant,
                 batch: Batch::new(),
                 last_number: version.row.last_number,
+                account: Account::default(),
             };
             let made = make(&mut draft)?;
             let next = org::OrgVersion {
@@ -123,11 +143,14 @@ impl Organisations {
             };
             let mut batch = draft.batch;
             version.replace(&mut batch, &next)?;
-            work::add(&mut batch, self.clock.now(), &OwedReview { tenant })?;
-            match self.db.commit(batch).await {
+            let now = house.clock.now();
+            let record = draft.account.record(deed, self.author, now);
+            audit::append(&mut batch, tenant, 0, &record)?;
+            work::add(&mut batch, now, &OwedReview { tenant })?;
+            match house.db.commit(batch).await {
                 Ok(_) => {
-                    self.bells.mailboxes.ring(tenant);
-                    self.bells.timers.ring();
+                    house.bells.mailboxes.ring(tenant);
+                    house.bells.timers.ring();
                     return Ok(made);
                 }
                 Err(CommitError::Conflict { .. }) => continue,
@@ -146,6 +169,7 @@ pub struct Draft<'a> {
     tenant: TenantId,
     batch: Batch,
     last_number: u32,
+    account: Account,
 }
 
 impl Draft<'_> {
@@ -155,7 +179,14 @@ impl Draft<'_> {
     }
 
     fn put<E: org::OrgEntry>(&mut self, entry: &E) -> Result<(), Failure> {
+        self.account
+            .tell(E::matter(entry), E::of(self.org, entry.number()), Some(entry));
         Ok(org::put(&mut self.batch, self.tenant, entry)?)
+    }
+
+    fn remove<E: org::OrgEntry>(&mut self, entry: &E) {
+        self.account.tell(E::matter(entry), Some(entry), None);
+        org::remove::<E>(&mut self.batch, self.tenant, entry.number());
     }
 
     pub fn unit(&self, path: &str) -> Result<UnitId, Failure> {

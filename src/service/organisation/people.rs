@@ -13,16 +13,16 @@ pub struct NewUser {
     pub roles: Vec<String>,
 }
 
-impl Organisations {
+impl Changes<'_> {
     pub async fn add_role(
-        &self,
+        self,
         tenant: TenantId,
         name: &str,
         description: &str,
         permissions: BTreeSet<Permission>,
     ) -> Result<Role, Failure> {
         check_name(name)?;
-        self.change(tenant, |draft| {
+        self.change("role add", tenant, |draft| {
             refuse_taken("role", name, draft.org.roles.values().map(|r| r.name.as_str()))?;
             let role = Role {
                 id: RoleId(draft.next_number()),
@@ -38,12 +38,12 @@ impl Organisations {
 
     /// Gives permissions to a role, or takes them away.
     pub async fn set_permissions(
-        &self,
+        self,
         tenant: TenantId,
         role: &str,
         set: impl Fn(&mut BTreeSet<Permission>),
     ) -> Result<Role, Failure> {
-        self.change(tenant, |draft| {
+        self.change("role permissions", tenant, |draft| {
             let id = draft.role(role)?;
             let mut changed = draft.org.roles.get(&id).cloned().ok_or_else(|| missing("role"))?;
             set(&mut changed.permissions);
@@ -53,14 +53,14 @@ impl Organisations {
         .await
     }
 
-    pub async fn add_user(&self, tenant: TenantId, new: &NewUser) -> Result<User, Failure> {
+    pub async fn add_user(self, tenant: TenantId, new: &NewUser) -> Result<User, Failure> {
         let name = new.name.to_ascii_lowercase();
         if !is_login_word(&name) {
             let say =
                 "a user's name is the first part of his login: ASCII letters, digits, '.', '-' and '_' only";
             return Err(Failure::refused(Kind::Invalid, say));
         }
-        self.change(tenant, |draft| {
+        self.change("user add", tenant, |draft| {
             // A removed user's name stays his: what he did is on record under it.
             if draft.org.users.values().any(|u| u.name == name) {
                 let say = format!("there is or was a user \"{name}\" already");
@@ -95,12 +95,12 @@ impl Organisations {
 
     /// Changes a user: his units and roles by name, or whatever `set` does.
     pub async fn set_user(
-        &self,
+        self,
         tenant: TenantId,
         name: &str,
         set: impl Fn(&Draft<'_>, &mut User) -> Result<(), Failure>,
     ) -> Result<User, Failure> {
-        self.change(tenant, |draft| {
+        self.change("user set", tenant, |draft| {
             let found = draft.org.user_by_name(name).cloned();
             let mut user = found.ok_or_else(|| {
                 let names = draft

@@ -1,6 +1,7 @@
 //! Rules: made, changed, switched on and off. What a rule names must be there and able to decide.
 
-use super::{Draft, Organisations, check_name, missing, refuse_taken, unknown};
+use super::{Changes, Draft, check_name, missing, refuse_taken, unknown};
+use crate::domain::folding::turkish_fold;
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::{
     CONDITION_MAX_CHARS, CONDITIONS_MAX, Combine, Condition, DayKind, Direction, Escalation, NAMED_MAX, Need,
@@ -8,7 +9,6 @@ use crate::domain::rule::{
 };
 use crate::id::{RuleId, TenantId};
 use crate::service::failure::{Failure, Kind};
-use crate::store::tables::org;
 use std::collections::BTreeSet;
 
 /// A step in names. A party is `role:NAME`, `unit:PATH`, `user:NAME`, or a role's bare name.
@@ -52,16 +52,16 @@ pub struct RuleWish {
     pub position: Option<u32>,
 }
 
-impl Organisations {
+impl Changes<'_> {
     pub async fn add_rule(
-        &self,
+        self,
         tenant: TenantId,
         name: &str,
         direction: Direction,
         wish: &RuleWish,
     ) -> Result<Rule, Failure> {
         check_name(name)?;
-        self.change(tenant, |draft| {
+        self.change("rule add", tenant, |draft| {
             refuse_taken("rule", name, draft.org.rules.values().map(|r| r.name.as_str()))?;
             let mut rule = Rule {
                 id: RuleId(draft.next_number()),
@@ -89,16 +89,16 @@ impl Organisations {
     }
 
     /// Changes what is given. Jobs that run keep the steps they started with.
-    pub async fn set_rule(&self, tenant: TenantId, name: &str, wish: &RuleWish) -> Result<Rule, Failure> {
-        self.change_rule(tenant, name, |draft, rule| {
+    pub async fn set_rule(self, tenant: TenantId, name: &str, wish: &RuleWish) -> Result<Rule, Failure> {
+        self.change_rule("rule set", tenant, name, |draft, rule| {
             apply(draft, rule, wish)?;
             check_rule(draft.org, rule)
         })
         .await
     }
 
-    pub async fn enable_rule(&self, tenant: TenantId, name: &str, enabled: bool) -> Result<Rule, Failure> {
-        self.change_rule(tenant, name, |draft, rule| {
+    pub async fn enable_rule(self, tenant: TenantId, name: &str, enabled: bool) -> Result<Rule, Failure> {
+        self.change_rule("rule enable", tenant, name, |draft, rule| {
             rule.enabled = enabled;
             if enabled {
                 check_rule(draft.org, rule)
@@ -110,23 +110,24 @@ impl Organisations {
     }
 
     /// Removes a rule. Jobs that run go on.
-    pub async fn remove_rule(&self, tenant: TenantId, name: &str) -> Result<Rule, Failure> {
-        self.change(tenant, |draft| {
+    pub async fn remove_rule(self, tenant: TenantId, name: &str) -> Result<Rule, Failure> {
+        self.change("rule remove", tenant, |draft| {
             let id = draft.rule(name)?;
             let rule = draft.org.rules.get(&id).cloned().ok_or_else(|| missing("rule"))?;
-            org::remove::<Rule>(&mut draft.batch, tenant, id.0);
+            draft.remove(&rule);
             Ok(rule)
         })
         .await
     }
 
     async fn change_rule(
-        &self,
+        self,
+        deed: &'static str,
         tenant: TenantId,
         name: &str,
         change: impl Fn(&mut Draft<'_>, &mut Rule) -> Result<(), Failure>,
     ) -> Result<Rule, Failure> {
-        self.change(tenant, |draft| {
+        self.change(deed, tenant, |draft| {
             let id = draft.rule(name)?;
             let mut rule = draft.org.rules.get(&id).cloned().ok_or_else(|| missing("rule"))?;
             change(draft, &mut rule)?;
@@ -230,7 +231,12 @@ fn no<T>(say: impl Into<String>) -> Result<T, Failure> {
 /// What must hold of every rule that is switched on.
 fn check_rule(org: &Organisation, rule: &Rule) -> Result<(), Failure> {
     let incoming = rule.direction == Direction::Incoming;
-    if rule.conditions.is_empty() || rule.conditions.iter().any(|c| c.text.trim().is_empty()) {
+    if rule.conditions.is_empty()
+        || rule
+            .conditions
+            .iter()
+            .any(|c| turkish_fold(c.text.trim()).is_empty())
+    {
         return no("a rule needs at least one condition, and each condition a text");
     }
     if rule.conditions.len() > CONDITIONS_MAX {

@@ -1,22 +1,17 @@
 //! The unit tree: made, moved, merged, removed. A unit that ends keeps its mail (`docs/decisions/0013`): its row points to
 //! the unit that took its place, and nothing of the mail is rewritten.
 
-use super::{Draft, Organisations, check_name, missing, refuse_taken};
+use super::{Changes, Draft, check_name, missing, refuse_taken};
 use crate::domain::org::{Organisation, UNIT_DEPTH_MAX, Unit, UnitEnd};
 use crate::domain::rule::{Rule, Who};
 use crate::id::{TenantId, UnitId};
 use crate::service::failure::{Failure, Kind};
 use std::collections::BTreeSet;
 
-impl Organisations {
-    pub async fn add_unit(
-        &self,
-        tenant: TenantId,
-        name: &str,
-        parent: Option<&str>,
-    ) -> Result<Unit, Failure> {
+impl Changes<'_> {
+    pub async fn add_unit(self, tenant: TenantId, name: &str, parent: Option<&str>) -> Result<Unit, Failure> {
         check_name(name)?;
-        self.change(tenant, |draft| {
+        self.change("unit add", tenant, |draft| {
             let parent = parent.map(|p| draft.unit(p)).transpose()?;
             check_place(draft.org, None, name, parent, 1)?;
             let unit = Unit {
@@ -32,9 +27,9 @@ impl Organisations {
         .await
     }
 
-    pub async fn rename_unit(&self, tenant: TenantId, unit: &str, name: &str) -> Result<Unit, Failure> {
+    pub async fn rename_unit(self, tenant: TenantId, unit: &str, name: &str) -> Result<Unit, Failure> {
         check_name(name)?;
-        self.change(tenant, |draft| {
+        self.change("unit rename", tenant, |draft| {
             let mut unit = unit_of(draft, unit)?;
             check_place(draft.org, Some(unit.id), name, unit.parent, 1)?;
             unit.name = name.trim().into();
@@ -45,13 +40,8 @@ impl Organisations {
     }
 
     /// Moves a unit, with all below it, under another; without one, to the top.
-    pub async fn move_unit(
-        &self,
-        tenant: TenantId,
-        unit: &str,
-        under: Option<&str>,
-    ) -> Result<Unit, Failure> {
-        self.change(tenant, |draft| {
+    pub async fn move_unit(self, tenant: TenantId, unit: &str, under: Option<&str>) -> Result<Unit, Failure> {
+        self.change("unit move", tenant, |draft| {
             let mut unit = unit_of(draft, unit)?;
             let parent = under.map(|u| draft.unit(u)).transpose()?;
             if parent.is_some_and(|p| draft.org.unit_and_below(unit.id).contains(&p)) {
@@ -73,8 +63,8 @@ impl Organisations {
 
     /// Ends a unit: its mail, members, labels and the units below it become those of `into`, or of the unit above it.
     /// Without either its mail is the officers' from then on; then nobody may be in it, and no rule may name it.
-    pub async fn end_unit(&self, tenant: TenantId, unit: &str, into: Option<&str>) -> Result<Unit, Failure> {
-        self.change(tenant, |draft| {
+    pub async fn end_unit(self, tenant: TenantId, unit: &str, into: Option<&str>) -> Result<Unit, Failure> {
+        self.change("unit remove", tenant, |draft| {
             let mut unit = unit_of(draft, unit)?;
             let into = match into {
                 Some(into) => Some(draft.unit(into)?),
@@ -103,13 +93,13 @@ impl Organisations {
 
     /// Assigns labels to a unit, or takes them away: its users see the mail that carries one of them.
     pub async fn label_unit(
-        &self,
+        self,
         tenant: TenantId,
         unit: &str,
         labels: &[String],
         assign: bool,
     ) -> Result<Unit, Failure> {
-        self.change(tenant, |draft| {
+        self.change("unit label", tenant, |draft| {
             let mut changed = unit_of(draft, unit)?;
             for label in labels {
                 let label = draft.label(label)?;

@@ -3,6 +3,7 @@
 //! `version` is one row that every change of the organisation rewrites; whoever caches an organisation compares it.
 
 use super::{Key, Stored, insert, read, read_all, rows};
+use crate::domain::audit::Matter;
 use crate::domain::label::Label;
 use crate::domain::org::{Organisation, Role, Unit, User};
 use crate::domain::rule::{Rule, RuleBook};
@@ -49,23 +50,29 @@ rows! {
 pub trait OrgEntry: Row {
     const TAG: &'static [u8; 2];
     fn number(&self) -> u32;
+    /// What the audit record calls it.
+    fn matter(&self) -> Matter;
+    /// The entry of that number in an organisation.
+    fn of(org: &Organisation, number: u32) -> Option<&Self>;
 }
 
 macro_rules! org_entries {
-    ($($type:ty => $tag:literal;)*) => {$(
+    ($($type:ident => $tag:literal $id:ident $all:ident;)*) => {$(
         impl OrgEntry for $type {
             const TAG: &'static [u8; 2] = $tag;
             fn number(&self) -> u32 { self.id.0 }
+            fn matter(&self) -> Matter { Matter::$type(self.id) }
+            fn of(org: &Organisation, number: u32) -> Option<&Self> { org.$all.get(&$id(number)) }
         }
     )*};
 }
 
 org_entries! {
-    Unit => b"un";
-    Role => b"ro";
-    User => b"us";
-    Label => b"la";
-    Rule => b"ru";
+    Unit => b"un" UnitId units;
+    Role => b"ro" RoleId roles;
+    User => b"us" UserId users;
+    Label => b"la" LabelId labels;
+    Rule => b"ru" RuleId rules;
 }
 
 fn entry_key<E: OrgEntry>(tenant: TenantId, number: u32) -> Vec<u8> {
