@@ -62,7 +62,7 @@ impl House {
             let password = Secret::new(PASSWORD.to_owned());
             let id = self.user(user).user;
             self.accounts
-                .set_password(self.tenant, id, password)
+                .set_password(crate::provider::admin(), self.tenant, id, password)
                 .await
                 .unwrap();
         }

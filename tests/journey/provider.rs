@@ -433,7 +433,7 @@ impl Provider {
             .unwrap();
         let password = Secret::new(format!("{name}-parola"));
         self.accounts
-            .set_password(tenant, user.id, password)
+            .set_password(crate::provider::admin(), tenant, user.id, password)
             .await
             .unwrap();
     }

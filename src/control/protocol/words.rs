@@ -1,6 +1,7 @@
 //! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
 
 use crate::address::{Domain, KepAddress, LoginName};
+use crate::clock::UtcTime;
 use crate::id::{JobId, MailId, QueueId};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ choices! {
     /// Natural person, legal person, public body.
     KindWord { Gercek, Tuzel, Kamu }
     LanguageWord { Turkish, English }
+    UserKindWord { Officer, Limited }
     PermissionWord { Approve, Compose, View, Jobs, Account }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
@@ -153,19 +155,36 @@ words! {
         /// Whether an officer's mail that matches a rule starts its flow
         #[arg(long, value_name = "true|false")]
         pub officers_follow_rules: Option<bool>,
+        #[arg(long)]
+        pub tax_office: Option<String>,
+        /// VKN, or the TCKN of a natural person
+        #[arg(long)]
+        pub tax_number: Option<String>,
+        /// Number in the trade register, 16 digits
+        #[arg(long)]
+        pub mersis: Option<String>,
+        /// Number of a public body, 8 digits
+        #[arg(long)]
+        pub detsis: Option<String>,
+        /// Field of activity
+        #[arg(long)]
+        pub activity: Option<String>,
+        #[arg(long)]
+        pub postal_address: Option<String>,
     }
 
     #[derive(Subcommand)]
     pub enum UserWord {
         Add(UserAdd),
-        List { tenant: String },
-        Show { login: LoginName },
-        /// Change the display name
-        Set {
-            login: LoginName,
-            #[arg(long)]
-            name: String,
+        List {
+            tenant: String,
+            /// Only officers, or only limited users
+            #[arg(long = "type", value_enum)]
+            kind: Option<UserKindWord>,
         },
+        Show { login: LoginName },
+        /// Change what is given
+        Set(UserSet),
         /// Set the password
         Passwd(Passwd),
         /// Let the user log in no more; the name stays with what he did
@@ -194,6 +213,46 @@ words! {
         #[command(flatten)]
         #[serde(flatten)]
         pub password: Password,
+    }
+
+    #[derive(Args)]
+    pub struct UserSet {
+        pub login: LoginName,
+        /// Display name
+        #[arg(long)]
+        pub name: Option<String>,
+        /// His title, as it stands beside his name
+        #[arg(long)]
+        pub title: Option<String>,
+        /// Whether name and title may be shown to others
+        #[arg(long, value_name = "true|false")]
+        pub listed: Option<bool>,
+        /// Whether he may read over IMAP
+        #[arg(long, value_name = "true|false")]
+        pub imap: Option<bool>,
+        /// Whether he may send over SMTP
+        #[arg(long, value_name = "true|false")]
+        pub smtp: Option<bool>,
+        /// Who decides in his name (vekâlet): a user of the same tenant, until a day and perhaps from one
+        #[arg(long, value_name = "USER", requires = "until", conflicts_with = "drop_deputy")]
+        pub deputy: Option<String>,
+        /// A day, or a moment (RFC 3339); now when left out
+        #[arg(long, value_name = "DAY", requires = "deputy")]
+        pub from: Option<When>,
+        /// The last day, or a moment
+        #[arg(long, value_name = "DAY", requires = "deputy")]
+        pub until: Option<When>,
+        /// End a deputy's time now
+        #[arg(long, value_name = "USER")]
+        pub drop_deputy: Option<String>,
+    }
+
+    /// A day in Türkiye as `2026-12-01`, or a moment as RFC 3339 writes it.
+    pub struct When {
+        /// Its first moment
+        pub from: UtcTime,
+        /// The first moment after it
+        pub until: UtcTime,
     }
 
     #[derive(Args)]
@@ -292,8 +351,17 @@ words! {
         Grant(Grant),
         /// Take permissions from a role
         Revoke(Grant),
-        /// (not built yet)
-        Remove(NotBuilt),
+        /// Another name or description
+        Set {
+            tenant: String,
+            name: String,
+            #[arg(long, value_name = "NAME")]
+            rename: Option<String>,
+            #[arg(long)]
+            description: Option<String>,
+        },
+        /// Take it from all who hold it, for good. Refused while a rule names it
+        Remove { tenant: String, name: String },
     }
 
     #[derive(Args)]
@@ -453,15 +521,15 @@ words! {
         pub tenant: String,
         #[arg(long, group = "matter")]
         pub job: Option<JobId>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub user: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub rule: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub role: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub unit: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub label: Option<String>,
         #[arg(long, default_value_t = 100)]
         pub limit: usize,

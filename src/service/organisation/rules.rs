@@ -161,7 +161,7 @@ pub fn who_named(org: &Organisation, text: &str) -> Result<Who, Failure> {
         let known: Vec<String> = match kind {
             "unit" => org.live_units().map(|u| org.unit_path(u.id)).collect(),
             "user" => org.live_users().map(|u| u.name.clone()).collect(),
-            _ => org.roles.values().map(|r| r.name.clone()).collect(),
+            _ => org.live_roles().map(|r| r.name.clone()).collect(),
         };
         let say = unknown(kind, name, known.iter().map(String::as_str));
         Failure::refused(Kind::NotFound, say)

@@ -143,6 +143,7 @@ mod tests {
             name: "r".into(),
             description: String::new(),
             permissions: [Permission::Approve].into(),
+            removed: false,
         };
         org.roles.insert(approver.id, approver);
         org.users.insert(UserId(3), user(3, UserKind::Limited));
