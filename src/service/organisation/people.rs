@@ -125,7 +125,7 @@ impl Changes<'_> {
     }
 
     /// What proves a user's login from now on.
-    pub(in crate::service) async fn set_credentials(
+    pub(crate) async fn set_credentials(
         self,
         tenant: TenantId,
         user: UserId,
