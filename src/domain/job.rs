@@ -30,6 +30,7 @@
 //! A decision is bound to the digest of the exact octets: it is refused unless it names the digest the job holds.
 
 mod alarm;
+pub mod figures;
 mod history;
 mod wish;
 

@@ -7,7 +7,7 @@
 
 pub mod matching;
 
-pub use matching::{Matchable, RuleBook};
+pub use matching::{Folded, Matchable, RuleBook};
 
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};

@@ -395,6 +395,7 @@ async fn who_decides_reads_all_recipients() {
         author: UserId(1),
         item: ItemId(1),
         job: Some(JobId::from_octets([2; 16])),
+        follows: None,
         original_sha256: [3; 32],
         original_size_bytes: 1,
         original_8bit: false,
