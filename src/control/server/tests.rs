@@ -18,6 +18,7 @@ use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::rehearsal::Rehearsal;
 use crate::store::db::{EngineKind, open};
 use crate::store::probe::NoProbe;
 use crate::store::spool::Spool;
@@ -79,9 +80,14 @@ fn door(dir: &Path) -> ControlDoor {
     ControlDoor {
         by: crate::domain::audit::Author::administrator(0),
         archive: Arc::new(archive),
-        organisations,
+        organisations: organisations.clone(),
         accounts,
         approval: Arc::new(approval),
+        rehearsal: Arc::new(Rehearsal {
+            db: db.clone(),
+            spool: spool.clone(),
+            organisations: organisations.clone(),
+        }),
         records: Arc::new(Records {
             db: db.clone(),
             spool,
