@@ -68,7 +68,10 @@ impl ControlDoor {
             limit: test.limit.unwrap_or(MAILS_USUAL),
         };
         let told = self.rehearsal.over_stored(tenant, &asked).await?;
-        let mails = told.caught.iter().map(|c| caught_record(&told.organisation, c).into());
+        let mails = told
+            .caught
+            .iter()
+            .map(|c| caught_record(&told.organisation, c).into());
         one(Record::new()
             .with("looked_at", told.looked_at)
             .with("matched", told.caught.len())
@@ -143,7 +146,10 @@ fn followed(record: Record, org: &Organisation, verdict: &Verdict) -> Record {
     record
         .text("then", word)
         .with("flow", flow.map(|rule| rule.name.clone()))
-        .with("flow_steps", flow.map(|rule| steps(org, rule)).unwrap_or_default())
+        .with(
+            "flow_steps",
+            flow.map(|rule| steps(org, rule)).unwrap_or_default(),
+        )
         .with("labels", labels.map(|l| l.name.clone()).collect::<Vec<_>>())
         .with("routes", units.collect::<Vec<_>>())
 }

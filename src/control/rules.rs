@@ -5,9 +5,7 @@ use crate::control::protocol::{
     CombineWord, ConditionWord, NeedWord, Record, RuleAdd, RuleOptions, RuleWord, StepWord,
 };
 use crate::domain::org::Organisation;
-use crate::domain::rule::{
-    Combine, Comparison, Condition, DayKind, Direction, Field, Need, Rule, Step, Who,
-};
+use crate::domain::rule::{Combine, Comparison, Condition, DayKind, Direction, Field, Need, Rule, Step, Who};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{NewStep, RuleWish, unheld, unknown};
 

@@ -1,7 +1,7 @@
 //! What the server answers from, and which room of it answers a word.
 
-use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::clock::UtcTime;
+use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::domain::audit::Author;
 use crate::domain::calendar::typed_moment;
 use crate::domain::provider::Peer;
@@ -139,7 +139,8 @@ pub(super) fn list(records: impl IntoIterator<Item = Record>) -> Outcome {
 /// A day or a moment as it is typed.
 pub(super) fn moment(text: &str) -> Result<UtcTime, Failure> {
     typed_moment(text).ok_or_else(|| {
-        let say = format!("\"{text}\" is no day like 2026-11-23 and no moment like 2026-11-23T10:00:00+03:00");
+        let say =
+            format!("\"{text}\" is no day like 2026-11-23 and no moment like 2026-11-23T10:00:00+03:00");
         Failure::refused(Kind::Invalid, say)
     })
 }

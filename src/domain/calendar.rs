@@ -107,7 +107,8 @@ impl Calendar {
 
     /// What whoever runs a provider should hear about the years that are known. `None`: they last for a while.
     pub fn warning(&self, now: UtcTime) -> Option<String> {
-        const SAY: &str = "limits in business days then take religious holidays for worked days; install a newer kepd";
+        const SAY: &str =
+            "limits in business days then take religious holidays for worked days; install a newer kepd";
         let Some((first, last)) = self.years else {
             return Some(format!("no religious holidays are known: {SAY}"));
         };
@@ -183,9 +184,7 @@ impl Calendar {
 pub fn typed_moment(text: &str) -> Option<UtcTime> {
     let text = text.trim();
     let midnight = |day: Date| {
-        let stamp = jiff::tz::Offset::UTC
-            .to_timestamp(day.at(0, 0, 0, 0))
-            .ok()?;
+        let stamp = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
         Some(UtcTime::from_unix_ms(stamp.as_millisecond()).minus(LOCAL_OFFSET))
     };
     // RFC 3339 is asked first: a date is also the beginning of a moment.
@@ -318,8 +317,18 @@ mod tests {
     #[test]
     fn moments_are_typed_as_days_or_whole() {
         assert_eq!(typed_moment("2026-11-23"), Some(at(2026, 11, 23, 0)));
-        assert_eq!(typed_moment(" 2026-11-23T12:00:00+03:00 "), Some(at(2026, 11, 23, 12)));
-        for bad in ["", "2026-02-30", "23.11.2026", "dün", "2026-11-23T12:00", "20261123"] {
+        assert_eq!(
+            typed_moment(" 2026-11-23T12:00:00+03:00 "),
+            Some(at(2026, 11, 23, 12))
+        );
+        for bad in [
+            "",
+            "2026-02-30",
+            "23.11.2026",
+            "dün",
+            "2026-11-23T12:00",
+            "20261123",
+        ] {
             assert_eq!(typed_moment(bad), None, "{bad}");
         }
     }

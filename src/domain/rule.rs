@@ -178,7 +178,8 @@ impl Rule {
     /// Limit of the whole flow in days.
     pub fn total_days(&self) -> u16 {
         let steps = self.steps.iter().map(|s| s.limit_days);
-        self.total_limit_days.unwrap_or_else(|| steps.fold(0, u16::saturating_add))
+        self.total_limit_days
+            .unwrap_or_else(|| steps.fold(0, u16::saturating_add))
     }
 
     /// The longest time in days that its jobs count with: of the whole flow, or until a step expires.

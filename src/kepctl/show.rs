@@ -20,11 +20,12 @@ pub(super) fn list(list: &[Record], json: bool) -> Result<String, String> {
     let mut table = plain_table();
     table.set_header(names.iter().map(|name| title(name)));
     for record in list {
-        table.add_row(
-            names
-                .iter()
-                .map(|name| record.value(name).map(|v| named_cell(name, v)).unwrap_or_default()),
-        );
+        table.add_row(names.iter().map(|name| {
+            record
+                .value(name)
+                .map(|v| named_cell(name, v))
+                .unwrap_or_default()
+        }));
     }
     Ok(lines(&table))
 }

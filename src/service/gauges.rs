@@ -26,7 +26,11 @@ impl Gauges {
         let (waiting, late) = self.jobs()?;
         let gauge = |name, help, value| Gauge { name, help, value };
         Ok(vec![
-            gauge("kepd_jobs_waiting", "Approvals whose current step waits for a decision.", waiting),
+            gauge(
+                "kepd_jobs_waiting",
+                "Approvals whose current step waits for a decision.",
+                waiting,
+            ),
             gauge("kepd_jobs_late", "Approvals that are late.", late),
             self.waiting::<OwedEvidence>("kepd_evidence_owed", "Evidence that is owed and not sealed yet.")?,
             self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,

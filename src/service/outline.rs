@@ -27,9 +27,7 @@ impl Outline {
         }
         let structure = scanner.finish();
         let header = structure.root().map_or(0..0, |root| root.header.range());
-        let end = header
-            .end
-            .min(header.start + HEADER_MAX_OCTETS as u64);
+        let end = header.end.min(header.start + HEADER_MAX_OCTETS as u64);
         let block = ContentReader::range(spool, content, header.start..end)
             .collect()
             .await?;
@@ -71,10 +69,7 @@ impl Outline {
 }
 
 /// What rules read of a mail that is written here: the recipients it really has, and the names its header gives them.
-pub fn read_by_rules<'a>(
-    seen: &Summary,
-    recipients: impl IntoIterator<Item = &'a KepAddress>,
-) -> Matchable {
+pub fn read_by_rules<'a>(seen: &Summary, recipients: impl IntoIterator<Item = &'a KepAddress>) -> Matchable {
     let mut to: Vec<String> = recipients.into_iter().map(ToString::to_string).collect();
     for mailbox in mailboxes(&seen.to).chain(mailboxes(&seen.cc)) {
         to.extend(mailbox.display());

@@ -82,7 +82,9 @@ impl Rehearsal {
             return Err(Failure::refused(Kind::Invalid, say));
         }
         let (organisation, only) = self.stage(tenant, asked)?;
-        let direction = only.and_then(|id| organisation.rules.get(&id)).map(|r| r.direction);
+        let direction = only
+            .and_then(|id| organisation.rules.get(&id))
+            .map(|r| r.direction);
         let stage = Stage {
             organisation: &organisation,
             only,
@@ -140,7 +142,9 @@ impl Rehearsal {
                     return Ok((caught, looked_at, true));
                 }
                 passed += 1;
-                let Some(mail) = stage.concerns(item) else { continue };
+                let Some(mail) = stage.concerns(item) else {
+                    continue;
+                };
                 if earliest.is_some_and(|earliest| item.internal_date < earliest) {
                     return Ok((caught, looked_at, false));
                 }
@@ -198,7 +202,10 @@ impl Rehearsal {
     }
 
     fn was(&self, tenant: TenantId, job: Option<JobId>) -> Result<Option<(String, u32)>, Failure> {
-        let job = job.map(|job| jobs::job(&*self.db, tenant, job)).transpose()?.flatten();
+        let job = job
+            .map(|job| jobs::job(&*self.db, tenant, job))
+            .transpose()?
+            .flatten();
         Ok(job.map(|job| (job.row.rule_name, job.row.rule_version)))
     }
 }
@@ -220,7 +227,8 @@ impl Stage<'_> {
             ItemKind::Outgoing => Direction::Outgoing,
             ItemKind::Draft | ItemKind::Evidence | ItemKind::Notice => return None,
         };
-        item.mail.filter(|_| self.direction.is_none_or(|only| only == direction))
+        item.mail
+            .filter(|_| self.direction.is_none_or(|only| only == direction))
     }
 
     fn tells(&self, verdict: &Verdict) -> bool {

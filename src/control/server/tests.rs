@@ -1,5 +1,7 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
+mod rules;
+
 use super::*;
 use crate::clock::{ManualClock, UtcTime};
 use crate::control::protocol::{Record, Request, VERSION, Word};
@@ -543,7 +545,7 @@ async fn a_rule_is_typed_shown_and_typed_again() {
     let after = r.door.organisations.by_name("ornekas").unwrap();
     assert_eq!(rule(&before), rule(&after));
     for (words, why) in [
-        ("rule|add|ornekas|X|--subject|x", "between 1 and"),
+        ("rule|add|ornekas|X|--subject|x", "at least one step"),
         ("rule|add|ornekas|X|--step|Kurul:1", "at least one condition"),
         (
             "rule|add|ornekas|X|--subject|x|--step|Yazar:1",

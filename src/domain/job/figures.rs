@@ -92,7 +92,9 @@ impl Figures {
             if of_rule.steps.len() <= at {
                 of_rule.steps.resize_with(at + 1, Tally::default);
             }
-            let Some(tally) = of_rule.steps.get_mut(at) else { continue };
+            let Some(tally) = of_rule.steps.get_mut(at) else {
+                continue;
+            };
             tally.jobs += 1;
             tally.late += u64::from(stay.late);
             match stay.end {
@@ -299,17 +301,35 @@ mod tests {
             (&[], (&[(1, 1, 0, 0, None)], (0, None))),
             (&[(11, Approve, 10)], (&[(1, 1, 0, 0, None)], (0, None))),
             (
-                &[(11, Approve, 10), (12, Approve, 40), (13, Approve, 100), (1, Release, 130)],
+                &[
+                    (11, Approve, 10),
+                    (12, Approve, 40),
+                    (13, Approve, 100),
+                    (1, Release, 130),
+                ],
                 (&[(1, 0, 1, 0, Some(40)), (1, 0, 1, 0, Some(60))], (1, Some(130))),
             ),
             // Late at step 1, and decided all the same.
             (
-                &[(0, Approve, DAY_S), (11, Approve, DAY_S + 1), (12, Approve, DAY_S + 2)],
-                (&[(1, 0, 1, 1, Some(DAY_S as u64 + 2)), (1, 1, 0, 0, None)], (0, None)),
+                &[
+                    (0, Approve, DAY_S),
+                    (11, Approve, DAY_S + 1),
+                    (12, Approve, DAY_S + 2),
+                ],
+                (
+                    &[(1, 0, 1, 1, Some(DAY_S as u64 + 2)), (1, 1, 0, 0, None)],
+                    (0, None),
+                ),
             ),
             // What was undone does not count: step 1 took until the second approval that stands.
             (
-                &[(11, Approve, 10), (12, Approve, 40), (12, Undo, 50), (12, Approve, 90), (13, Reject, 95)],
+                &[
+                    (11, Approve, 10),
+                    (12, Approve, 40),
+                    (12, Undo, 50),
+                    (12, Approve, 90),
+                    (13, Reject, 95),
+                ],
                 (&[(1, 0, 1, 0, Some(90)), (1, 0, 1, 0, Some(5))], (1, Some(95))),
             ),
             (&[(2, Withdraw, 7)], (&[(1, 0, 0, 0, None)], (1, Some(7)))),

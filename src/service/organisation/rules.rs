@@ -270,7 +270,9 @@ fn check_rule(org: &Organisation, rule: &Rule) -> Result<(), Failure> {
         return no("labels and units are put on incoming mail; make it an incoming rule");
     }
     if !incoming && rule.steps.is_empty() {
-        return no("an outgoing rule says who approves: give it at least one step, as in --step \"Onay Rolü:1\"");
+        return no(
+            "an outgoing rule says who approves: give it at least one step, as in --step \"Onay Rolü:1\"",
+        );
     }
     if rule.steps.len() > STEPS_MAX {
         return no(format!("a rule has between 1 and {STEPS_MAX} steps"));

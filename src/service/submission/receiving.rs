@@ -168,7 +168,12 @@ impl Receiving {
             .filter(|r| !named.contains(r.as_str()))
             .cloned()
             .collect();
-        let disposition = dispose(&organisation, user, &asked, &read_by_rules(&seen, &self.recipients));
+        let disposition = dispose(
+            &organisation,
+            user,
+            &asked,
+            &read_by_rules(&seen, &self.recipients),
+        );
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
             Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, name)),
