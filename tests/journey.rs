@@ -12,6 +12,8 @@ mod paperwork;
 mod approving;
 #[path = "journey/binary.rs"]
 mod binary;
+#[path = "journey/chain.rs"]
+mod chain;
 #[path = "journey/crash.rs"]
 mod crash;
 #[path = "journey/doors.rs"]
@@ -34,10 +36,14 @@ mod mailbox_views;
 mod outside;
 #[path = "journey/provider.rs"]
 mod provider;
+#[path = "journey/rehearsing.rs"]
+mod rehearsing;
 #[path = "journey/relaying.rs"]
 mod relaying;
 #[path = "journey/road.rs"]
 mod road;
+#[path = "journey/rule_subjects.rs"]
+mod rule_subjects;
 #[path = "journey/stamping.rs"]
 mod stamping;
 #[path = "journey/transfers.rs"]

@@ -7,6 +7,7 @@ mod jobs;
 mod people;
 
 pub mod protocol;
+mod rehearsing;
 mod rules;
 pub mod server;
 mod tenants;

@@ -33,6 +33,7 @@ use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::rehearsal::Rehearsal;
 use crate::service::relay::Relay;
 use crate::service::submission::Submission;
 use crate::store::db::{self, Db};
@@ -62,6 +63,7 @@ pub struct Services {
     pub mailboxes: Arc<Mailboxes>,
     pub archive: Arc<Archive>,
     pub records: Arc<Records>,
+    pub rehearsal: Arc<Rehearsal>,
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
@@ -89,6 +91,10 @@ impl Parts {
             .with_context(|| format!("the spool in {} cannot be opened", dir.display()))?;
         let bells = Bells::default();
         let clock = around.clock.clone();
+        let terms = config.terms()?;
+        if let Some(warning) = terms.calendar.warning(clock.now()) {
+            tracing::warn!("{warning}");
+        }
         Ok(Self {
             organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone())),
             identity: Arc::new(config.identity(None)?),
@@ -98,7 +104,7 @@ impl Parts {
             db,
             spool,
             bells,
-            terms: Arc::new(config.terms()?),
+            terms: Arc::new(terms),
         })
     }
 
@@ -241,6 +247,11 @@ impl Services {
                 identity: parts.identity.clone(),
                 trust_pem: trust_pem(config)?,
             }),
+            rehearsal: Arc::new(Rehearsal {
+                db: parts.db.clone(),
+                spool: parts.spool.clone(),
+                organisations: parts.organisations.clone(),
+            }),
             records: Arc::new(Records {
                 db: parts.db.clone(),
                 spool: parts.spool,
@@ -282,6 +293,7 @@ impl Services {
             accounts: self.accounts.clone(),
             approval: self.approval.clone(),
             records: self.records.clone(),
+            rehearsal: self.rehearsal.clone(),
             peers: Arc::new(Peers::new(self.db.clone(), self.identity.domain.clone())),
             queue: Arc::new(Queueing {
                 db: self.db.clone(),

@@ -165,6 +165,8 @@ pub struct Mail {
     pub author: UserId,
     pub item: ItemId,
     pub job: Option<JobId>,
+    /// The job of the mail that this one was handed in anew for: its decisions belong to this mail's as well.
+    pub follows: Option<JobId>,
     /// Digest and size of the exact octets: what was approved is what is sealed.
     pub original_sha256: [u8; 32],
     pub original_size_bytes: u64,
@@ -369,6 +371,7 @@ mod tests {
             author: UserId(1),
             item: ItemId(1),
             job: None,
+            follows: None,
             original_sha256: [0; 32],
             original_size_bytes: 1,
             original_8bit: false,

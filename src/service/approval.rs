@@ -6,6 +6,7 @@
 //! changes of the organisation do in `clockwork`, what is only looked at in `listing`.
 
 mod clockwork;
+mod figures;
 mod listing;
 mod settling;
 

@@ -3,11 +3,12 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::domain::evidence::{Event, EvidenceKind, Reason};
-use crate::domain::item::{Item, ItemKind, LABELS_MAX};
+use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Job, JobStart, Terms};
 use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
 use crate::domain::org::Organisation;
-use crate::domain::rule::{Direction, Matchable, Rule};
+use crate::domain::policy;
+use crate::domain::rule::Rule;
 use crate::id::{IdSource, ItemId, JobId};
 use crate::service::bell::Bells;
 use crate::service::failure::Failure;
@@ -39,9 +40,6 @@ pub struct Delivery {
     pub bells: Bells,
     pub terms: Arc<Terms>,
 }
-
-/// Units one mail is routed to by rules.
-const ROUTES_MAX: usize = 64;
 
 impl Delivery {
     /// Consigns what is due. Gives how many dispatches were looked at.
@@ -184,25 +182,13 @@ impl Delivery {
         consignment: &Consignment,
         item: &mut Item,
     ) -> Result<(), Failure> {
-        let mail = Matchable {
-            // The address that was verified; display names of the dispatch are the provider's.
-            from: vec![consignment.sender.to_string()],
-            to: Vec::new(),
-            subject: consignment.subject.clone(),
-        };
-        let folded = mail.folded();
-        let caught = organisation.rulebook.catching(Direction::Incoming, &folded);
-        for rule in caught.filter_map(|id| organisation.rules.get(&id)) {
-            let room = LABELS_MAX.saturating_sub(item.labels.len());
-            let defined = rule.labels.iter().filter(|l| organisation.labels.contains_key(l));
-            item.labels.extend(defined.copied().take(room));
-            let room = ROUTES_MAX.saturating_sub(item.units.len());
-            item.units.extend(rule.units.iter().copied().take(room));
-            if item.job.is_none() && !rule.steps.is_empty() {
-                self.start_job(batch, organisation, consignment, rule, item)?;
-            }
+        let sorting = policy::sort(organisation, &policy::readable(consignment));
+        item.labels = sorting.labels;
+        item.units = sorting.units;
+        match sorting.asks.and_then(|id| organisation.rules.get(&id)) {
+            Some(rule) => self.start_job(batch, organisation, consignment, rule, item),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn start_job(

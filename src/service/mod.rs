@@ -26,5 +26,6 @@ pub mod peers;
 pub mod putting_off;
 pub mod queueing;
 pub mod records;
+pub mod rehearsal;
 pub mod relay;
 pub mod submission;

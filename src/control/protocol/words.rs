@@ -403,17 +403,41 @@ words! {
         Disable { tenant: String, name: String },
         /// Jobs that run go on
         Remove { tenant: String, name: String },
-        /// Which rules would catch such a mail? Nothing is sent. With --from: incoming rules
-        Test {
-            tenant: String,
-            #[arg(long, default_value = "")]
-            subject: String,
-            #[arg(long)]
-            to: Vec<String>,
-            #[arg(long)]
-            #[serde(default)]
-            from: Vec<String>,
-        },
+        /// Which rules would catch such a mail, or the mail that is stored? Nothing is sent or changed
+        Test(RuleTest),
+    }
+
+    #[derive(Args)]
+    pub struct RuleTest {
+        pub tenant: String,
+        #[arg(long, default_value = "")]
+        pub subject: String,
+        #[arg(long)]
+        pub to: Vec<String>,
+        /// Sender of a mail that comes in: ask the incoming rules
+        #[arg(long)]
+        #[serde(default)]
+        pub from: Vec<String>,
+        /// As if this user wrote it: rules that speak of others are left out
+        #[arg(long = "as", value_name = "USER@TENANT")]
+        #[serde(default)]
+        pub by: Option<LoginName>,
+        /// Ask about the mail that is stored, newest first, and show what is caught
+        #[arg(long, conflicts_with_all = ["subject", "to", "from", "by"])]
+        #[serde(default)]
+        pub stored: bool,
+        /// What this rule would catch, be it switched on or not
+        #[arg(long, requires = "stored")]
+        #[serde(default)]
+        pub rule: Option<String>,
+        /// Only mail since this day (2026-11-23) or moment
+        #[arg(long, requires = "stored", value_name = "DATE")]
+        #[serde(default)]
+        pub since: Option<String>,
+        /// Mails to look at; 1000 when left out
+        #[arg(long, requires = "stored", value_name = "N")]
+        #[serde(default)]
+        pub limit: Option<usize>,
     }
 
     #[derive(Args)]
@@ -544,6 +568,14 @@ words! {
             /// As this user sees them
             #[arg(long = "as", value_name = "USER@TENANT")]
             by: Option<LoginName>,
+            /// Figures by rule and step instead: how many wait, are done, were late, and how long it took
+            #[arg(long, conflicts_with_all = ["which", "by"])]
+            #[serde(default)]
+            stats: bool,
+            /// Of jobs that started since this day (2026-11-23) or moment
+            #[arg(long, requires = "stats", value_name = "DATE")]
+            #[serde(default)]
+            since: Option<String>,
         },
         /// One job with its history, and who may decide it now
         Show { job: JobId },

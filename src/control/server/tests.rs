@@ -1,5 +1,7 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
+mod rules;
+
 use super::*;
 use crate::clock::{ManualClock, UtcTime};
 use crate::control::protocol::{PasswordText, Record, Request, UserWord, VERSION, Word};
@@ -18,6 +20,7 @@ use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::rehearsal::Rehearsal;
 use crate::store::db::{EngineKind, open};
 use crate::store::probe::NoProbe;
 use crate::store::spool::Spool;
@@ -79,9 +82,14 @@ fn door(dir: &Path) -> ControlDoor {
     ControlDoor {
         by: crate::domain::audit::Author::administrator(0),
         archive: Arc::new(archive),
-        organisations,
+        organisations: organisations.clone(),
         accounts,
         approval: Arc::new(approval),
+        rehearsal: Arc::new(Rehearsal {
+            db: db.clone(),
+            spool: spool.clone(),
+            organisations: organisations.clone(),
+        }),
         records: Arc::new(Records {
             db: db.clone(),
             spool,
@@ -395,6 +403,7 @@ async fn who_decides_reads_all_recipients() {
         author: UserId(1),
         item: ItemId(1),
         job: Some(JobId::from_octets([2; 16])),
+        follows: None,
         original_sha256: [3; 32],
         original_size_bytes: 1,
         original_8bit: false,
@@ -536,7 +545,7 @@ async fn a_rule_is_typed_shown_and_typed_again() {
     let after = r.door.organisations.by_name("ornekas").unwrap();
     assert_eq!(rule(&before), rule(&after));
     for (words, why) in [
-        ("rule|add|ornekas|X|--subject|x", "between 1 and"),
+        ("rule|add|ornekas|X|--subject|x", "at least one step"),
         ("rule|add|ornekas|X|--step|Kurul:1", "at least one condition"),
         (
             "rule|add|ornekas|X|--subject|x|--step|Yazar:1",

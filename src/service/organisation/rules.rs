@@ -152,6 +152,9 @@ pub fn who_named(org: &Organisation, text: &str) -> Result<Who, Failure> {
         Some((kind, name)) if matches!(kind.trim(), "role" | "unit" | "user") => (kind.trim(), name.trim()),
         _ => ("role", text.trim()),
     };
+    if name.is_empty() {
+        return no(format!("the name of the {kind} is empty; say who decides"));
+    }
     let found = match kind {
         "unit" => org.unit_by_path(name).map(|u| Who::Unit(u.id)),
         "user" => org.user_by_name(name).map(|u| Who::User(u.id)),
@@ -266,7 +269,12 @@ fn check_rule(org: &Organisation, rule: &Rule) -> Result<(), Failure> {
     if !incoming && sorts {
         return no("labels and units are put on incoming mail; make it an incoming rule");
     }
-    if rule.steps.len() > STEPS_MAX || (!incoming && rule.steps.is_empty()) {
+    if !incoming && rule.steps.is_empty() {
+        return no(
+            "an outgoing rule says who approves: give it at least one step, as in --step \"Onay Rolü:1\"",
+        );
+    }
+    if rule.steps.len() > STEPS_MAX {
         return no(format!("a rule has between 1 and {STEPS_MAX} steps"));
     }
     if incoming && rule.steps.is_empty() && !sorts {
