@@ -14,6 +14,8 @@ mod approving;
 mod binary;
 #[path = "journey/crash.rs"]
 mod crash;
+#[path = "journey/declaring.rs"]
+mod declaring;
 #[path = "journey/doors.rs"]
 mod doors;
 #[path = "journey/forge.rs"]

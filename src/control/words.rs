@@ -7,6 +7,7 @@ use crate::domain::tenant::Language;
 use crate::service::account::Accounts;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
+use crate::service::declaring::Declaring;
 use crate::service::failure::Failure;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
@@ -21,6 +22,7 @@ pub struct ControlDoor {
     pub organisations: Arc<Organisations>,
     pub accounts: Arc<Accounts>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub records: Arc<Records>,
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
