@@ -1,8 +1,8 @@
 //! Marks on items: the flags of one user, the keywords that report, and the labels, which are keywords too.
 //!
-//! Setting a mark may do more than note it: `$KepOnay` and `$KepRet` decide the job, `$KepKabul` and `$KepGeriCevir` declare
-//! of a mail that came in that it is accepted or refused, a label's keyword files. What
-//! the server reports cannot be set, and replacing all marks never takes a label away: labels are the tenant's.
+//! Setting a mark may do more than note it: `$KepOnay` and `$KepRet` decide the job, `$KepKabul` and `$KepGeriCevir`
+//! declare that a mail which came in is accepted or refused, a label's keyword files. What the server reports cannot be
+//! set, and replacing all marks never takes a label away: labels are the tenant's.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::domain::item::{Item, ItemKind, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
