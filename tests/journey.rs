@@ -16,6 +16,8 @@ mod binary;
 mod chain;
 #[path = "journey/crash.rs"]
 mod crash;
+#[path = "journey/declaring.rs"]
+mod declaring;
 #[path = "journey/doors.rs"]
 mod doors;
 #[path = "journey/forge.rs"]

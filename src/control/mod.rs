@@ -3,6 +3,7 @@
 //! The server side puts each word to a service and writes the answer down; it decides nothing itself.
 
 mod auditing;
+mod declaring;
 mod jobs;
 mod people;
 

@@ -9,6 +9,7 @@ use crate::domain::tenant::Language;
 use crate::service::account::Accounts;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
+use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
@@ -24,6 +25,7 @@ pub struct ControlDoor {
     pub organisations: Arc<Organisations>,
     pub accounts: Arc<Accounts>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub records: Arc<Records>,
     pub rehearsal: Arc<Rehearsal>,
     pub peers: Arc<Peers>,

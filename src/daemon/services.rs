@@ -21,6 +21,7 @@ use crate::service::account::Accounts;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
+use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
 use crate::service::gauges::Gauges;
@@ -54,6 +55,7 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -201,7 +203,23 @@ impl Parts {
         }
     }
 
-    fn mailboxes(&self, approval: &Arc<Approval>, submission: &Arc<Submission>) -> Mailboxes {
+    fn declaring(&self) -> Declaring {
+        Declaring {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn mailboxes(
+        &self,
+        approval: &Arc<Approval>,
+        declaring: &Arc<Declaring>,
+        submission: &Arc<Submission>,
+    ) -> Mailboxes {
         Mailboxes {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -212,6 +230,7 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             approval: approval.clone(),
+            declaring: declaring.clone(),
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
@@ -232,6 +251,7 @@ impl Services {
         let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
         let submission = Arc::new(parts.submission());
         let approval = Arc::new(parts.approval());
+        let declaring = Arc::new(parts.declaring());
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         Ok(Self {
@@ -240,7 +260,7 @@ impl Services {
             relay: Arc::new(parts.relay(relay_out.clone())),
             intake: Arc::new(parts.intake()),
             delivery: Arc::new(parts.delivery()),
-            mailboxes: Arc::new(parts.mailboxes(&approval, &submission)),
+            mailboxes: Arc::new(parts.mailboxes(&approval, &declaring, &submission)),
             archive: Arc::new(Archive {
                 db: parts.db.clone(),
                 spool: parts.spool.clone(),
@@ -266,6 +286,7 @@ impl Services {
             accounts,
             submission,
             approval,
+            declaring,
             relay_out,
             decoy_secret,
         })
@@ -292,6 +313,7 @@ impl Services {
             organisations: self.organisations.clone(),
             accounts: self.accounts.clone(),
             approval: self.approval.clone(),
+            declaring: self.declaring.clone(),
             records: self.records.clone(),
             rehearsal: self.rehearsal.clone(),
             peers: Arc::new(Peers::new(self.db.clone(), self.identity.domain.clone())),

@@ -40,6 +40,11 @@ impl TenantLife {
         self == TenantLife::Active
     }
 
+    /// Accepting and refusing what has come in: as long as it can be read, unless the account is stopped.
+    pub fn may_declare(self) -> bool {
+        matches!(self, TenantLife::Active | TenantLife::Closing { .. })
+    }
+
     pub fn may_read(self) -> bool {
         self != TenantLife::Closed
     }

@@ -13,7 +13,7 @@ mod settling;
 pub use listing::JobList;
 
 use crate::clock::Clock;
-use crate::domain::audit::{AuditRoute, Author};
+use crate::domain::audit::Author;
 use crate::domain::job::{Act, Job, Moved, Route, Terms, Wish};
 use crate::domain::org::{Organisation, User};
 use crate::id::{IdSource, JobId, TenantId};
@@ -102,7 +102,7 @@ impl Approval {
             let moved = make(&stored.row, &organisation, &wish)?;
             let mut batch = Batch::new();
             let cause = Cause {
-                author: by.author(audit_route(asked.route)),
+                author: by.author(asked.route.into()),
                 at: now,
             };
             let job = self.settle(&mut batch, &organisation, &stored, moved, &cause)?;
@@ -124,14 +124,6 @@ impl Approval {
         self.bells.mailboxes.ring(tenant);
         self.bells.notary.ring();
         self.bells.timers.ring();
-    }
-}
-
-fn audit_route(route: Route) -> AuditRoute {
-    match route {
-        Route::Folder | Route::Keyword => AuditRoute::Imap,
-        Route::Kepctl => AuditRoute::Kepctl,
-        Route::Mail => AuditRoute::Smtp,
     }
 }
 

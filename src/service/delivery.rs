@@ -5,7 +5,7 @@ use crate::clock::{Clock, UtcTime};
 use crate::domain::evidence::{Event, EvidenceKind, Reason};
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Job, JobStart, Terms};
-use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
+use crate::domain::mail::{Consignment, ConsignmentEvent, ConsignmentState, SenderHome};
 use crate::domain::org::Organisation;
 use crate::domain::policy;
 use crate::domain::rule::Rule;
@@ -134,6 +134,7 @@ impl Delivery {
             submitted_at: work.submitted_at,
             delivered_at: now,
             state: ConsignmentState::Delivered,
+            declaration: None,
         };
         let mut batch = Batch::new();
         tables::insert(&mut batch, mark.clone(), &Done)?;
@@ -243,9 +244,11 @@ impl Delivery {
         let mut batch = Batch::new();
         awaited.remove(&mut batch);
         let stored = mails::consignment(&*self.db, awaited.row.tenant, awaited.row.consignment)?;
-        if let Some(stored) = stored.filter(|c| c.row.state == ConsignmentState::Delivered) {
+        let next = stored.and_then(|c| Some((c.row.state.after(ConsignmentEvent::Expired)?, c)));
+        // Whatever was declared of it, nobody has read it.
+        if let Some((state, stored)) = next {
             let mut expired = stored.row.clone();
-            expired.state = ConsignmentState::Expired;
+            expired.state = state;
             stored.replace(&mut batch, &expired)?;
             let hours = self.identity.reading_expiry.as_secs() / 3600;
             let happened = Happened::new(

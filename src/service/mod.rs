@@ -1,12 +1,14 @@
 //! Stations and services: they know registered mail, and nothing of SMTP or IMAP.
 //!
 //! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
-//! never calls the next one: it commits its state with the work it leaves, and rings a bell.
+//! never calls the next one: it commits its state with the work it leaves, and rings a bell. `declaring` is what a
+//! recipient says of a mail he has.
 
 pub mod account;
 pub mod approval;
 pub mod archive;
 pub mod bell;
+pub mod declaring;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;

@@ -25,12 +25,14 @@ use kepd::service::account::{Accounts, Principal};
 use kepd::service::approval::Approval;
 use kepd::service::archive::Archive;
 use kepd::service::bell::Bells;
+use kepd::service::declaring::Declaring;
 use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
 use kepd::service::identity::Identity;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
+use kepd::service::mailbox::Mailboxes;
 use kepd::service::notary::Notary;
 use kepd::service::octets::ContentReader;
 use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
@@ -187,6 +189,8 @@ pub struct Provider {
     pub accounts: Arc<Accounts>,
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
+    pub mailboxes: Arc<Mailboxes>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -222,28 +226,55 @@ impl Provider {
             wires: wires.clone(),
             spool: spool.clone(),
         });
+        let submission = Arc::new(Submission {
+            db: db.clone(),
+            spool: spool.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            terms: Arc::new(terms()),
+        });
+        let approval = Arc::new(Approval {
+            db: db.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            terms: Arc::new(terms()),
+        });
+        let declaring = Arc::new(Declaring {
+            db: db.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            bells: bells.clone(),
+        });
+        let mailboxes = Arc::new(Mailboxes {
+            db: db.clone(),
+            spool: spool.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            approval: approval.clone(),
+            declaring: declaring.clone(),
+            submission: submission.clone(),
+            seats: Default::default(),
+            changes: Default::default(),
+        });
         let provider = Self {
-            submission: Arc::new(Submission {
-                db: db.clone(),
-                spool: spool.clone(),
-                clock: time.clone(),
-                ids: ids.clone(),
-                organisations: organisations.clone(),
-                identity: identity.clone(),
-                items: items.clone(),
-                bells: bells.clone(),
-                terms: Arc::new(terms()),
-            }),
-            approval: Arc::new(Approval {
-                db: db.clone(),
-                clock: time.clone(),
-                ids: ids.clone(),
-                organisations: organisations.clone(),
-                identity: identity.clone(),
-                items: items.clone(),
-                bells: bells.clone(),
-                terms: Arc::new(terms()),
-            }),
+            submission,
+            approval,
+            declaring,
+            mailboxes,
             notary: Arc::new(Notary {
                 db: db.clone(),
                 spool: spool.clone(),

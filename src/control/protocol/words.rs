@@ -637,6 +637,10 @@ words! {
         Show { mail: MailId },
         /// Write the export bundle of a mail
         Export(Export),
+        /// Declare to the sender that a mail which came in is accepted; once, and for good
+        Accept(Declare),
+        /// Declare to the sender that a mail which came in is refused; once, and for good
+        Refuse(Declare),
         /// (not built yet)
         Search(NotBuilt),
         /// (not built yet)
@@ -645,6 +649,22 @@ words! {
         Trash(NotBuilt),
         /// (not built yet)
         Restore(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct Declare {
+        /// The mail as it stands in the recipient's account
+        pub mail: MailId,
+        /// Who declares; his rights are checked
+        #[arg(long = "as", value_name = "USER@TENANT")]
+        pub by: LoginName,
+        /// Words to the sender; they stand in the evidence
+        #[arg(long, default_value = "")]
+        #[serde(default)]
+        pub note: String,
+        /// SHA-256 (hexadecimal) of the original that was read; what the account holds when left out
+        #[arg(long)]
+        pub sha256: Option<String>,
     }
 
     #[derive(Args)]

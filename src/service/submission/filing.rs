@@ -344,6 +344,7 @@ impl Filing {
                 .recipients
                 .iter()
                 .map(|r| Recipient {
+                    declared: None,
                     address: r.clone(),
                     blind: self.blind.contains(r),
                     state: RecipientState::Waiting,
