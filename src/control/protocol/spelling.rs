@@ -1,7 +1,8 @@
 //! How days, and conditions and steps of rules, are spelled on the command line: texts to words. What they name is not
 //! looked up here.
 
-use super::words::{ConditionWord, NeedWord, PartyWord, StepWord, When};
+use super::rule_words::{ConditionWord, NeedWord, PartyWord, StepWord};
+use super::words::When;
 use crate::clock::UtcTime;
 use std::str::FromStr;
 use std::time::Duration;
