@@ -11,6 +11,7 @@ pub mod mail;
 pub mod org;
 pub mod policy;
 pub mod provider;
+pub mod reply;
 pub mod rule;
 #[cfg(test)]
 pub mod samples;

@@ -1,9 +1,11 @@
 //! Stations and services: they know registered mail, and nothing of SMTP or IMAP.
 //!
 //! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
-//! never calls the next one: it commits its state with the work it leaves, and rings a bell.
+//! never calls the next one: it commits its state with the work it leaves, and rings a bell. Beside them the `herald`
+//! tells of every stage of an approval, and `answering` takes the answers.
 
 pub mod account;
+pub mod answering;
 pub mod approval;
 pub mod archive;
 pub mod bell;
@@ -13,6 +15,7 @@ pub mod effect;
 pub mod failure;
 pub mod gauges;
 pub mod genuine;
+pub mod herald;
 pub mod identity;
 pub mod intake;
 pub mod item_numbers;

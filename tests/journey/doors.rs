@@ -74,7 +74,8 @@ pub async fn doors() -> Doors {
     let (close, closing) = watch::channel(false);
     let (p, q) = (&pair.hs01, &pair.hs02);
     let host = "hs01.kep.test".to_owned();
-    let door = SubmissionDoor::new(p.accounts.clone(), p.submission.clone(), tls(), host, [7; 32]);
+    let (accounts, submission) = (p.accounts.clone(), p.submission.clone());
+    let door = SubmissionDoor::new(accounts, submission, p.answering.clone(), tls(), host, [7; 32]);
     let door = Arc::new(door.with_login_failure_delay(Duration::ZERO));
     let bound = |entry| SubmissionDoor::bind(anywhere(), entry, Limits::default());
     let (with_tls, plain) = (
@@ -371,11 +372,15 @@ async fn who_may_not_send_hears_why() {
     let doors = doors().await;
     let steps = json!([
         ["login", "onay1@ornekas", "onay1-parola"],
-        ["say", format!("MAIL FROM:<{ORNEKAS}>")]
+        ["say", format!("MAIL FROM:<{ORNEKAS}>")],
+        ["say", format!("RCPT TO:<{ALICI}>")],
+        ["say", "DATA"]
     ]);
+    // He may answer status messages; for anything else he hears it with the first recipient.
     let replies = doors.client(true, steps).await;
     assert!(
-        replies[1].starts_with("550 5.7.1 you have no permission to compose"),
+        replies[2].starts_with("550 5.7.1 you have no permission to compose")
+            && replies[3].starts_with("503"),
         "{replies:?}"
     );
     for (login, password) in [

@@ -22,12 +22,14 @@ use kepd::seal::tsa::{
     DevAuthority, Exchange, LocalTransport, SystemNonces, TimestampClient, TimestampTransport, TransportError,
 };
 use kepd::service::account::{Accounts, Principal};
+use kepd::service::answering::Answering;
 use kepd::service::approval::Approval;
 use kepd::service::archive::Archive;
 use kepd::service::bell::Bells;
 use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
+use kepd::service::herald::Herald;
 use kepd::service::identity::Identity;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
@@ -187,6 +189,8 @@ pub struct Provider {
     pub accounts: Arc<Accounts>,
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
+    pub herald: Arc<Herald>,
+    pub answering: Arc<Answering>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -222,7 +226,23 @@ impl Provider {
             wires: wires.clone(),
             spool: spool.clone(),
         });
+        let approval = Arc::new(Approval {
+            db: db.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            terms: Arc::new(terms()),
+        });
         let provider = Self {
+            answering: Arc::new(Answering {
+                db: db.clone(),
+                clock: time.clone(),
+                approval: approval.clone(),
+            }),
+            approval,
             submission: Arc::new(Submission {
                 db: db.clone(),
                 spool: spool.clone(),
@@ -234,8 +254,9 @@ impl Provider {
                 bells: bells.clone(),
                 terms: Arc::new(terms()),
             }),
-            approval: Arc::new(Approval {
+            herald: Arc::new(Herald {
                 db: db.clone(),
+                spool: spool.clone(),
                 clock: time.clone(),
                 ids: ids.clone(),
                 organisations: organisations.clone(),
@@ -337,6 +358,7 @@ impl Provider {
         let mut done = 0;
         loop {
             let now = self.approval.run_due().await.unwrap()
+                + self.herald.run_due().await.unwrap()
                 + self.notary.run_due().await.unwrap()
                 + self.dispatch.run_due().await.unwrap()
                 + self.relay.run_due().await.unwrap()
