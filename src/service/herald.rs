@@ -83,8 +83,13 @@ impl Herald {
     /// Tells the next of those concerned; what is owed then is to tell the others, or nothing.
     async fn tell(&self, owed: &Stored<OwedStatus>) -> Result<(), Failure> {
         let OwedStatus {
-            tenant, job, entry, ..
-        } = owed.row;
+            tenant,
+            job,
+            entry,
+            standing,
+            participants,
+            told,
+        } = owed.row.clone();
         let mut batch = Batch::new();
         let found = jobs::job(&*self.db, tenant, job)?.zip(jobs::entry(&*self.db, tenant, job, entry)?);
         let Some((stored, entry)) = found else {
@@ -92,10 +97,10 @@ impl Herald {
             return commit(&*self.db, batch).await;
         };
         let organisation = self.organisations.of(tenant)?;
-        let job = stored.row.standing_as(owed.row.standing.clone());
+        let job = stored.row.as_it_was(standing, participants);
         let now = self.clock.now();
         let mut hearers = job.hearers(&organisation, &entry, now);
-        if let Some(told) = owed.row.told {
+        if let Some(told) = told {
             hearers = hearers.split_off(&UserId(told.0.saturating_add(1)));
         }
         let rest = hearers

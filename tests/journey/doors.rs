@@ -31,7 +31,7 @@ const ALICI: &str = "alici@hs02.kep.test";
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
 
 /// TLS certificates that hold by the real clock: the client looks at it.
-fn tls_pki() -> &'static DevPki {
+pub fn tls_pki() -> &'static DevPki {
     static MADE: OnceLock<DevPki> = OnceLock::new();
     MADE.get_or_init(|| {
         DevPki::generate(&Plan {
@@ -62,7 +62,7 @@ pub fn anywhere() -> SocketAddr {
 /// The doors of hs01 and hs02, until dropped.
 pub struct Doors {
     pub pair: Pair,
-    submission_tls: u16,
+    pub submission_tls: u16,
     submission: u16,
     /// hs02's.
     pub relay: u16,
@@ -100,7 +100,7 @@ pub async fn doors() -> Doors {
 
 impl Doors {
     /// Walks a plan with the independent client; each reply as `CODE words`.
-    async fn client(&self, tls: bool, steps: Value) -> Vec<String> {
+    pub async fn client(&self, tls: bool, steps: Value) -> Vec<String> {
         let ca = self.pair.dir.path().join("tls-ca.pem");
         std::fs::write(&ca, &tls_pki().ca.certificate_pem).unwrap();
         let port = if tls { self.submission_tls } else { self.submission };

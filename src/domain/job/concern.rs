@@ -41,15 +41,16 @@ pub enum Call {
 }
 
 impl Job {
-    /// The job as it stood at another moment.
-    pub fn standing_as(&self, standing: Standing) -> Job {
+    /// The job as it was at another moment.
+    pub fn as_it_was(&self, standing: Standing, participants: BTreeSet<UserId>) -> Job {
         Job {
             standing,
+            participants,
             ..self.clone()
         }
     }
 
-    /// Whom an entry of the history is told to, and what is asked of each. The job is to stand as it did right after
+    /// Whom an entry of the history is told to, and what is asked of each. The job is to be as it was right after
     /// the entry; who holds which right, and who stands in for whom, counts as of `now`.
     pub fn hearers(&self, org: &Organisation, entry: &Entry, now: UtcTime) -> BTreeMap<UserId, Call> {
         let happening = &entry.happening;
@@ -109,7 +110,7 @@ impl Job {
             state,
             ..self.standing.clone()
         };
-        self.standing_as(before).whose_turn(org, now)
+        self.as_it_was(before, BTreeSet::new()).whose_turn(org, now)
     }
 
     /// Whether it has become somebody else's turn by this entry.

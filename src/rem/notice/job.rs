@@ -33,7 +33,7 @@ impl JobStatus<'_> {
             Deed::BecameLate => "Gecikti".to_owned(),
             Deed::Escalated => "Üst onaya açıldı".to_owned(),
             Deed::Stuck => "Karar verecek kimse yok".to_owned(),
-            Deed::Decided(Act::Delegate(_)) => "Devredildi".to_owned(),
+            Deed::Decided(Act::Delegate(_)) => "Havale edildi".to_owned(),
             Deed::Decided(Act::Reassign(_)) => "Başkasına verildi".to_owned(),
             Deed::Decided(Act::Undo) => "Karar geri alındı".to_owned(),
             _ => self.state().tr,
@@ -142,7 +142,7 @@ impl JobStatus<'_> {
                 let user = self.org.users.get(&to);
                 let to = user.map_or_else(|| "?".to_owned(), |u| named(&u.display_name, &u.name));
                 both(
-                    format!("Karar yetkisi bu adım için devredildi: {to}."),
+                    format!("Bu adımın kararı havale edildi: {to}."),
                     format!("The decision on this step was handed on to {to}."),
                 )
             }

@@ -95,6 +95,7 @@ fn written(batch: &mut Batch, moved: &Moved) -> Result<(), RowError> {
             job: job.id,
             entry: entry.n,
             standing: job.standing.clone(),
+            participants: job.participants.clone(),
             told: None,
         };
         work::add(batch, entry.happening.at, &owed)?;
@@ -225,6 +226,7 @@ mod tests {
             job: job.id,
             entry: u32::MAX,
             standing: job.standing.clone(),
+            participants: job.participants.clone(),
             told: Some(UserId(u32::MAX)),
         };
         assert_eq!(decode::<OwedStatus>(&encode(&owed).unwrap()).unwrap(), owed);

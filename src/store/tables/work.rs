@@ -16,6 +16,7 @@ use crate::store::row::{Row, RowError};
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A table of work, by due time.
 pub trait Work: Row {
@@ -265,6 +266,8 @@ pub struct OwedStatus {
     pub entry: u32,
     /// How the job stood right after it: it may have moved on before anybody is told.
     pub standing: Standing,
+    /// Who had had a hand in it by then.
+    pub participants: BTreeSet<UserId>,
     /// All up to this user have been told.
     pub told: Option<UserId>,
 }
