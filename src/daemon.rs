@@ -181,6 +181,7 @@ impl Bound {
         let submission = Arc::new(SubmissionDoor::new(
             services.accounts.clone(),
             services.submission.clone(),
+            services.answering.clone(),
             tls.clone(),
             host.clone(),
             services.decoy_secret,

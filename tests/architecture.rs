@@ -94,6 +94,20 @@ const TABLE: &[Row] = &[
             "ground",
         ],
     },
+    // An answer to a status message is handed in like a mail and becomes a note on the job.
+    Row {
+        room: "service::answering",
+        may: &[
+            "service::approval",
+            "service::submission",
+            "shared",
+            "domain",
+            "formats",
+            "store",
+            "seal",
+            "ground",
+        ],
+    },
     // The outline of a message is told in mime's words, and translated into IMAP's here.
     Row {
         room: "net::imap",

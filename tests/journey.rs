@@ -8,6 +8,8 @@
 mod architecture;
 mod paperwork;
 
+#[path = "journey/answering.rs"]
+mod answering;
 #[path = "journey/approving.rs"]
 mod approving;
 #[path = "journey/binary.rs"]
@@ -48,6 +50,8 @@ mod road;
 mod rule_subjects;
 #[path = "journey/stamping.rs"]
 mod stamping;
+#[path = "journey/telling.rs"]
+mod telling;
 #[path = "journey/transfers.rs"]
 mod transfers;
 #[path = "journey/walked.rs"]

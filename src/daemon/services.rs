@@ -18,6 +18,7 @@ use crate::seal::sealer::Sealer;
 use crate::seal::trust::TrustStore;
 use crate::seal::tsa::{DevAuthority, SystemNonces, TimestampClient};
 use crate::service::account::Accounts;
+use crate::service::answering::Answering;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
@@ -25,6 +26,7 @@ use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
 use crate::service::gauges::Gauges;
+use crate::service::herald::Herald;
 use crate::service::identity::Identity;
 use crate::service::intake::Intake;
 use crate::service::item_numbers::ItemNumbers;
@@ -56,6 +58,8 @@ pub struct Services {
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
     pub declaring: Arc<Declaring>,
+    pub herald: Arc<Herald>,
+    pub answering: Arc<Answering>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -127,6 +131,20 @@ impl Parts {
     fn approval(&self) -> Approval {
         Approval {
             db: self.db.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+            terms: self.terms.clone(),
+        }
+    }
+
+    fn herald(&self) -> Herald {
+        Herald {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             organisations: self.organisations.clone(),
@@ -255,6 +273,12 @@ impl Services {
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         Ok(Self {
+            herald: Arc::new(parts.herald()),
+            answering: Arc::new(Answering {
+                db: parts.db.clone(),
+                clock: parts.clock.clone(),
+                approval: approval.clone(),
+            }),
             notary: Arc::new(parts.notary(&sealer)),
             dispatch: Arc::new(parts.dispatch(&sealer)),
             relay: Arc::new(parts.relay(relay_out.clone())),

@@ -8,8 +8,8 @@ use crate::service::bell::Bell;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, JobAlarm, OwedEvidence, OwedReview, QueueEntry,
-    SealWork, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedReview,
+    OwedStatus, QueueEntry, SealWork, Work,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,11 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
             async move { delivery.run_due().await }
         }),
     );
+    let herald = services.herald.clone();
+    tasks.spawn(desk("herald", &bells.herald, next_word).run(move || {
+        let herald = herald.clone();
+        async move { herald.run_due().await }
+    }));
     tasks.spawn(sweep(
         services.relay_out.clone(),
         services.clock.clone(),
@@ -92,6 +97,11 @@ type Due = fn(&dyn Db) -> Result<Option<UtcTime>, Failure>;
 
 fn next<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
     Ok(work::next_due::<W>(db)?)
+}
+
+fn next_word(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
+    let both = [next::<OwedStatus>(db)?, next::<EndingReply>(db)?];
+    Ok(both.into_iter().flatten().min())
 }
 
 fn next_timer(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {

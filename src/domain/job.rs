@@ -30,11 +30,13 @@
 //! A decision is bound to the digest of the exact octets: it is refused unless it names the digest the job holds.
 
 mod alarm;
+mod concern;
 pub mod figures;
 mod history;
 mod wish;
 
 pub use alarm::Alarm;
+pub use concern::Call;
 pub use history::{Deed, Entry, Happening};
 pub use wish::{Act, JobRefusal, NOTE_MAX_OCTETS, Route, Wish};
 
@@ -354,11 +356,19 @@ impl Job {
     /// Those who may decide now, in their own name or for somebody; who stands in for whom at `now`.
     pub fn deciders(&self, org: &Organisation, now: UtcTime) -> BTreeSet<UserId> {
         let facet = self.facet(org);
+        let parties = facet.open.iter().map(|o| o.who).chain(facet.also);
+        let members: BTreeSet<UserId> = parties.flat_map(|who| org.members(who)).collect();
+        // Only these can be, so that not everybody of a large organisation has to be asked for whom he stands in.
+        let deputies = members.iter().filter_map(|u| org.users.get(u));
+        let deputies = deputies.flat_map(|u| u.deputies.iter().map(|d| d.user));
+        let delegates = self.standing.delegations.iter().map(|d| d.to);
+        let able: BTreeSet<UserId> = deputies.chain(delegates).chain(members.iter().copied()).collect();
         let may = |user: &&crate::domain::org::User| {
             let capacities = org.capacities(user, now);
             facet.opening(org, self.author, user.id, &capacities).is_some()
         };
-        org.live_users().filter(may).map(|u| u.id).collect()
+        let able = able.iter().filter_map(|u| org.users.get(u));
+        able.filter(|u| !u.removed).filter(may).map(|u| u.id).collect()
     }
 
     /// Persons who have decided at the current step, and those in whose name they did: each counts once.

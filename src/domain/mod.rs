@@ -12,6 +12,7 @@ pub mod number;
 pub mod org;
 pub mod policy;
 pub mod provider;
+pub mod reply;
 pub mod rule;
 #[cfg(test)]
 pub mod samples;

@@ -3,6 +3,7 @@
 //! RFC 5322, 2045-2047, 2231, 9051 (section numbers). Nothing here re-encodes a received message: what is signed or
 //! digested is always the exact octets, found by offset.
 
+pub mod answer;
 pub mod compose;
 pub mod decode;
 pub mod edit;

@@ -1,7 +1,8 @@
 //! The submission door (RFC 6409): 465 under TLS from the first octet (RFC 8314), 587 by STARTTLS.
 //!
-//! Meets: `smtp::server` (what is said), `sasl` (who says it), `service::submission` (what becomes of it). A refused
-//! complete message leaves rejection evidence before its refusal is said. Passwords and content are never logged.
+//! Meets: `smtp::server` (what is said), `sasl` (who says it), `service::submission` (what becomes of it), and
+//! `service::answering` (what is not mail, but an answer to a status message: told by its one recipient). A refused
+//! complete mail leaves rejection evidence before its refusal is said. Passwords and content are never logged.
 
 use super::listener::{Closing, Limits, Listener};
 use super::refusals::{self, At};
@@ -10,8 +11,10 @@ pub use super::wire::Entry;
 use super::wire::Wire;
 use crate::address::{KepAddress, LoginName, ReversePath};
 use crate::domain::audit::Origin;
+use crate::domain::reply::ReplyToken;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
 use crate::service::account::{Accounts, Door, Principal};
+use crate::service::answering::{Answer, Answering};
 use crate::service::failure::{Failure, Kind, Refusal};
 use crate::service::submission::{Accepted, Receiving, Submission};
 use crate::smtp::command::Rcpt;
@@ -35,6 +38,7 @@ const NONCE_OCTETS: usize = 18;
 pub struct SubmissionDoor {
     accounts: Arc<Accounts>,
     submission: Arc<Submission>,
+    answering: Arc<Answering>,
     tls: Arc<ServerTls>,
     smtp: Arc<ServerConfig>,
     /// Makes the decoy verifiers of unknown logins: the same salt each time, and nobody can tell.
@@ -47,6 +51,7 @@ impl SubmissionDoor {
     pub fn new(
         accounts: Arc<Accounts>,
         submission: Arc<Submission>,
+        answering: Arc<Answering>,
         tls: Arc<ServerTls>,
         host: String,
         decoy_secret: [u8; 32],
@@ -66,6 +71,7 @@ impl SubmissionDoor {
         Self {
             accounts,
             submission,
+            answering,
             tls,
             smtp: Arc::new(smtp),
             decoy_secret,
@@ -137,6 +143,7 @@ struct Session<'a> {
 /// Content that comes in. What cannot be taken is still read to its end: the refusal's place is behind it.
 enum Content {
     Coming(Box<Receiving>),
+    Answer(Box<Answer>),
     Refused { failure: Failure, header: Vec<u8> },
 }
 
@@ -283,14 +290,20 @@ impl Session<'_> {
         let Some(principal) = &self.principal else {
             return Verdict::Refuse(reply::AUTH_REQUIRED);
         };
-        verdict(self.door.submission.check_sender(principal, from), At::Sender)
+        verdict(
+            self.door.submission.check_reverse_path(principal, from),
+            At::Sender,
+        )
     }
 
     fn recipient(&mut self, rcpt: Rcpt) -> Verdict {
+        let Some(principal) = &self.principal else {
+            return Verdict::Refuse(reply::AUTH_REQUIRED);
+        };
         let Ok(address) = rcpt.address else {
             return Verdict::Refuse(reply::NOT_A_KEP_ADDRESS);
         };
-        let checked = self.door.submission.check_recipient(&address, self.size);
+        let checked = self.may_go_to(principal, &address);
         // RFC 5321 4.5.3.1.10 leaves doubles to us: named twice, served once.
         if checked.is_ok() && !self.recipients.contains(&address) {
             self.recipients.push(address);
@@ -298,50 +311,79 @@ impl Session<'_> {
         verdict(checked, At::Recipient)
     }
 
+    /// Whether this may go to an account, or is an answer that goes to its one address.
+    fn may_go_to(&self, principal: &Principal, to: &KepAddress) -> Result<(), Failure> {
+        let submission = &self.door.submission;
+        let mut others = self.recipients.iter().filter(|other| *other != to);
+        match submission.answered(to) {
+            Some(token) if others.next().is_none() => self.door.answering.check(principal, token),
+            None if self.answered().is_none() => {
+                submission.check_composer(principal)?;
+                submission.check_recipient(to, self.size)
+            }
+            _ => {
+                let say = "an answer to a status message goes to its own address alone; send mail to others separately";
+                Err(Failure::refused(Kind::NoPermission, say))
+            }
+        }
+    }
+
+    /// What this answers, if it is an answer: then that is its only recipient.
+    fn answered(&self) -> Option<ReplyToken> {
+        let first = self.recipients.first()?;
+        self.door.submission.answered(first)
+    }
+
     fn content_begins(&mut self) -> Verdict {
         let Some(principal) = &self.principal else {
             return Verdict::Refuse(reply::AUTH_REQUIRED);
         };
-        let receiving = self.door.submission.begin(principal, self.recipients.clone());
-        self.content = Some(Content::Coming(Box::new(receiving)));
+        self.content = Some(match self.answered() {
+            Some(token) => Content::Answer(Box::new(self.door.answering.begin(principal, token))),
+            None => {
+                let receiving = self.door.submission.begin(principal, self.recipients.clone());
+                Content::Coming(Box::new(receiving))
+            }
+        });
         Verdict::Accept
     }
 
     async fn content_comes(&mut self, run: &[u8]) {
-        let Some(Content::Coming(receiving)) = &mut self.content else {
-            return;
+        let (taken, header) = match &mut self.content {
+            Some(Content::Coming(receiving)) => {
+                let taken = receiving.write(run).await;
+                (taken, receiving.header())
+            }
+            Some(Content::Answer(answer)) => (answer.write(run), [].as_slice()),
+            Some(Content::Refused { .. }) | None => return,
         };
-        if let Err(failure) = receiving.write(run).await {
-            let header = receiving.header().to_vec();
+        if let Err(failure) = taken {
+            let header = header.to_vec();
             self.content = Some(Content::Refused { failure, header });
         }
     }
 
     async fn content_ends(&mut self, octets: u64) -> Verdict {
-        let (failure, header) = match self.content.take() {
+        let (finished, header) = match self.content.take() {
             Some(Content::Coming(receiving)) => {
                 let header = receiving.header().to_vec();
-                // What was pipelined in front has its answers; the commit takes its time.
-                if self.wire.flush().await.is_none() {
-                    return Verdict::Refuse(reply::TRY_LATER);
-                }
-                let finished = match self.fits_peers(octets) {
-                    Ok(()) => receiving.finish().await,
-                    Err(failure) => Err(failure),
-                };
-                match finished {
-                    Ok(accepted) => {
-                        let words = accepted_in_words(&accepted);
-                        let recipients = self.recipients.len();
-                        tracing::info!(outcome = %words.text, octets, recipients, "submitted");
-                        self.forget();
-                        return Verdict::AcceptWith(words);
-                    }
-                    Err(failure) => (failure, header),
-                }
+                (self.finish_mail(*receiving, octets).await, header)
             }
-            Some(Content::Refused { failure, header }) => (failure, header),
-            None => (Failure::Broken("content that never began".into()), Vec::new()),
+            Some(Content::Answer(answer)) => (self.finish_answer(*answer).await, Vec::new()),
+            Some(Content::Refused { failure, header }) => (Err(failure), header),
+            None => {
+                let failure = Failure::Broken("content that never began".into());
+                (Err(failure), Vec::new())
+            }
+        };
+        let failure = match finished {
+            Ok(words) => {
+                let recipients = self.recipients.len();
+                tracing::info!(outcome = %words.text, octets, recipients, "submitted");
+                self.forget();
+                return Verdict::AcceptWith(words);
+            }
+            Err(failure) => failure,
         };
         let refusal = refusals::reply_to(&failure, At::Content);
         tracing::info!(reply = %refusal, octets, "submission refused");
@@ -357,6 +399,25 @@ impl Session<'_> {
         }
     }
 
+    async fn finish_mail(&mut self, receiving: Receiving, octets: u64) -> Result<Reply, Failure> {
+        self.say_what_waits().await?;
+        self.fits_peers(octets)?;
+        let accepted = receiving.finish().await?;
+        Ok(accepted_in_words(&accepted))
+    }
+
+    async fn finish_answer(&mut self, answer: Answer) -> Result<Reply, Failure> {
+        self.say_what_waits().await?;
+        let job = answer.finish().await?;
+        Ok(reply::OK.with_text(format!("note left with job {job}")))
+    }
+
+    /// What was pipelined in front has its answers; the commit takes its time.
+    async fn say_what_waits(&mut self) -> Result<(), Failure> {
+        let gone = || Failure::Unavailable("the client is gone".into());
+        self.wire.flush().await.ok_or_else(gone).map(drop)
+    }
+
     /// Whether every recipient's provider takes so many octets: what a client declares may be wrong or missing.
     fn fits_peers(&self, octets: u64) -> Result<(), Failure> {
         let check = |to| self.door.submission.check_recipient(to, Some(octets));
@@ -369,6 +430,7 @@ impl Session<'_> {
         let header = match self.content.take() {
             Some(Content::Coming(receiving)) => receiving.header().to_vec(),
             Some(Content::Refused { header, .. }) => header,
+            Some(Content::Answer(_)) => Vec::new(),
             None => return,
         };
         // A 421 cut it off: it never was complete.

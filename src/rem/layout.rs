@@ -189,7 +189,8 @@ fn is_clean(mailbox: &Mailbox) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"<>(),;:\\\"[]".contains(&b))
 }
 
-fn clean_message_id(id: &str) -> Option<&str> {
+/// A Message-ID that can be written into a header as it is; `None` for what would break one.
+pub fn clean_message_id(id: &str) -> Option<&str> {
     let id = id.trim();
     ((1..=MESSAGE_ID_MAX_OCTETS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
         .then_some(id)

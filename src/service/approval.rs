@@ -14,7 +14,7 @@ pub use listing::JobList;
 
 use crate::clock::Clock;
 use crate::domain::audit::Author;
-use crate::domain::job::{Act, Job, Moved, Route, Terms, Wish};
+use crate::domain::job::{Act, Job, JobRefusal, Moved, Route, Terms, Wish};
 use crate::domain::org::{Organisation, User};
 use crate::id::{IdSource, JobId, TenantId};
 use crate::service::account::Principal;
@@ -41,6 +41,9 @@ pub struct Approval {
     pub terms: Arc<Terms>,
 }
 
+/// What else is written by the commit that moves a job; asked anew for each attempt.
+pub type With<'a> = &'a (dyn Fn(&mut Batch) -> Result<(), Failure> + Sync);
+
 /// A decision asked for.
 #[derive(Debug, Clone)]
 pub struct DecisionAsked<'a> {
@@ -58,11 +61,23 @@ impl Approval {
         let moved = |job: &Job, organisation: &Organisation, wish: &Wish<'_>| {
             job.decide(organisation, &self.terms, wish)
         };
-        self.commit_move(by, &asked, moved).await
+        self.commit_move(by, &asked, moved, &|_| Ok(())).await
     }
 
     /// Leaves words with a job that decide nothing.
     pub async fn note(&self, by: &Principal, job: JobId, note: &str, route: Route) -> Result<Job, Failure> {
+        self.note_with(by, job, note, route, &|_| Ok(())).await
+    }
+
+    /// The same, in one commit with something else.
+    pub async fn note_with(
+        &self,
+        by: &Principal,
+        job: JobId,
+        note: &str,
+        route: Route,
+        with: With<'_>,
+    ) -> Result<Job, Failure> {
         if note.trim().is_empty() {
             let say = "the note is empty; say something, or decide";
             return Err(Failure::refused(Kind::Invalid, say));
@@ -76,14 +91,15 @@ impl Approval {
             original_sha256: None,
         };
         let moved = |job: &Job, organisation: &Organisation, wish: &Wish<'_>| job.note(organisation, wish);
-        self.commit_move(by, &asked, moved).await
+        self.commit_move(by, &asked, moved, with).await
     }
 
     async fn commit_move(
         &self,
         by: &Principal,
         asked: &DecisionAsked<'_>,
-        make: impl Fn(&Job, &Organisation, &Wish<'_>) -> Result<Moved, crate::domain::job::JobRefusal>,
+        make: impl Fn(&Job, &Organisation, &Wish<'_>) -> Result<Moved, JobRefusal>,
+        with: With<'_>,
     ) -> Result<Job, Failure> {
         for _ in 0..DECIDE_ATTEMPTS {
             let organisation = self.organisations.of(by.tenant)?;
@@ -100,7 +116,13 @@ impl Approval {
                 at: now,
             };
             let moved = make(&stored.row, &organisation, &wish)?;
+            // What was done, which for a note is not what was wished.
+            let deed = moved
+                .entries
+                .first()
+                .map_or("nothing", |e| e.happening.deed.word());
             let mut batch = Batch::new();
+            with(&mut batch)?;
             let cause = Cause {
                 author: by.author(asked.route.into()),
                 at: now,
@@ -108,7 +130,7 @@ impl Approval {
             let job = self.settle(&mut batch, &organisation, &stored, moved, &cause)?;
             match self.db.commit(batch).await {
                 Ok(_) => {
-                    tracing::info!(job = %job.id, mail = %job.mail, by = %by.login, act = asked.act.word(),
+                    tracing::info!(job = %job.id, mail = %job.mail, by = %by.login, act = deed,
                         route = asked.route.word(), state = job.standing.state.word(), "decided");
                     self.ring_bells(by.tenant);
                     return Ok(job);
@@ -124,6 +146,7 @@ impl Approval {
         self.bells.mailboxes.ring(tenant);
         self.bells.notary.ring();
         self.bells.timers.ring();
+        self.bells.herald.ring();
     }
 }
 

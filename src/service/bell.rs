@@ -27,6 +27,7 @@ pub struct Bells {
     pub relay: Bell,
     pub delivery: Bell,
     pub timers: Bell,
+    pub herald: Bell,
     pub mailboxes: MailboxBell,
 }
 

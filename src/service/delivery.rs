@@ -89,6 +89,7 @@ impl Delivery {
         }
         self.bells.notary.ring();
         self.bells.timers.ring();
+        self.bells.herald.ring();
         for placement in &stored.row.placements {
             self.bells.mailboxes.ring(placement.tenant);
         }

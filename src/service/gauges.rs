@@ -4,7 +4,7 @@ use crate::domain::job::JobState;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
-    self, AwaitedReading, DeliveryWork, OwedEvidence, QueueEntry, SealWork, Work,
+    self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
 use crate::store::tables::{jobs, tenants};
 use std::sync::Arc;
@@ -36,6 +36,10 @@ impl Gauges {
             self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,
             self.waiting::<QueueEntry>("kepd_queue_entries", "Messages on their way to other providers.")?,
             self.waiting::<DeliveryWork>("kepd_deliveries", "Dispatches that wait to be consigned.")?,
+            self.waiting::<OwedStatus>(
+                "kepd_status_owed",
+                "Stages of jobs that those concerned were not told of yet.",
+            )?,
             self.waiting::<AwaitedReading>(
                 "kepd_unread_consignments",
                 "Consignments whose reading is awaited.",

@@ -2,9 +2,10 @@
 //!
 //! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
 //! never calls the next one: it commits its state with the work it leaves, and rings a bell. `declaring` is what a
-//! recipient says of a mail he has.
+//! recipient says of a mail he has. The `herald` tells of every stage of an approval, and `answering` takes the answers.
 
 pub mod account;
+pub mod answering;
 pub mod approval;
 pub mod archive;
 pub mod bell;
@@ -15,6 +16,7 @@ pub mod effect;
 pub mod failure;
 pub mod gauges;
 pub mod genuine;
+pub mod herald;
 pub mod identity;
 pub mod intake;
 pub mod item_numbers;

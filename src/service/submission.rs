@@ -9,7 +9,7 @@ mod header;
 mod octet_check;
 mod receiving;
 
-pub use header::draft_recipients;
+pub use header::{check_header, draft_recipients, header_end};
 pub use receiving::Receiving;
 
 use crate::address::{KepAddress, ReversePath};
@@ -18,6 +18,7 @@ use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
 use crate::domain::job::Terms;
 use crate::domain::org::Permission;
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
+use crate::domain::reply::ReplyToken;
 use crate::id::{IdSource, ItemId, JobId, MailId};
 use crate::mime::summary::Summary;
 use crate::service::account::Principal;
@@ -57,15 +58,17 @@ pub enum Accepted {
 impl Submission {
     /// Whether the user may send as `from` now.
     pub fn check_sender(&self, by: &Principal, from: &ReversePath) -> Result<(), Failure> {
+        self.check_reverse_path(by, from)?;
+        self.check_composer(by)
+    }
+
+    /// Whether anything may be handed in as `from` now. Whether the user may write mail is another question: who only
+    /// decides may still answer status messages.
+    pub fn check_reverse_path(&self, by: &Principal, from: &ReversePath) -> Result<(), Failure> {
         let organisation = self.organisations.of(by.tenant)?;
         if !organisation.tenant.life.may_send() {
             let say = "this account does not send now: it is suspended or closing";
             return Err(Failure::refused(Kind::AccountClosed, say));
-        }
-        let user = organisation.users.get(&by.user);
-        if !user.is_some_and(|u| organisation.may(u, Permission::Compose)) {
-            let say = "you have no permission to compose; ask your account's administrator";
-            return Err(Failure::refused(Kind::NoPermission, say));
         }
         match from {
             ReversePath::Address(address) if *address == organisation.tenant.address => Ok(()),
@@ -73,8 +76,28 @@ impl Submission {
         }
     }
 
+    /// Whether the user may write mail.
+    pub fn check_composer(&self, by: &Principal) -> Result<(), Failure> {
+        let organisation = self.organisations.of(by.tenant)?;
+        let user = organisation.users.get(&by.user);
+        if !user.is_some_and(|u| organisation.may(u, Permission::Compose)) {
+            let say = "you have no permission to compose; ask your account's administrator";
+            return Err(Failure::refused(Kind::NoPermission, say));
+        }
+        Ok(())
+    }
+
+    /// What an answer is known by, when this is an address of ours that takes one.
+    pub fn answered(&self, to: &KepAddress) -> Option<ReplyToken> {
+        ReplyToken::of(to, &self.identity.service.domain())
+    }
+
     /// Whether mail of `size` octets (when declared) may go to this recipient.
     pub fn check_recipient(&self, to: &KepAddress, size: Option<u64>) -> Result<(), Failure> {
+        if self.answered(to).is_some() {
+            let say = "this address takes an answer to a status message, submitted to it alone; write no mail to it";
+            return Err(Failure::refused(Kind::UnknownRecipient, say));
+        }
         let domain = to.domain();
         if !self.identity.realms.iter().any(|realm| domain.is_within(realm)) {
             let say = format!("{to} is not a KEP address; KEP carries mail between KEP accounts only");
@@ -129,7 +152,8 @@ impl Submission {
         header: &[u8],
         refusal: &Refusal,
     ) -> Result<(), Failure> {
-        if recipients.is_empty() {
+        // An answer to a status message is no mail: nothing is attested of it.
+        if recipients.is_empty() || recipients.iter().any(|r| self.answered(r).is_some()) {
             return Ok(());
         }
         let organisation = self.organisations.of(by.tenant)?;

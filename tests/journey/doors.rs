@@ -31,7 +31,7 @@ const ALICI: &str = "alici@hs02.kep.test";
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
 
 /// TLS certificates that hold by the real clock: the client looks at it.
-fn tls_pki() -> &'static DevPki {
+pub fn tls_pki() -> &'static DevPki {
     static MADE: OnceLock<DevPki> = OnceLock::new();
     MADE.get_or_init(|| {
         DevPki::generate(&Plan {
@@ -62,7 +62,7 @@ pub fn anywhere() -> SocketAddr {
 /// The doors of hs01 and hs02, until dropped.
 pub struct Doors {
     pub pair: Pair,
-    submission_tls: u16,
+    pub submission_tls: u16,
     submission: u16,
     /// hs02's.
     pub relay: u16,
@@ -74,7 +74,8 @@ pub async fn doors() -> Doors {
     let (close, closing) = watch::channel(false);
     let (p, q) = (&pair.hs01, &pair.hs02);
     let host = "hs01.kep.test".to_owned();
-    let door = SubmissionDoor::new(p.accounts.clone(), p.submission.clone(), tls(), host, [7; 32]);
+    let (accounts, submission) = (p.accounts.clone(), p.submission.clone());
+    let door = SubmissionDoor::new(accounts, submission, p.answering.clone(), tls(), host, [7; 32]);
     let door = Arc::new(door.with_login_failure_delay(Duration::ZERO));
     let bound = |entry| SubmissionDoor::bind(anywhere(), entry, Limits::default());
     let (with_tls, plain) = (
@@ -99,7 +100,7 @@ pub async fn doors() -> Doors {
 
 impl Doors {
     /// Walks a plan with the independent client; each reply as `CODE words`.
-    async fn client(&self, tls: bool, steps: Value) -> Vec<String> {
+    pub async fn client(&self, tls: bool, steps: Value) -> Vec<String> {
         let ca = self.pair.dir.path().join("tls-ca.pem");
         std::fs::write(&ca, &tls_pki().ca.certificate_pem).unwrap();
         let port = if tls { self.submission_tls } else { self.submission };
@@ -371,11 +372,15 @@ async fn who_may_not_send_hears_why() {
     let doors = doors().await;
     let steps = json!([
         ["login", "onay1@ornekas", "onay1-parola"],
-        ["say", format!("MAIL FROM:<{ORNEKAS}>")]
+        ["say", format!("MAIL FROM:<{ORNEKAS}>")],
+        ["say", format!("RCPT TO:<{ALICI}>")],
+        ["say", "DATA"]
     ]);
+    // He may answer status messages; for anything else he hears it with the first recipient.
     let replies = doors.client(true, steps).await;
     assert!(
-        replies[1].starts_with("550 5.7.1 you have no permission to compose"),
+        replies[2].starts_with("550 5.7.1 you have no permission to compose")
+            && replies[3].starts_with("503"),
         "{replies:?}"
     );
     for (login, password) in [

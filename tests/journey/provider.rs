@@ -22,6 +22,7 @@ use kepd::seal::tsa::{
     DevAuthority, Exchange, LocalTransport, SystemNonces, TimestampClient, TimestampTransport, TransportError,
 };
 use kepd::service::account::{Accounts, Principal};
+use kepd::service::answering::Answering;
 use kepd::service::approval::Approval;
 use kepd::service::archive::Archive;
 use kepd::service::bell::Bells;
@@ -29,6 +30,7 @@ use kepd::service::declaring::Declaring;
 use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
+use kepd::service::herald::Herald;
 use kepd::service::identity::Identity;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
@@ -191,6 +193,8 @@ pub struct Provider {
     pub approval: Arc<Approval>,
     pub declaring: Arc<Declaring>,
     pub mailboxes: Arc<Mailboxes>,
+    pub herald: Arc<Herald>,
+    pub answering: Arc<Answering>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -271,6 +275,22 @@ impl Provider {
             changes: Default::default(),
         });
         let provider = Self {
+            answering: Arc::new(Answering {
+                db: db.clone(),
+                clock: time.clone(),
+                approval: approval.clone(),
+            }),
+            herald: Arc::new(Herald {
+                db: db.clone(),
+                spool: spool.clone(),
+                clock: time.clone(),
+                ids: ids.clone(),
+                organisations: organisations.clone(),
+                identity: identity.clone(),
+                items: items.clone(),
+                bells: bells.clone(),
+                terms: Arc::new(terms()),
+            }),
             submission,
             approval,
             declaring,
@@ -368,6 +388,7 @@ impl Provider {
         let mut done = 0;
         loop {
             let now = self.approval.run_due().await.unwrap()
+                + self.herald.run_due().await.unwrap()
                 + self.notary.run_due().await.unwrap()
                 + self.dispatch.run_due().await.unwrap()
                 + self.relay.run_due().await.unwrap()

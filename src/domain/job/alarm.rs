@@ -35,8 +35,10 @@ impl Job {
             if job.is_ended() {
                 break;
             }
+            // The step that expires is named, though nothing waits any more.
+            let step = job.step_number();
             job.obey_clock(&deed, now);
-            entries.push(job.by_itself(deed, now));
+            entries.push(job.by_itself(deed, step, now));
         }
         entries.extend(job.note_stuck(org, now));
         (!entries.is_empty()).then_some(Moved { job, entries })
@@ -54,14 +56,18 @@ impl Job {
         let stuck = self.is_stuck(org);
         let news = stuck && !self.standing.stuck;
         self.standing.stuck = stuck;
-        news.then(|| self.by_itself(Deed::Stuck, now))
+        news.then(|| self.by_itself(Deed::Stuck, self.step_number(), now))
     }
 
-    fn by_itself(&mut self, deed: Deed, at: UtcTime) -> Entry {
-        let step = match self.standing.state {
+    /// The step that waits now, counted from 1.
+    fn step_number(&self) -> Option<u16> {
+        match self.standing.state {
             JobState::Waiting(n) => Some(n + 1),
             _ => None,
-        };
+        }
+    }
+
+    fn by_itself(&mut self, deed: Deed, step: Option<u16>, at: UtcTime) -> Entry {
         self.entry(Happening {
             step,
             ..Happening::by_itself(deed, at)

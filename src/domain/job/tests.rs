@@ -9,6 +9,8 @@ use crate::id::RoleId;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod hearing;
+
 const BOSS: UserId = UserId(1);
 const AUTHOR: UserId = UserId(2);
 const ROLE: RoleId = RoleId(1);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::audit::Matter;
+use crate::domain::reply::ReplyToken;
 use crate::domain::tenant::Institution;
 
 /// A tenant to be.
@@ -25,6 +26,10 @@ impl Changes<'_> {
         }
         if !new.address.domain().is_within(domain) {
             let say = format!("the address must be at {domain} or below it");
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        if ReplyToken::of(&new.address, &new.address.domain()).is_some() {
+            let say = "addresses of this form are kept for answers to status messages; choose another";
             return Err(Failure::refused(Kind::Invalid, say));
         }
         check_text(&new.title)?;

@@ -155,6 +155,7 @@ impl Filing {
                         recipients = self.recipients.len(), "submission accepted");
                     station.bells.notary.ring();
                     station.bells.timers.ring();
+                    station.bells.herald.ring();
                     station.bells.mailboxes.ring(self.by.tenant);
                     return Ok(accepted);
                 }

@@ -17,7 +17,7 @@ const WISH_HEADERS: [&str; 2] = ["X-KEP-Islem", "X-KEP-Kural"];
 const SINGLE_FIELDS: [&str; 7] = ["From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID"];
 
 /// Where the body begins; looked for from `scanned` on.
-pub(super) fn header_end(header: &[u8], scanned: usize) -> Option<usize> {
+pub fn header_end(header: &[u8], scanned: usize) -> Option<usize> {
     if header.starts_with(b"\r\n") {
         return Some(2);
     }
@@ -28,7 +28,8 @@ pub(super) fn header_end(header: &[u8], scanned: usize) -> Option<usize> {
         .map(|at| scanned + at + 4)
 }
 
-pub(super) fn check_header(organisation: &Organisation, block: &[u8]) -> Result<(), Failure> {
+/// What must hold of the header of everything a user hands in.
+pub fn check_header(organisation: &Organisation, block: &[u8]) -> Result<(), Failure> {
     let mut seen = [0u8; SINGLE_FIELDS.len()];
     for field in crate::mime::field::fields(block) {
         for (count, name) in seen.iter_mut().zip(SINGLE_FIELDS) {

@@ -1,9 +1,11 @@
 //! Jobs of a tenant, their histories, and which tenant a job belongs to.
 //!
 //! A job's history is a row for each entry, written once and never changed. The jobs that have not ended are listed
-//! apart, so that looking at those does not read all that ever were.
+//! apart, so that looking at those does not read all that ever were. Each entry is written together with the word that is
+//! owed of it to those concerned, so that no way of moving a job can forget them.
 
 use super::tenants::Holder;
+use super::work::{self, OwedStatus};
 use super::{Key, Stored, for_each_raw, insert, read, read_all, rows};
 use crate::domain::job::{Entry, Job, Moved};
 use crate::id::{JobId, TenantId};
@@ -109,6 +111,15 @@ fn written(batch: &mut Batch, moved: &Moved) -> Result<(), RowError> {
             history_prefix(job.tenant, job.id).number(entry.n).done(),
             entry,
         )?;
+        let owed = OwedStatus {
+            tenant: job.tenant,
+            job: job.id,
+            entry: entry.n,
+            standing: job.standing.clone(),
+            participants: job.participants.clone(),
+            told: None,
+        };
+        work::add(batch, entry.happening.at, &owed)?;
     }
     if job.is_ended() {
         batch.delete(open_key(job.tenant, job.id));
@@ -232,5 +243,14 @@ mod tests {
         };
         let octets = encode(&entry);
         assert!(octets.is_ok(), "{octets:?}");
+        let owed = OwedStatus {
+            tenant: job.tenant,
+            job: job.id,
+            entry: u32::MAX,
+            standing: job.standing.clone(),
+            participants: job.participants.clone(),
+            told: Some(UserId(u32::MAX)),
+        };
+        assert_eq!(decode::<OwedStatus>(&encode(&owed).unwrap()).unwrap(), owed);
     }
 }

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod mails;
 pub mod org;
 pub mod peers;
+pub mod replies;
 pub mod tenants;
 pub mod views;
 pub mod work;

@@ -7,26 +7,33 @@ use super::{Key, Stored, rows};
 use crate::address::{Domain, KepAddress};
 use crate::clock::UtcTime;
 use crate::domain::evidence::EvidenceFacts;
+use crate::domain::job::Standing;
 use crate::domain::mail::SenderHome;
-use crate::id::{EvidenceId, ItemId, JobId, MailId, QueueId, RecipientIndex, TenantId};
+use crate::id::{EvidenceId, ItemId, JobId, MailId, QueueId, RecipientIndex, TenantId, UserId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::{Row, RowError};
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A table of work, by due time.
 pub trait Work: Row {
     const TAG: &'static [u8; 2];
-    /// Unique among the work of this table.
+    /// What it is about.
     fn id(&self) -> [u8; 16];
+    /// Its turn among the work about the same thing; with the id it is unique in this table.
+    fn turn(&self) -> u32 {
+        0
+    }
 }
 
 fn key_of<W: Work>(due: UtcTime, work: &W) -> Vec<u8> {
     Key::global(W::TAG)
         .long(due.unix_ms().max(0) as u64)
         .octets(&work.id())
+        .number(work.turn())
         .done()
 }
 
@@ -250,6 +257,28 @@ pub struct OwedReview {
     pub tenant: TenantId,
 }
 
+/// An entry of a job's history that those concerned have not been told of yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedStatus {
+    pub tenant: TenantId,
+    pub job: JobId,
+    /// The number of the entry.
+    pub entry: u32,
+    /// How the job stood right after it: it may have moved on before anybody is told.
+    pub standing: Standing,
+    /// Who had had a hand in it by then.
+    pub participants: BTreeSet<UserId>,
+    /// All up to this user have been told.
+    pub told: Option<UserId>,
+}
+
+/// From its moment on, an answer address is void, and what was kept of it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndingReply {
+    pub tenant: TenantId,
+    pub token_sha256: [u8; 32],
+}
+
 rows! {
     OwedEvidence => "evidence owed" v 1;
     SealWork => "copies to seal" v 1;
@@ -259,10 +288,28 @@ rows! {
     AwaitedReading => "awaited readings" v 1;
     JobAlarm => "job alarms" v 1;
     OwedReview => "reviews owed" v 1;
+    OwedStatus => "status messages owed" v 1;
+    EndingReply => "ends of answer addresses" v 1;
 }
 
 fn padded(tenant: TenantId) -> [u8; 16] {
     u128::from(tenant.0).to_be_bytes()
+}
+
+fn first_half(sha256: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&sha256[..16]);
+    half
+}
+
+impl Work for OwedStatus {
+    const TAG: &'static [u8; 2] = b"os";
+    fn id(&self) -> [u8; 16] {
+        self.job.octets()
+    }
+    fn turn(&self) -> u32 {
+        self.entry
+    }
 }
 
 macro_rules! work {
@@ -283,4 +330,5 @@ work! {
     AwaitedReading => b"ex" |w| w.consignment.octets();
     JobAlarm => b"al" |w| w.job.octets();
     OwedReview => b"rv" |w| padded(w.tenant);
+    EndingReply => b"er" |w| first_half(&w.token_sha256);
 }

@@ -7,11 +7,12 @@ use kepd::domain::item::ItemKind;
 use kepd::domain::job::JobState;
 use kepd::domain::mail::{ConsignmentState, Mail, MailState, RecipientState};
 use kepd::id::{MailId, ModSeq, TenantId};
+use kepd::mime::summary::named;
 use kepd::service::octets::ContentReader;
 use kepd::store::tables::items::{ChangeOf, Content};
 use kepd::store::tables::mails::digest;
 use kepd::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, QueueEntry, SealWork, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
 use kepd::store::tables::{Key, evidence, for_each_raw, items, jobs, mails};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,36 @@ pub async fn all(served: &Served, last: u64) {
         nothing_left::<QueueEntry>(provider);
         nothing_left::<AwaitedRelay>(provider);
         nothing_left::<AwaitedReading>(provider);
+        nothing_left::<OwedStatus>(provider);
+    }
+    everybody_was_told(&served.hs01, &mails).await;
+}
+
+/// Of every job the start, two approvals and the release, each to those concerned, once.
+async fn everybody_was_told(p: &Provider, sent: &BTreeMap<MailId, Mail>) {
+    let tenant = p.tenant("ornekas");
+    let mut words: BTreeMap<String, usize> = BTreeMap::new();
+    let notices = p
+        .items("ornekas")
+        .into_iter()
+        .filter(|i| i.kind == ItemKind::Notice);
+    for item in notices {
+        let octets = octets(p, tenant, item.id).await;
+        let id = named(&octets, "Message-ID").unwrap();
+        // `<job.entry.user@domain>`
+        let [job, entry, _user] = id.split('.').take(3).collect::<Vec<_>>()[..] else {
+            panic!("{id}");
+        };
+        *words.entry(format!("{}.{entry}", &job[1..])).or_default() += 1;
+        let told = words.entry(id.clone()).or_default();
+        *told += 1;
+        assert_eq!(*told, 1, "{id} was told twice");
+    }
+    for job in sent.values().filter_map(|mail| mail.job) {
+        let told: Vec<usize> = (0..4)
+            .map(|n| words.get(&format!("{job}.{n}")).copied().unwrap_or_default())
+            .collect();
+        assert_eq!(told, [2, 2, 3, 3], "{job}");
     }
 }
 

@@ -1,0 +1,469 @@
+//! The words of a status message: what happened to a job, who did it, when and why, and what can be done now.
+//!
+//! Nothing of the mail itself is quoted but its subject. What people wrote - subjects, names, notes - cannot break out of
+//! its line: control characters and those that turn the direction of text are taken out.
+
+use super::{Both, Text, both, local_time, page};
+use crate::clock::UtcTime;
+use crate::domain::item::JobFacet;
+use crate::domain::job::{Act, Call, Deed, Entry, Job, JobState};
+use crate::domain::org::Organisation;
+use crate::domain::rule::Direction;
+use crate::domain::selector::Mailbox;
+
+/// An entry of a job's history to be told, with the job as it stood right after it.
+#[derive(Debug)]
+pub struct JobStatus<'a> {
+    pub org: &'a Organisation,
+    pub job: &'a Job,
+    pub entry: &'a Entry,
+    /// When the job becomes late.
+    pub due: Option<UtcTime>,
+    /// Until when the message can be answered.
+    pub answer_until: UtcTime,
+}
+
+impl JobStatus<'_> {
+    /// `Re: [state] subject`. RFC 5256 2.1: what stands between brackets is no part of the base subject, so mail readers
+    /// that go by subjects keep the thread together as well.
+    pub fn subject(&self) -> String {
+        let news = match self.entry.happening.deed {
+            Deed::Noted => "Not".to_owned(),
+            Deed::Reminded => "Hatırlatma".to_owned(),
+            Deed::BecameLate => "Gecikti".to_owned(),
+            Deed::Escalated => "Üst onaya açıldı".to_owned(),
+            Deed::Stuck => "Karar verecek kimse yok".to_owned(),
+            Deed::Decided(Act::Delegate(_)) => "Havale edildi".to_owned(),
+            Deed::Decided(Act::Reassign(_)) => "Başkasına verildi".to_owned(),
+            Deed::Decided(Act::Undo) => "Karar geri alındı".to_owned(),
+            _ => self.state().tr,
+        };
+        format!("Re: [{news}] {}", line(&self.job.subject))
+    }
+
+    /// The text for somebody of whom `call` is asked.
+    pub fn text(&self, call: Call) -> Text {
+        let state = self.state();
+        let title = both(
+            format!("Onay işi: {}", state.tr),
+            format!("Approval job: {}", state.en),
+        );
+        let mut lines = vec![self.what()];
+        lines.extend(self.circumstances());
+        lines.extend(self.note());
+        lines.extend(self.waiting());
+        lines.extend(self.call(call));
+        lines.push(self.answering());
+        page(&title, &lines)
+    }
+
+    fn state(&self) -> Both {
+        let steps = self.job.steps.len();
+        match self.job.standing.state {
+            JobState::Waiting(n) => both(
+                format!("Onay bekliyor {}/{steps}", n + 1),
+                format!("waiting for approval {}/{steps}", n + 1),
+            ),
+            JobState::Returned => both("İade edildi", "given back for changes"),
+            JobState::Ready => both("Gönderime hazır", "ready to send"),
+            JobState::Leaving(_) => both("Gönderilmek üzere", "about to leave"),
+            JobState::Released => both("Gönderime verildi", "released for sending"),
+            JobState::Approved => both("Onaylandı", "approved"),
+            JobState::Rejected => both("Reddedildi", "rejected"),
+            JobState::Withdrawn => both("Geri çekildi", "withdrawn"),
+            JobState::Cancelled => both("İptal edildi", "cancelled"),
+            JobState::Expired => both("Süresi doldu", "expired"),
+            JobState::Resubmitted => both("Yeniden sunuldu", "handed in anew"),
+        }
+    }
+
+    /// What happened, in one sentence.
+    fn what(&self) -> Both {
+        let rule = line(&self.job.rule_name);
+        match self.entry.happening.deed {
+            Deed::Started => both(
+                format!("İleti \"{rule}\" kuralı gereği onaya sunuldu."),
+                format!("The mail was submitted for approval under the rule \"{rule}\"."),
+            ),
+            Deed::Decided(act) => self.decided(act),
+            Deed::Noted => both("İşe not bırakıldı.", "A note was left with the job."),
+            Deed::Reminded => both(
+                "Hatırlatma: bu iş hâlâ kararınızı bekliyor.",
+                "A reminder: this job still waits for your decision.",
+            ),
+            Deed::BecameLate => both(
+                "İş gecikti: süresi içinde karar verilmedi. Hâlâ karar verilebilir.",
+                "The job is late: it was not decided in time. It can still be decided.",
+            ),
+            Deed::Escalated => both(
+                "Süresinde karar verilmediğinden adım üst onay makamına da açıldı.",
+                "The step was not decided in time; those it is escalated to may decide it as well.",
+            ),
+            Deed::Stuck => both(
+                "Bu adımda karar verebilecek kimse kalmadı.",
+                "Nobody is left who could decide this step.",
+            ),
+            Deed::Expired => both(
+                "Süresi içinde karar verilmediğinden iş sona erdi; ileti gönderilmeyecek.",
+                "Nobody decided in time; the job has ended and the mail will not be sent.",
+            ),
+            Deed::Left => both(
+                "Bekleme süresi doldu, ileti gönderime verildi.",
+                "The time it was held back has passed; the mail is being sent.",
+            ),
+            Deed::HandedInAnew => both(
+                "İade edilen ileti yeniden sunuldu; bu iş sona erdi, yenisi başladı.",
+                "The mail that was given back was handed in anew; this job has ended and a new one has begun.",
+            ),
+        }
+    }
+
+    fn decided(&self, act: Act) -> Both {
+        match act {
+            Act::Approve => both("Adım onaylandı.", "The step was approved."),
+            Act::Reject => both(
+                "İleti reddedildi; gönderilmeyecek.",
+                "The mail was rejected; it will not be sent.",
+            ),
+            Act::Return => both(
+                "İleti düzeltilmek üzere yazarına iade edildi.",
+                "The mail was given back to its author for changes.",
+            ),
+            Act::Release => both("İleti gönderime verildi.", "The mail was released for sending."),
+            Act::Withdraw => both(
+                "Yazarı iletiyi geri çekti; gönderilmeyecek.",
+                "Its author withdrew the mail; it will not be sent.",
+            ),
+            Act::Cancel => both(
+                "İş iptal edildi; ileti gönderilmeyecek.",
+                "The job was cancelled; the mail will not be sent.",
+            ),
+            Act::Delegate(to) => {
+                let user = self.org.users.get(&to);
+                let to = user.map_or_else(|| "?".to_owned(), |u| named(&u.display_name, &u.name));
+                both(
+                    format!("Bu adımın kararı havale edildi: {to}."),
+                    format!("The decision on this step was handed on to {to}."),
+                )
+            }
+            Act::Reassign(who) => {
+                let to = line(&self.org.who(who));
+                both(
+                    format!("Adım başkasına verildi: {to}."),
+                    format!("The step was given to {to}."),
+                )
+            }
+            Act::Undo => both("Son karar geri alındı.", "The last decision was taken back."),
+        }
+    }
+
+    /// Of what, who, when, as what.
+    fn circumstances(&self) -> Vec<Both> {
+        let happening = &self.entry.happening;
+        let subject = line(&self.job.subject);
+        let mut lines = vec![both(format!("Konu: {subject}"), format!("Subject: {subject}"))];
+        if let Some(author) = self.job.author.and_then(|a| self.org.users.get(&a)) {
+            let author = named(&author.display_name, &author.name);
+            lines.push(both(format!("Yazan: {author}"), format!("Author: {author}")));
+        }
+        if let Some(actor) = happening.actor {
+            let display = self.org.users.get(&actor).map(|u| u.display_name.as_str());
+            let actor = named(display.unwrap_or_default(), &happening.actor_login);
+            lines.push(match &happening.in_name_of {
+                Some(other) => both(
+                    format!("Kim: {actor}, {} adına", line(other)),
+                    format!("Who: {actor}, in the name of {}", line(other)),
+                ),
+                None => both(format!("Kim: {actor}"), format!("Who: {actor}")),
+            });
+        }
+        let at = local_time(happening.at);
+        lines.push(both(format!("Zaman: {at}"), format!("When: {at} (UTC+3)")));
+        if let Some(step) = happening.step {
+            let role = happening.role.as_deref().map(line);
+            let role = role.map(|r| format!(" ({r})")).unwrap_or_default();
+            let steps = self.job.steps.len();
+            lines.push(both(
+                format!("Adım: {step}/{steps}{role}"),
+                format!("Step: {step}/{steps}{role}"),
+            ));
+        }
+        lines
+    }
+
+    /// Why: the words that were left with it, line by line, marked so that they cannot pass for ours.
+    fn note(&self) -> Vec<Both> {
+        let note = self.entry.happening.note.trim();
+        if note.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = vec![both("Açıklama:", "Note:")];
+        lines.extend(note.lines().map(|said| {
+            let said = format!("| {}", line(said));
+            both(said.clone(), said)
+        }));
+        lines
+    }
+
+    /// For whom it waits, and until when.
+    fn waiting(&self) -> Vec<Both> {
+        if !matches!(self.job.standing.state, JobState::Waiting(_)) {
+            return Vec::new();
+        }
+        let facet: JobFacet = self.job.facet(self.org);
+        let parties: Vec<String> = facet.open.iter().map(|o| line(&self.org.who(o.who))).collect();
+        let parties = parties.join(", ");
+        let mut lines = vec![both(
+            format!("Karar bekleyen: {parties}"),
+            format!("It waits for: {parties}"),
+        )];
+        if let Some(due) = self.due {
+            let due = local_time(due);
+            lines.push(both(
+                format!("Son karar zamanı: {due}"),
+                format!("To be decided by: {due} (UTC+3)"),
+            ));
+        }
+        lines
+    }
+
+    fn folder(&self, mailbox: Mailbox) -> String {
+        mailbox.name(self.org).unwrap_or_default()
+    }
+
+    /// What the reader can do now.
+    fn call(&self, call: Call) -> Option<Both> {
+        let id = self.job.id;
+        let folder = |mailbox| self.folder(mailbox);
+        Some(match call {
+            Call::Nothing => return None,
+            Call::Decide => {
+                let pending = folder(Mailbox::JobsPending);
+                let approve = format!("{} ($KepOnay)", folder(Mailbox::Approve));
+                let reject = format!("{} ($KepRet)", folder(Mailbox::Reject));
+                let back = format!("{} ($KepIade)", folder(Mailbox::Return));
+                let (tr, en) = match self.job.direction {
+                    Direction::Outgoing => (format!(", iade: {back}"), format!(", give back: {back}")),
+                    Direction::Incoming => Default::default(),
+                };
+                both(
+                    format!(
+                        "Sıra sizde. {pending} klasöründeki iletiyi taşıyın ya da anahtar sözcükle işaretleyin - \
+                         onay: {approve}, ret: {reject}{tr}. Komutla: kepctl job approve {id}"
+                    ),
+                    format!(
+                        "It is your turn. Move the mail in {pending}, or set the keyword - approve: {approve}, \
+                         reject: {reject}{en}. By command: kepctl job approve {id}"
+                    ),
+                )
+            }
+            Call::Release => {
+                let ready = folder(Mailbox::JobsReady);
+                let release = format!("{} ($KepGonder)", folder(Mailbox::Release));
+                both(
+                    format!(
+                        "Bütün onaylar verildi. Göndermek için {ready} klasöründeki iletiyi taşıyın ya da işaretleyin: \
+                         {release}. Komutla: kepctl job release {id}"
+                    ),
+                    format!(
+                        "All approvals are given. To send it, move the mail in {ready} or mark it: {release}. By command: \
+                         kepctl job release {id}"
+                    ),
+                )
+            }
+            Call::Reassign => both(
+                format!("Adımı başkasına verin: kepctl job reassign {id} --to role:ROL"),
+                format!("Give the step to others: kepctl job reassign {id} --to role:NAME"),
+            ),
+            Call::Resume => {
+                let drafts = folder(Mailbox::Drafts);
+                both(
+                    format!("İleti {drafts} klasöründe; düzeltip yeniden gönderebilirsiniz."),
+                    format!("The mail lies in {drafts}; you can change it and hand it in anew."),
+                )
+            }
+            Call::Withdraw => {
+                let withdraw = format!("{} ($KepGeriCek)", folder(Mailbox::Withdraw));
+                both(
+                    format!("Geri çekmek için: {withdraw}. Komutla: kepctl job withdraw {id}"),
+                    format!("To take it back: {withdraw}. By command: kepctl job withdraw {id}"),
+                )
+            }
+        })
+    }
+
+    fn answering(&self) -> Both {
+        let until = local_time(self.answer_until);
+        both(
+            format!(
+                "İşe not bırakmak için bu iletiyi {until} tarihine kadar bir kez yanıtlayabilirsiniz; alıntılar nota girmez."
+            ),
+            format!(
+                "To leave a note with the job you can answer this message once, until {until} (UTC+3); quoted lines are \
+                 left out."
+            ),
+        )
+    }
+}
+
+/// Display name and login; the login alone when there is no other name.
+fn named(display: &str, login: &str) -> String {
+    let display = line(display);
+    if display.is_empty() || login.split('@').next() == Some(&display) {
+        return line(login);
+    }
+    format!("{display} ({})", line(login))
+}
+
+/// Words of a person as one line of ours.
+fn line(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let plain = |c: char| {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            ' '
+        } else {
+            c
+        }
+    };
+    let clean: String = text.chars().filter(|c| !turns(*c)).map(plain).collect();
+    clean.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::{Happening, JobStart, Moved};
+    use crate::domain::rule::{Step, Who};
+    use crate::domain::samples::{organisation, rule, terms};
+    use crate::id::{ItemId, JobId, MailId, TenantId, UserId};
+    use std::collections::HashSet;
+
+    fn started(org: &Organisation, subject: &str) -> Moved {
+        let rule = rule(vec![Step::of(Who::User(UserId(1)), 2)]);
+        let start = JobStart {
+            id: JobId::from_octets([1; 16]),
+            tenant: TenantId(1),
+            mail: MailId::from_octets([1; 16]),
+            item: ItemId(1),
+            author: Some(UserId(2)),
+            rule: &rule,
+            original_sha256: [7; 32],
+            subject: subject.into(),
+            thread: "<1@hs01.kep.test>".into(),
+            follows: None,
+            at: UtcTime::from_unix_s(1_795_466_705),
+        };
+        Job::start(start, org, &terms())
+    }
+
+    fn entry(moved: &Moved, deed: Deed, note: &str) -> Entry {
+        Entry {
+            happening: Happening {
+                actor: Some(UserId(1)),
+                actor_login: "u1@t".into(),
+                in_name_of: Some("u2@t".into()),
+                step: Some(1),
+                role: Some("Onay <Rolü>".into()),
+                note: note.into(),
+                ..Happening::by_itself(deed, moved.entries[0].happening.at)
+            },
+            ..moved.entries[0].clone()
+        }
+    }
+
+    fn said(org: &Organisation, moved: &Moved, entry: &Entry, call: Call) -> (String, Text) {
+        let status = JobStatus {
+            org,
+            job: &moved.job,
+            entry,
+            due: moved.job.due(&terms()),
+            answer_until: moved.job.started_at,
+        };
+        (status.subject(), status.text(call))
+    }
+
+    #[test]
+    fn every_deed_has_its_own_words_in_both_languages() {
+        let org = organisation();
+        let moved = started(&org, "Teklif");
+        let acts = [
+            Act::Approve,
+            Act::Reject,
+            Act::Return,
+            Act::Release,
+            Act::Withdraw,
+            Act::Cancel,
+            Act::Delegate(UserId(2)),
+            Act::Reassign(Who::User(UserId(2))),
+            Act::Undo,
+        ];
+        let deeds = [
+            Deed::Started,
+            Deed::Noted,
+            Deed::Reminded,
+            Deed::BecameLate,
+            Deed::Escalated,
+            Deed::Stuck,
+            Deed::Expired,
+            Deed::Left,
+            Deed::HandedInAnew,
+        ];
+        let all = deeds.into_iter().chain(acts.map(Deed::Decided));
+        let mut seen = HashSet::new();
+        for deed in all {
+            let entry = entry(&moved, deed.clone(), "");
+            let status = JobStatus {
+                org: &org,
+                job: &moved.job,
+                entry: &entry,
+                due: None,
+                answer_until: moved.job.started_at,
+            };
+            let what = status.what();
+            assert_ne!(what.tr, what.en);
+            assert!(seen.insert(what.tr.clone()), "{deed:?} has the words of another");
+            let text = status.text(Call::Nothing);
+            assert!(text.plain.contains(&what.tr) && text.plain.contains(&what.en));
+        }
+    }
+
+    #[test]
+    fn who_when_why_and_what_can_be_done() {
+        let org = organisation();
+        let moved = started(&org, "Fiyat");
+        let entry = entry(
+            &moved,
+            Deed::Decided(Act::Approve),
+            "fiyat eski\r\nKarar bekleyen: <b>ben</b>",
+        );
+        let (subject, text) = said(&org, &moved, &entry, Call::Decide);
+        assert_eq!(subject, "Re: [Onay bekliyor 1/1] Fiyat");
+        for wanted in [
+            "Kim: u1@t, u2@t adına",
+            "Who: u1@t, in the name of u2@t",
+            "Zaman: 23.11.2026 23:45:05",
+            "Adım: 1/1 (Onay <Rolü>)",
+            "| fiyat eski\n| Karar bekleyen: <b>ben</b>\n",
+            "Karar bekleyen: u1\n",
+            "Son karar zamanı: 25.11.2026 23:45:05",
+            "İşlerim/Onayla ($KepOnay)",
+            "kepctl job approve 01010101-",
+        ] {
+            assert!(text.plain.contains(wanted), "{wanted}\n{}", text.plain);
+        }
+        assert!(!text.html.contains("<b>") && text.html.contains("&lt;b&gt;ben"));
+        let others = said(&org, &moved, &entry, Call::Nothing).1;
+        assert!(!others.plain.contains("$KepOnay"));
+    }
+
+    #[test]
+    fn what_people_wrote_stays_in_its_line() {
+        let org = organisation();
+        let moved = started(&org, "a\r\nBcc: x\u{202e}b\u{2066}\u{2028}c");
+        let entry = entry(&moved, Deed::Noted, "x\u{202e}\u{b}y");
+        let (subject, text) = said(&org, &moved, &entry, Call::Nothing);
+        assert_eq!(subject, "Re: [Not] a  Bcc: xb c");
+        assert!(text.plain.contains("| x y\n"));
+        assert!(!text.plain.contains('\u{202e}'));
+    }
+}
