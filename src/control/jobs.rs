@@ -132,7 +132,7 @@ impl ControlDoor {
     }
 
     /// Somebody the administrator acts for. Only who may log in may act.
-    fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
+    pub(super) fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
         let say = || Failure::refused(Kind::NotFound, format!("there is no user {login} who may log in"));
         let principal = self.accounts.principal(login)?.ok_or_else(say)?;
         Ok(principal.at(self.by.from))

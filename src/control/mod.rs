@@ -4,6 +4,7 @@
 
 mod auditing;
 mod jobs;
+mod mails;
 mod people;
 
 pub mod protocol;

@@ -8,6 +8,7 @@ use crate::service::account::Accounts;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::failure::Failure;
+use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
@@ -25,6 +26,8 @@ pub struct ControlDoor {
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
     pub archive: Arc<Archive>,
+    /// What a user sees, and what he does with it.
+    pub mailboxes: Arc<Mailboxes>,
     /// This provider as its peers have to know it.
     pub profile: Peer,
     /// Language of new tenants.

@@ -55,10 +55,29 @@ pub struct Sought {
 /// A message that was found, as a list shows it.
 #[derive(Debug, Clone)]
 pub struct Found {
-    pub uid: u32,
     pub look: Look,
-    pub summary: Summary,
+    pub subject: String,
+    pub message_id: Option<String>,
+    /// Addresses without names.
+    pub from: Vec<String>,
+    pub to: Vec<String>,
     pub size_bytes: u64,
+}
+
+impl Found {
+    fn new(look: Look, letter: Letter) -> Self {
+        let addresses = |list: &[Entry]| mailboxes(list).map(|m| m.address()).collect();
+        let size_bytes = letter.size_bytes();
+        let summary = letter.outline.summary;
+        Self {
+            look,
+            from: addresses(&summary.from),
+            to: addresses(&summary.to),
+            subject: summary.subject,
+            message_id: summary.message_id,
+            size_bytes,
+        }
+    }
 }
 
 impl Sought {
@@ -103,14 +122,14 @@ impl Mailboxes {
     ) -> Result<Vec<Found>, Failure> {
         let sought = sought.folded();
         let opened = self.open(by, mailbox).await?;
-        let mut members: Vec<(u32, ItemId)> = opened.members().collect();
+        let mut members: Vec<ItemId> = opened.members().map(|(_, item)| item).collect();
         members.reverse();
         let mut found = Vec::new();
-        for (n, (uid, item)) in members.into_iter().enumerate() {
+        for (n, item) in members.into_iter().enumerate() {
             if found.len() >= limit {
                 break;
             }
-            found.extend(self.seek_in(by, uid, item, &sought).await?);
+            found.extend(self.seek_in(by, item, &sought).await?);
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
@@ -118,10 +137,14 @@ impl Mailboxes {
         Ok(found)
     }
 
+    /// One message as a list shows it, if the user sees it.
+    pub async fn found(&self, by: &Principal, item: ItemId) -> Result<Option<Found>, Failure> {
+        self.seek_in(by, item, &Sought::default()).await
+    }
+
     async fn seek_in(
         &self,
         by: &Principal,
-        uid: u32,
         item: ItemId,
         sought: &Sought,
     ) -> Result<Option<Found>, Failure> {
@@ -141,12 +164,7 @@ impl Mailboxes {
         {
             return Ok(None);
         }
-        Ok(Some(Found {
-            uid,
-            look,
-            size_bytes: letter.size_bytes(),
-            summary: letter.outline.summary,
-        }))
+        Ok(Some(Found::new(look, letter)))
     }
 
     /// Whether header or text hold a folded text.
