@@ -66,7 +66,10 @@ impl ControlDoor {
             return list(drafts.map(|draft| version_record(&organisation, draft)));
         }
         let mailbox = self.mailbox_named(&by, wish.mailbox.as_deref())?;
-        let found = self.mailboxes.seek(&by, mailbox, &Sought::default(), limit).await?;
+        let found = self
+            .mailboxes
+            .seek(&by, mailbox, &Sought::default(), limit)
+            .await?;
         list(found.iter().map(|found| found_record(&organisation, found)))
     }
 
@@ -101,14 +104,24 @@ impl ControlDoor {
         let id = self.item_meant(&by, &wish.mail)?;
         if wish.versions {
             let versions = self.mailboxes.versions(&by, id).await?;
-            return list(versions.iter().map(|version| version_record(&organisation, version)));
+            return list(
+                versions
+                    .iter()
+                    .map(|version| version_record(&organisation, version)),
+            );
         }
         let found = self.mailboxes.found(&by, id).await?;
         let found = found.ok_or_else(|| not_seen(id))?;
         let item = found.look.item();
         let mut record = found_record(&organisation, &found)
             .with("message_id", found.message_id.clone())
-            .with("units", item.units.iter().map(|u| organisation.unit_path(*u)).collect::<Vec<_>>());
+            .with(
+                "units",
+                item.units
+                    .iter()
+                    .map(|u| organisation.unit_path(*u))
+                    .collect::<Vec<_>>(),
+            );
         if let (ItemKind::Outgoing, Some(mail)) = (item.kind, item.mail) {
             let mail = self.records.mail(mail)?;
             record = record.text("state", mail_word(mail.state));
@@ -151,7 +164,9 @@ impl ControlDoor {
         let by = self.act_as(&wish.by)?;
         let items = wish.items.iter().map(|item| self.item_meant(&by, item));
         let items = items.collect::<Result<Vec<_>, _>>()?;
-        self.mailboxes.handle(&by, &items, how, AuditRoute::Kepctl).await?;
+        self.mailboxes
+            .handle(&by, &items, how, AuditRoute::Kepctl)
+            .await?;
         let done = items.iter().map(|id| id.0);
         one(Record::new().with("done", done.collect::<Vec<_>>()))
     }
@@ -253,7 +268,10 @@ fn version_record(organisation: &Organisation, version: &Version) -> Record {
         .with("size_bytes", version.size_bytes)
         .text("who", user_name(organisation, version.item.author))
         .text("saved_at", version.item.internal_date)
-        .with("replaced_or_removed", removed.map_or(Value::Null, |f| hand_record(organisation, f).into()))
+        .with(
+            "replaced_or_removed",
+            removed.map_or(Value::Null, |f| hand_record(organisation, f).into()),
+        )
 }
 
 fn user_name(organisation: &Organisation, user: Option<crate::id::UserId>) -> String {

@@ -452,8 +452,14 @@ mod tests {
             ("a REPLACE 1:2 Drafts ", "a space is missing"),
             ("a REPLACE 0 Drafts ", "the number of one message was expected"),
             ("a REPLACE x Drafts ", "the number of one message was expected"),
-            ("a UID REPLACE ** Drafts ", "the number of one message was expected"),
-            ("a REPLACE 4294967296 Drafts ", "the number of one message was expected"),
+            (
+                "a UID REPLACE ** Drafts ",
+                "the number of one message was expected",
+            ),
+            (
+                "a REPLACE 4294967296 Drafts ",
+                "the number of one message was expected",
+            ),
         ] {
             let bad = parse_append(text.as_bytes(), Spelling::Utf7).unwrap_err();
             assert_eq!(bad.text, why, "{text}");

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn pki() -> DevPki {
+pub fn pki() -> DevPki {
     let now = kepd::clock::Clock::now(&kepd::clock::SystemClock);
     DevPki::generate(&Plan {
         domain: "hs01.kep.test".parse().unwrap(),
@@ -32,7 +32,7 @@ fn pki() -> DevPki {
     .unwrap()
 }
 
-fn acceptor(pki: &DevPki) -> TlsAcceptor {
+pub fn acceptor(pki: &DevPki) -> TlsAcceptor {
     let chain = CertificateDer::pem_slice_iter(pki.tls.certificate_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
@@ -47,7 +47,7 @@ fn acceptor(pki: &DevPki) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
+pub fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
     Arc::new(ImapDoor {
         mailboxes: house.mailboxes.clone(),
         accounts: house.accounts.clone(),
@@ -58,7 +58,7 @@ fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
 }
 
 /// Listens on a free port: TLS from the first octet on, or STARTTLS.
-async fn listen(door: Arc<ImapDoor>, acceptor: TlsAcceptor, implicit: bool) -> u16 {
+pub async fn listen(door: Arc<ImapDoor>, acceptor: TlsAcceptor, implicit: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

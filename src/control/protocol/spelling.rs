@@ -1,7 +1,8 @@
 //! How conditions and steps of rules, messages and days are spelled on the command line: texts to words. What they name
 //! is not looked up here.
 
-use super::words::{ConditionWord, DayWord, MailRef, NeedWord, PartyWord, StepWord};
+use super::mail_words::{DayWord, MailRef};
+use super::words::{ConditionWord, NeedWord, PartyWord, StepWord};
 use crate::id::ItemId;
 use std::str::FromStr;
 
@@ -95,7 +96,8 @@ impl FromStr for MailRef {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SAY: &str = "a message is named by its mail id (a UUID) or by its number, as `mail list` shows them";
+        const SAY: &str =
+            "a message is named by its mail id (a UUID) or by its number, as `mail list` shows them";
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             return text.parse().map(|n| MailRef::Number(ItemId(n))).map_err(|_| SAY);
         }

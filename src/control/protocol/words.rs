@@ -1,7 +1,8 @@
 //! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
 
+use super::mail_words::{LabelItems, MailWord};
 use crate::address::{Domain, KepAddress, LoginName};
-use crate::id::{ItemId, JobId, MailId, QueueId};
+use crate::id::{JobId, MailId, QueueId};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -322,18 +323,6 @@ words! {
         Clear(LabelItems),
     }
 
-    #[derive(Args)]
-    pub struct LabelItems {
-        pub tenant: String,
-        pub label: String,
-        /// Mail ids, or message numbers as `mail list` shows them; all of them or none
-        #[arg(required = true, value_name = "MAIL")]
-        pub items: Vec<MailRef>,
-        /// Whose rights are checked
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: LoginName,
-    }
-
     #[derive(Subcommand)]
     pub enum RuleWord {
         /// Make a rule. Without --match all it catches a mail of which any condition holds
@@ -536,116 +525,6 @@ words! {
         /// SHA-256 (hexadecimal) of what was read; what the job holds when left out
         #[arg(long)]
         pub sha256: Option<String>,
-    }
-
-    #[derive(Subcommand)]
-    pub enum MailWord {
-        /// Newest first: what was submitted; with --as, what that user sees
-        List(MailList),
-        /// One mail by its id; with --as also a message by its number, with who archived and binned it
-        Show(MailShow),
-        /// Write the export bundle of a mail
-        Export(Export),
-        /// What a user sees and for which all that is given holds; compared as a Turkish reader does
-        Search(MailSearch),
-        /// Put away; `mail restore` brings back
-        Archive(MailItems),
-        /// Into the bin. What stands on the legal record stays there and cannot be destroyed
-        Trash(MailItems),
-        /// Out of the bin and the archive; a removed draft, back among the drafts
-        Restore(MailRestore),
-    }
-
-    /// Which message: a mail's id, or its number in the tenant's log as `mail list --as` shows it.
-    pub enum MailRef {
-        Mail(MailId),
-        Number(ItemId),
-    }
-
-    #[derive(Args)]
-    pub struct MailList {
-        pub tenant: String,
-        /// As this user sees it
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: Option<LoginName>,
-        /// One of the user's mailboxes; all mail when left out
-        #[arg(long, requires = "by", value_name = "NAME")]
-        pub mailbox: Option<String>,
-        /// Drafts the user removed and can bring back
-        #[arg(long, requires = "by", conflicts_with = "mailbox")]
-        #[serde(default)]
-        pub removed: bool,
-        #[arg(long, default_value_t = super::LIST_MAX)]
-        pub limit: usize,
-    }
-
-    #[derive(Args)]
-    pub struct MailShow {
-        /// A mail's id; with --as also a message's number
-        pub mail: MailRef,
-        /// As this user sees it
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: Option<LoginName>,
-        /// The earlier versions of a draft, or of the draft a mail was
-        #[arg(long, requires = "by")]
-        #[serde(default)]
-        pub versions: bool,
-    }
-
-    #[derive(Args)]
-    pub struct MailSearch {
-        pub tenant: String,
-        /// As this user sees it
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: LoginName,
-        #[arg(long)]
-        pub from: Option<String>,
-        /// In To or Cc
-        #[arg(long)]
-        pub to: Option<String>,
-        #[arg(long)]
-        pub subject: Option<String>,
-        /// In header or text
-        #[arg(long)]
-        pub text: Option<String>,
-        /// Arrived on this day or later (UTC)
-        #[arg(long, value_name = "YYYY-MM-DD")]
-        pub since: Option<DayWord>,
-        /// Arrived before this day
-        #[arg(long, value_name = "YYYY-MM-DD")]
-        pub before: Option<DayWord>,
-        /// One of the user's mailboxes; all mail when left out
-        #[arg(long, value_name = "NAME")]
-        pub mailbox: Option<String>,
-        #[arg(long, default_value_t = super::LIST_MAX)]
-        pub limit: usize,
-    }
-
-    /// A day.
-    pub struct DayWord {
-        pub year: i16,
-        pub month: i8,
-        pub day: i8,
-    }
-
-    #[derive(Args)]
-    pub struct MailItems {
-        /// Mail ids, or message numbers as `mail list` shows them; all of them or none
-        #[arg(required = true, value_name = "MAIL")]
-        pub items: Vec<MailRef>,
-        /// Whose rights are checked
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: LoginName,
-    }
-
-    #[derive(Args)]
-    pub struct MailRestore {
-        #[command(flatten)]
-        #[serde(flatten)]
-        pub wish: MailItems,
-        /// An earlier version of one draft, as `mail show --versions` numbers them: it becomes the current one
-        #[arg(long, value_name = "N")]
-        pub version: Option<usize>,
     }
 
     #[derive(Args)]

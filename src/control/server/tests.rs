@@ -1,5 +1,7 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
+mod mails;
+
 use super::*;
 use crate::clock::{ManualClock, UtcTime};
 use crate::control::protocol::{Record, Request, VERSION, Word};
@@ -14,10 +16,12 @@ use crate::service::archive::Archive;
 use crate::service::bell::Bells;
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
+use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::submission::Submission;
 use crate::store::db::{EngineKind, open};
 use crate::store::probe::NoProbe;
 use crate::store::spool::Spool;
@@ -60,7 +64,7 @@ fn door(dir: &Path) -> ControlDoor {
     let bells = Bells::default();
     let organisations = Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone()));
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
-    let approval = Approval {
+    let approval = Arc::new(Approval {
         db: db.clone(),
         clock: clock.clone(),
         ids: Arc::new(CountedIds::default()),
@@ -69,7 +73,32 @@ fn door(dir: &Path) -> ControlDoor {
         items: Arc::new(ItemNumbers::new(db.clone())),
         bells: bells.clone(),
         terms: Arc::new(terms()),
-    };
+    });
+    let submission = Arc::new(Submission {
+        db: db.clone(),
+        spool: spool.clone(),
+        clock: clock.clone(),
+        ids: approval.ids.clone(),
+        organisations: organisations.clone(),
+        identity: approval.identity.clone(),
+        items: approval.items.clone(),
+        bells: bells.clone(),
+        terms: approval.terms.clone(),
+    });
+    let mailboxes = Arc::new(Mailboxes {
+        db: db.clone(),
+        spool: spool.clone(),
+        clock: clock.clone(),
+        ids: approval.ids.clone(),
+        organisations: organisations.clone(),
+        identity: approval.identity.clone(),
+        items: approval.items.clone(),
+        bells: bells.clone(),
+        approval: approval.clone(),
+        submission,
+        seats: Default::default(),
+        changes: Default::default(),
+    });
     let archive = Archive {
         db: db.clone(),
         spool: spool.clone(),
@@ -81,7 +110,8 @@ fn door(dir: &Path) -> ControlDoor {
         archive: Arc::new(archive),
         organisations,
         accounts,
-        approval: Arc::new(approval),
+        approval,
+        mailboxes,
         records: Arc::new(Records {
             db: db.clone(),
             spool,
@@ -601,7 +631,6 @@ async fn every_change_is_on_the_audit_record_and_a_refusal_is_not() {
         deeds,
         [
             "unit rename",
-            "unit add",
             "user set",
             "user add",
             "role add",

@@ -102,7 +102,11 @@ fn told(org: &Organisation, before: &Item, after: &Item) -> Option<Told> {
                 told.insert(name.into(), value);
             }
         };
-        put("archived", archived.0 != archived.1, json!(item.archived.is_some()));
+        put(
+            "archived",
+            archived.0 != archived.1,
+            json!(item.archived.is_some()),
+        );
         put("trashed", trashed.0 != trashed.1, json!(item.trashed.is_some()));
         put("gone", before.gone != after.gone, json!(item.gone));
         let names = labels.iter().filter_map(|l| org.labels.get(l));
@@ -169,8 +173,14 @@ mod tests {
         assert_eq!(told.len(), 3, "{told:?}");
         assert_eq!((told[0].0, told[0].1, told[0].3), ("label apply", "{}", 1200));
         assert!(told[0].2.contains("\"more_labels\":24"), "{told:?}");
-        assert_eq!(told[1], ("mail restore", "{\"trashed\":true}", "{\"trashed\":false}", 1));
-        assert_eq!(told[2], ("mail trash", "{\"trashed\":false}", "{\"trashed\":true}", 1));
+        assert_eq!(
+            told[1],
+            ("mail restore", "{\"trashed\":true}", "{\"trashed\":false}", 1)
+        );
+        assert_eq!(
+            told[2],
+            ("mail trash", "{\"trashed\":false}", "{\"trashed\":true}", 1)
+        );
         // However many items and labels, each record fits its row.
         let mut batch = Batch::new();
         let author = Author::administrator(0);

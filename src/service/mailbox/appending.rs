@@ -285,7 +285,10 @@ impl Appending {
             }
             let (mut item_marked, mut flags_marked) = (item.clone(), flags.clone());
             let taken = wish.apply(&mut item_marked, &mut flags_marked);
-            if taken.and_then(|()| check_change(viewer, item, &item_marked)).is_ok() {
+            if taken
+                .and_then(|()| check_change(viewer, item, &item_marked))
+                .is_ok()
+            {
                 (*item, *flags) = (item_marked, flags_marked);
             }
             Ok(())

@@ -142,15 +142,13 @@ impl Mailboxes {
         self.seek_in(by, item, &Sought::default()).await
     }
 
-    async fn seek_in(
-        &self,
-        by: &Principal,
-        item: ItemId,
-        sought: &Sought,
-    ) -> Result<Option<Found>, Failure> {
+    async fn seek_in(&self, by: &Principal, item: ItemId, sought: &Sought) -> Result<Option<Found>, Failure> {
         // Rights may be lost in the middle of a long search.
         let seat = self.seat(by)?;
-        let Some(look) = self.look(&seat.viewer(), item)?.filter(|look| sought.in_time(look)) else {
+        let Some(look) = self
+            .look(&seat.viewer(), item)?
+            .filter(|look| sought.in_time(look))
+        else {
             return Ok(None);
         };
         let Some(letter) = self.letter(&look.shown).await? else {

@@ -256,7 +256,12 @@ impl Edit {
 }
 
 /// Refuses now what changing the item would refuse, before anything is done to others.
-pub(super) fn foreseen(viewer: &Viewer<'_>, item: &Item, deed: Deed, hand: FiledAway) -> Result<Deed, Failure> {
+pub(super) fn foreseen(
+    viewer: &Viewer<'_>,
+    item: &Item,
+    deed: Deed,
+    hand: FiledAway,
+) -> Result<Deed, Failure> {
     if let Deed::Edit(edit) = &deed {
         let mut after = item.clone();
         edit.apply(&mut after, &mut UserFlags::default(), hand)?;
@@ -295,12 +300,16 @@ impl Mailboxes {
             }
         }
         for chunk in edits.chunks(CHUNK) {
-            self.change(by, AuditRoute::Imap, chunk, &mut marked, |viewer, item, flags| {
-                match translate(viewer, item, from, to, verb)? {
+            self.change(
+                by,
+                AuditRoute::Imap,
+                chunk,
+                &mut marked,
+                |viewer, item, flags| match translate(viewer, item, from, to, verb)? {
                     Deed::Edit(edit) => edit.apply(item, flags, hand),
                     _ => no(Kind::WrongState, "the message changed meanwhile; try again"),
-                }
-            })
+                },
+            )
             .await?;
         }
         for (id, deed) in others {
@@ -391,7 +400,12 @@ impl Mailboxes {
                 Mailbox::Drafts => self.followed(by, &ids).await?,
                 _ => Vec::new(),
             };
-            ids.extend(followed.iter().map(|(new, _)| *new).filter(|new| !going.contains(new)));
+            ids.extend(
+                followed
+                    .iter()
+                    .map(|(new, _)| *new)
+                    .filter(|new| !going.contains(new)),
+            );
             let earlier: BTreeMap<ItemId, ItemId> = followed.into_iter().collect();
             let old = self.items_of(by, earlier.values())?;
             self.change(by, AuditRoute::Imap, &ids, &mut marked, |_, item, flags| {

@@ -287,19 +287,22 @@ impl Mailboxes {
                     continue;
                 };
                 let old_flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
-                let mut item = old.row.clone();
+                let mut base = old.row.clone();
+                // A label whose definition is gone is on no mail; it goes for good when the mail changes anyway.
+                base.labels.retain(|l| seat.organisation.labels.contains_key(l));
+                let mut item = base.clone();
                 let mut flags = old_flags.as_ref().map(|f| f.row.clone()).unwrap_or_default();
                 let before = flags.clone();
                 if let Err(failure) = edit(&viewer, &mut item, &mut flags) {
                     keep_first(&mut refused, failure)?;
                     continue;
                 }
-                if let Err(failure) = check_change(&viewer, &old.row, &item) {
+                if let Err(failure) = check_change(&viewer, &base, &item) {
                     keep_first(&mut refused, failure)?;
                     continue;
                 }
-                if item != old.row {
-                    account.tell(&seat.organisation, &old.row, &item);
+                if item != base {
+                    account.tell(&seat.organisation, &base, &item);
                     items::replace(&mut batch, by.tenant, &old, &item)?;
                 }
                 if flags != before {

@@ -138,7 +138,11 @@ impl Mailboxes {
             return Ok(Vec::new());
         };
         let there = self.open(by, Mailbox::Drafts).await?;
-        let mut later: Vec<ItemId> = there.members().map(|(_, id)| id).filter(|id| id > first).collect();
+        let mut later: Vec<ItemId> = there
+            .members()
+            .map(|(_, id)| id)
+            .filter(|id| id > first)
+            .collect();
         later.sort_unstable();
         later.truncate(2 * FOLLOWED_MAX);
         if later.is_empty() {
@@ -211,7 +215,6 @@ impl Mailboxes {
 
     /// Brings an earlier version of a draft back: it is the current one, and what was current is an earlier version.
     pub async fn bring_back(&self, by: &Principal, id: ItemId, number: usize) -> Result<ItemId, Failure> {
-        let fresh = self.items.next(by.tenant)?;
         for _ in 0..ATTEMPTS {
             let versions = self.versions(by, id).await?;
             let wanted = versions.iter().find(|version| version.number == number);
@@ -223,13 +226,14 @@ impl Mailboxes {
             let seat = self.seat(by)?;
             let current = self.visible(&seat.viewer(), id)?.ok_or_else(|| not_there(id))?;
             if current.row.kind != ItemKind::Draft {
-                let say = "the mail has been submitted; its draft's versions can be read, and none takes its place";
+                let say =
+                    "the mail has been submitted; its draft's versions can be read, and none takes its place";
                 return Err(Failure::refused(Kind::WrongState, say));
             }
             let now = self.clock.now();
             let removed = wanted.removed().filter(|filed| kept(*filed, now));
             removed.ok_or_else(too_late)?;
-            let hand = Filed { by: by.user, at: now };
+            let (fresh, hand) = (self.items.next(by.tenant)?, Filed { by: by.user, at: now });
             let mut batch = Batch::new();
             items::replace(&mut batch, by.tenant, &current, &ended(&current.row, hand))?;
             let mut item = draft(fresh, by.user, now);
@@ -294,9 +298,11 @@ impl Mailboxes {
             from = ItemId(last.id.0.saturating_add(1));
             followed.extend(step.iter().filter_map(|item| item.supersedes));
             let own = |item: &Item| item.kind == ItemKind::Draft && item.author == Some(by.user);
-            removed.extend(step.into_iter().filter(|item| {
-                own(item) && item.gone && item.trashed.is_some_and(|filed| kept(filed, now))
-            }));
+            removed.extend(
+                step.into_iter().filter(|item| {
+                    own(item) && item.gone && item.trashed.is_some_and(|filed| kept(filed, now))
+                }),
+            );
             tokio::task::yield_now().await;
         }
         removed.retain(|item| !followed.contains(&item.id));
@@ -310,9 +316,8 @@ impl Mailboxes {
     /// A draft of the user's own that is gone.
     fn own_gone(&self, by: &Principal, id: ItemId) -> Result<Stamped<Item>, Failure> {
         let found = items::item(&*self.db, by.tenant, id)?;
-        let own = |i: &Stamped<Item>| {
-            i.row.gone && i.row.kind == ItemKind::Draft && i.row.author == Some(by.user)
-        };
+        let own =
+            |i: &Stamped<Item>| i.row.gone && i.row.kind == ItemKind::Draft && i.row.author == Some(by.user);
         found.filter(own).ok_or_else(|| not_there(id))
     }
 
@@ -347,7 +352,8 @@ fn kept(filed: Filed, now: UtcTime) -> bool {
 }
 
 fn too_late() -> Failure {
-    let say = format!("it went more than {KEPT_DAYS} days ago, or was sent; it cannot be brought back any more");
+    let say =
+        format!("it went more than {KEPT_DAYS} days ago, or was sent; it cannot be brought back any more");
     Failure::refused(Kind::WrongState, say)
 }
 
@@ -397,14 +403,32 @@ mod tests {
         check(&[1], &[(1, 0, a), (2, 1, a)], 1, &[(2, 1)]);
         // The subject is still being typed; the letters are compared as a Turkish reader does.
         check(&[1], &[(1, 0, ""), (2, 1, a)], 1, &[(2, 1)]);
-        check(&[1], &[(1, 0, "Subject: TEKLİF\n"), (2, 1, "Subject: teklif no 5\n")], 1, &[(2, 1)]);
-        check(&[1], &[(1, 0, "Subject: ILIK\n"), (2, 1, "Subject: ilik\n")], 1, &[]);
+        check(
+            &[1],
+            &[(1, 0, "Subject: TEKLİF\n"), (2, 1, "Subject: teklif no 5\n")],
+            1,
+            &[(2, 1)],
+        );
+        check(
+            &[1],
+            &[(1, 0, "Subject: ILIK\n"), (2, 1, "Subject: ilik\n")],
+            1,
+            &[],
+        );
         // Another mail, an earlier draft, an answer to another message: nobody's version.
         check(&[1], &[(1, 0, a), (2, 1, b)], 1, &[]);
         check(&[2], &[(1, 0, a), (2, 1, a)], 1, &[]);
-        check(&[1], &[(1, 0, a), (2, 1, "Subject: Teklif\nIn-Reply-To: <x@y>\n")], 1, &[]);
+        check(
+            &[1],
+            &[(1, 0, a), (2, 1, "Subject: Teklif\nIn-Reply-To: <x@y>\n")],
+            1,
+            &[],
+        );
         // One Message-ID, whatever the subject.
-        let (x, y) = ("Message-ID: <1@a>\nSubject: x\n", "Message-ID: <1@a>\nSubject: y\n");
+        let (x, y) = (
+            "Message-ID: <1@a>\nSubject: x\n",
+            "Message-ID: <1@a>\nSubject: y\n",
+        );
         check(&[1], &[(1, 0, x), (2, 1, y)], 1, &[(2, 1)]);
         // Who throws an old draft away has not written it anew an hour before.
         check(&[1], &[(1, 0, a), (2, 1, a)], 60, &[]);
