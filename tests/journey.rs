@@ -30,6 +30,8 @@ mod imap_client;
 mod judges;
 #[path = "journey/kepctl.rs"]
 mod kepctl;
+#[path = "journey/mailbox_drafts.rs"]
+mod mailbox_drafts;
 #[path = "journey/mailbox_house.rs"]
 mod mailbox_house;
 #[path = "journey/mailbox_rules.rs"]

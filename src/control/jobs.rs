@@ -172,9 +172,17 @@ impl ControlDoor {
 
     /// Somebody the administrator acts for. Only who may log in may act.
     pub(super) fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
-        let say = || Failure::refused(Kind::NotFound, format!("there is no user {login} who may log in"));
-        let principal = self.accounts.principal(login)?.ok_or_else(say)?;
-        Ok(principal.at(self.by.from))
+        if let Some(principal) = self.accounts.principal(login)? {
+            return Ok(principal.at(self.by.from));
+        }
+        let say = match self.organisations.by_name(login.realm()) {
+            Ok(organisation) if organisation.user_by_name(login.user()).is_none() => {
+                let users = organisation.live_users().map(|u| u.name.as_str());
+                unknown("user", login.user(), users)
+            }
+            _ => format!("there is no user {login} who may log in"),
+        };
+        Err(Failure::refused(Kind::NotFound, say))
     }
 }
 

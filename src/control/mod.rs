@@ -5,6 +5,7 @@
 mod auditing;
 mod declaring;
 mod jobs;
+mod mails;
 mod people;
 
 pub mod protocol;

@@ -3,11 +3,13 @@
 //! The words are what is typed as well: each is a command of `kepctl` (clap) and a request on the wire (serde), so the
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
+mod mail_words;
 mod record;
 mod rule_words;
 mod spelling;
 mod words;
 
+pub use mail_words::*;
 pub use record::Record;
 pub use rule_words::*;
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,13 @@ mod tests {
             "job|list|ornekas|late|--as|mudur@ornekas",
             "job|approve|00000000-0000-0000-0000-000000000001|--as|onay1@ornekas|--note|uygun",
             "mail|list|ornekas|--limit|5",
+            "mail|list|ornekas|--as|ayse@ornekas|--mailbox|Etiketler/Finans",
+            "mail|show|00000000-0000-0000-0000-000000000001",
+            "mail|show|17|--as|ayse@ornekas|--versions",
+            "mail|search|ornekas|--as|ayse@ornekas|--subject|İhale|--since|2026-11-01|--before|2026-12-01",
+            "mail|archive|17|00000000-0000-0000-0000-000000000001|--as|ayse@ornekas",
+            "mail|restore|17|--version|3|--as|ayse@ornekas",
+            "label|apply|ornekas|Finans|1|2|3|--as|mudur@ornekas",
             "queue|retry|--all",
             "peer|list",
             "credit|add|ornekas|50",

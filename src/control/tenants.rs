@@ -8,6 +8,7 @@ use crate::domain::org::{Organisation, Unit, UnitEnd, UserKind};
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::UnitId;
 use crate::service::failure::{Failure, Kind};
+use crate::service::mailbox::Handling;
 use crate::service::organisation::NewTenant;
 
 impl ControlDoor {
@@ -247,8 +248,8 @@ impl ControlDoor {
                         .await?,
                 ))
             }
-            LabelWord::Apply(rest) => not_built("label apply", &rest),
-            LabelWord::Clear(rest) => not_built("label clear", &rest),
+            LabelWord::Apply(wish) => self.label_items(wish, Handling::Label).await,
+            LabelWord::Clear(wish) => self.label_items(wish, Handling::Unlabel).await,
         }
     }
 }

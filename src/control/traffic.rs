@@ -1,12 +1,12 @@
-//! Mail and its evidence, the queue, and the peers.
+//! Evidence of mail, the queue, and the peers.
 
-use super::words::{ControlDoor, Outcome, hex, list, not_built, one};
+use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::control::protocol::{
-    EvidenceWord, Export, LIST_MAX, MailWord, PeerAdd, PeerSet, PeerWord, QueueWord, Record,
+    EvidenceWord, Export, LIST_MAX, PeerAdd, PeerSet, PeerWord, QueueWord, Record,
 };
-use crate::domain::mail::{Declared, Mail, MailState, Recipient, RecipientState};
+use crate::domain::mail::{Declared, Mail, Recipient, RecipientState};
 use crate::domain::provider::{Fingerprint, Peer, SIZE_MAX_BYTES};
 use crate::service::failure::{Failure, Kind};
 use crate::service::queueing::QueueEntry;
@@ -14,36 +14,6 @@ use crate::service::records::EvidenceRow;
 use serde_json::Value;
 
 impl ControlDoor {
-    pub(super) async fn mail(&self, word: MailWord) -> Outcome {
-        match word {
-            MailWord::List { tenant, limit } => {
-                let tenant = self.organisations.by_name(&tenant)?.tenant.id;
-                let mails = self.records.mails(tenant)?;
-                list(mails.iter().rev().take(limit.min(LIST_MAX)).map(mail_record))
-            }
-            MailWord::Show { mail } => {
-                let mail = self.records.mail(mail)?;
-                let evidence = self.records.evidence_of(mail.tenant, mail.id)?;
-                one(mail_record(&mail)
-                    .text("message_id", &mail.message_id)
-                    .text("original_sha256", hex(&mail.original_sha256))
-                    .with("original_size_bytes", mail.original_size_bytes)
-                    .with("recipients", recipients_of(&mail))
-                    .with(
-                        "evidence",
-                        evidence.iter().map(|e| e.identifier.clone()).collect::<Vec<_>>(),
-                    ))
-            }
-            MailWord::Export(wish) => self.export(&wish).await,
-            MailWord::Accept(wish) => self.declare(wish, Declared::Accepted).await,
-            MailWord::Refuse(wish) => self.declare(wish, Declared::Refused).await,
-            MailWord::Search(rest) => not_built("mail search", &rest),
-            MailWord::Archive(rest) => not_built("mail archive", &rest),
-            MailWord::Trash(rest) => not_built("mail trash", &rest),
-            MailWord::Restore(rest) => not_built("mail restore", &rest),
-        }
-    }
-
     pub(super) async fn evidence(&self, word: EvidenceWord) -> Outcome {
         match word {
             EvidenceWord::List { tenant, mail, limit } => {
@@ -74,7 +44,7 @@ impl ControlDoor {
     }
 
     /// The export bundle of a mail, sent or received.
-    async fn export(&self, wish: &Export) -> Outcome {
+    pub(super) async fn export(&self, wish: &Export) -> Outcome {
         let tenant = self.archive.tenant_of(wish.mail)?;
         let exported = self.archive.export(tenant, wish.mail, &wish.out).await?;
         let files = exported.files.iter().map(|file| {
@@ -230,18 +200,6 @@ fn queue_record(due: UtcTime, entry: &QueueEntry) -> Record {
         .text("last_outcome", &entry.last_outcome)
 }
 
-fn mail_record(mail: &Mail) -> Record {
-    let to = mail.recipients.iter().map(|r| r.address.to_string());
-    Record::new()
-        .text("mail", mail.id)
-        .text("subject", &mail.subject)
-        .text("from", &mail.sender)
-        .with("to", to.collect::<Vec<_>>())
-        .text("state", mail_word(mail.state))
-        .with("job", mail.job.map(|j| j.to_string()))
-        .text("submitted_at", mail.submitted_at)
-}
-
 fn evidence_record(row: &EvidenceRow) -> Record {
     Record::new()
         .text("evidence", row.id)
@@ -252,16 +210,6 @@ fn evidence_record(row: &EvidenceRow) -> Record {
         .with("recipient", row.recipient.clone())
         .text("issuer", &row.issuer)
         .text("sha256", row.xml.id)
-}
-
-fn mail_word(state: MailState) -> &'static str {
-    match state {
-        MailState::Held => "held",
-        MailState::Accepted => "accepted",
-        MailState::Dispatched => "dispatched",
-        MailState::Concluded => "concluded",
-        MailState::Dropped => "dropped",
-    }
 }
 
 /// All recipients, blind ones included: who looks here answers for the tenant.

@@ -11,6 +11,7 @@ use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
+use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
@@ -31,6 +32,8 @@ pub struct ControlDoor {
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
     pub archive: Arc<Archive>,
+    /// What a user sees, and what he does with it.
+    pub mailboxes: Arc<Mailboxes>,
     /// This provider as its peers have to know it.
     pub profile: Peer,
     /// Language of new tenants.

@@ -347,6 +347,7 @@ impl Services {
                 relay: self.bells.relay.clone(),
             }),
             archive: self.archive.clone(),
+            mailboxes: self.mailboxes.clone(),
             profile,
             language: config.provider.language,
             ports: ports.clone(),

@@ -133,7 +133,7 @@ pub struct Item {
     pub mail: Option<MailId>,
     /// For evidence, the item of the mail it speaks of: whoever sees that sees this.
     pub about: Option<ItemId>,
-    /// For a draft, the one it took the place of: earlier versions are kept.
+    /// For a draft, the one it took the place of: earlier versions are kept. For a mail, the draft it was.
     pub supersedes: Option<ItemId>,
     /// For a draft, the job that was given back for changes: handed in, it goes on from there.
     pub resumes: Option<JobId>,
@@ -145,6 +145,7 @@ pub struct Item {
     /// Units it was routed to.
     pub units: BTreeSet<UnitId>,
     pub archived: Option<Filed>,
+    /// Of a draft that is gone: who removed it or wrote a newer one in its place, and when.
     pub trashed: Option<Filed>,
     pub job: Option<JobFacet>,
     /// Keywords that report to everybody (`$KepTeslim`, `$KepOkundu`, ...).

@@ -205,7 +205,7 @@ impl Mailbox {
 pub struct Question<'a> {
     pub mailbox: Mailbox,
     pub viewer: &'a Viewer<'a>,
-    /// Of a unit's mailbox: the unit, all below it, and their labels.
+    /// Of a unit's mailbox: the unit, all below it, and their labels. Of a label's: that label.
     units: BTreeSet<UnitId>,
     labels: BTreeSet<LabelId>,
 }
@@ -220,7 +220,11 @@ impl<'a> Question<'a> {
                 let labels = labels.flat_map(|u| u.labels.iter().copied()).collect();
                 (units, labels)
             }
-            Mailbox::Label(label) => (BTreeSet::new(), BTreeSet::from([label])),
+            // A label whose definition is gone is on no mail any more.
+            Mailbox::Label(label) => {
+                let defined = org.labels.keys().filter(|l| **l == label);
+                (BTreeSet::new(), defined.copied().collect())
+            }
             _ => Default::default(),
         };
         Self {
@@ -270,7 +274,7 @@ impl<'a> Question<'a> {
             Mailbox::JobsDone => phase == Some(JobPhase::Ended),
             Mailbox::JobsLate => phase.is_some_and(|p| p != JobPhase::Ended) && job.is_some_and(|j| j.late),
             Mailbox::JobsReady => phase == Some(JobPhase::Ready),
-            Mailbox::Label(label) => item.labels.contains(&label),
+            Mailbox::Label(label) => self.labels.contains(&label) && item.labels.contains(&label),
             // Evidence has a mailbox of its own.
             Mailbox::Unit(_) => {
                 item.kind != ItemKind::Evidence

@@ -59,7 +59,8 @@ pub enum Ask {
     },
     Subscribe(MailboxName),
     Unsubscribe(MailboxName),
-    /// May it come? [`Answer::Done`] or a refusal; the message has not been sent yet, or is thrown away.
+    /// May it come? [`Answer::Done`] or a refusal; the message has not been sent yet, or is thrown away. One that is
+    /// named by [`AppendOpen::replaces`] goes in the moment in which the new one comes, or nothing happens.
     AppendOpen(AppendOpen),
     /// The next octets of the message. No answer.
     AppendChunk(Bytes),
@@ -97,6 +98,8 @@ pub struct AppendOpen {
     pub size: u64,
     /// Headers may hold UTF-8 (RFC 6855).
     pub utf8: bool,
+    /// REPLACE (RFC 8508): the message of the selected mailbox whose place it takes.
+    pub replaces: Option<Member>,
 }
 
 /// Which mailboxes to tell about.

@@ -3,7 +3,7 @@
 use super::flag::Flag;
 use super::name::{MailboxName, Pattern};
 use super::search::SearchKey;
-use super::set::{SearchSet, SequenceSet};
+use super::set::{Bound, SearchSet, SequenceSet};
 use crate::clock::UtcTime;
 use std::fmt;
 use zeroize::Zeroize;
@@ -93,15 +93,24 @@ pub enum Command {
     },
 }
 
-/// The part of APPEND before the message (RFC 9051 6.3.12).
+/// The part of APPEND (RFC 9051 6.3.12) or REPLACE (RFC 8508) before the message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppendCommand {
     pub tag: String,
+    /// REPLACE: the message whose place the new one takes.
+    pub replaces: Option<Replaces>,
     pub mailbox: MailboxName,
     pub flags: Vec<Flag>,
     pub date: Option<UtcTime>,
     /// The message came as `UTF8 (~{n}` (RFC 6855 4) and the command ends with `)`.
     pub utf8: bool,
+}
+
+/// The one message a REPLACE names (RFC 8508 4: `seq-number` or `uniqueid`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaces {
+    pub numbering: Numbering,
+    pub which: Bound,
 }
 
 /// Octets nobody may see in a log; wiped when dropped.

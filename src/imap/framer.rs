@@ -1,7 +1,7 @@
 //! From a stream of octets to whole commands (RFC 9051 2.2, 4.3; RFC 7888).
 //!
-//! The framer finds line ends and literals and knows no commands but one: the message of APPEND is not gathered but
-//! handed on in pieces. Everything is bounded, tightly so before login. What is refused is either never invited (a
+//! The framer finds line ends and literals and knows no commands but two: the message of APPEND and REPLACE is not
+//! gathered but handed on in pieces. Everything is bounded, tightly so before login. What is refused is either never invited (a
 //! synchronising literal) or read and thrown away, so that the next command is found again; where that cannot be
 //! done safely the session ends.
 
@@ -17,7 +17,7 @@ pub enum Frame {
     Raw(Vec<u8>),
     /// The client waits for leave to send a literal: write a continuation.
     Continue,
-    /// An APPEND up to its message. Waits for [`Framer::accept`] or [`Framer::refuse`].
+    /// An APPEND or REPLACE up to its message. Waits for [`Framer::accept`] or [`Framer::refuse`].
     Append(AppendHead),
     /// Octets of the message.
     Chunk(Bytes),
@@ -233,7 +233,7 @@ impl Framer {
     }
 
     fn announced(&mut self, literal: Literal) -> Option<Frame> {
-        if self.logged_in && is_append_message(&self.command, literal) {
+        if self.logged_in && is_message(&self.command, literal) {
             let mut octets = std::mem::take(&mut self.command);
             octets.truncate(octets.len() - literal.width);
             self.state = State::Undecided(literal);
@@ -414,12 +414,28 @@ fn announcement(line: &[u8]) -> Option<Literal> {
     })
 }
 
-/// Whether this literal is APPEND's message and not its mailbox name.
-fn is_append_message(command: &[u8], literal: Literal) -> bool {
-    let mut words = command.splitn(3, |&b| b == b' ');
-    let (_tag, verb, rest) = (words.next(), words.next(), words.next());
-    verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"APPEND"))
-        && rest.is_some_and(|rest| rest.len() > literal.width)
+/// Whether this literal is the message of APPEND, REPLACE or UID REPLACE, and not its mailbox name.
+fn is_message(command: &[u8], literal: Literal) -> bool {
+    let mut rest = command;
+    let mut word = || {
+        let at = rest.iter().position(|&b| b == b' ')?;
+        let (word, behind) = rest.split_at(at);
+        rest = &behind[1..];
+        Some(word)
+    };
+    let _tag = word();
+    let first = word().unwrap_or_default();
+    let verb = match first.eq_ignore_ascii_case(b"UID") {
+        true => word().filter(|verb| verb.eq_ignore_ascii_case(b"REPLACE")),
+        false => Some(first),
+    };
+    let named = match verb {
+        Some(verb) if verb.eq_ignore_ascii_case(b"APPEND") => true,
+        // Which message it replaces stands before the mailbox.
+        Some(verb) if verb.eq_ignore_ascii_case(b"REPLACE") => word().is_some(),
+        _ => false,
+    };
+    named && rest.len() > literal.width
 }
 
 /// The tag of a command that could not be read, if it can be answered to.
@@ -533,6 +549,24 @@ mod tests {
     }
 
     #[test]
+    fn the_message_of_replace_is_streamed_too() {
+        for (line, is) in [
+            ("a REPLACE 4 Drafts (\\Seen) {3+}\r\n", true),
+            ("a uid replace * Drafts {3+}\r\n", true),
+            ("a UID REPLACE 4 {6}\r\nDrafts {3+}\r\n", true),
+            ("a REPLACE 4 {3+}\r\n", false),
+            ("a REPLACE {3+}\r\n", false),
+            ("a UID APPEND Drafts {3+}\r\n", false),
+            ("a UID REPLACE {3+}\r\n", false),
+        ] {
+            let streamed = frames(&mut open(), line.as_bytes())
+                .iter()
+                .any(|frame| matches!(frame, Frame::Append(_)));
+            assert_eq!(streamed, is, "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_too_large_to_drain_ends_the_session() {
         let mut framer = open();
         assert!(matches!(
@@ -561,7 +595,7 @@ mod tests {
     proptest! {
         #[test]
         fn octets_in_any_pieces_give_the_same_and_stay_bounded(
-            text in "([ab{}+~(0-9 ]|\r\n|\n|a APPEND x \\{3\\+?\\}\r\n|\\{[0-9]{1,3}\\+?\\}\r\n){0,60}",
+            text in "([ab{}+~(0-9 ]|\r\n|\n|a (APPEND|REPLACE 1) x \\{3\\+?\\}\r\n|\\{[0-9]{1,3}\\+?\\}\r\n){0,60}",
             logged_in: bool,
         ) {
             let run = |step: usize| {

@@ -3,7 +3,7 @@
 //! imap-codec reads the base grammar (`translate`). What it does not read, or reads
 //! only into types that hide what is needed, is read by hand: LIST with options (RFC 5258, 5819, 6154), STATUS with
 //! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), CREATE with USE, STARTTLS,
-//! AUTHENTICATE, and APPEND up to its message.
+//! AUTHENTICATE, and APPEND and REPLACE up to their message.
 
 use super::command::*;
 use super::flag::{Flag, is_atom_char};
@@ -13,6 +13,7 @@ use super::limits::*;
 use super::name::{MailboxName, NameError, Pattern, Spelling};
 use super::parse_search;
 use super::search::MONTHS;
+use super::set::SequenceSet;
 use super::translate;
 use crate::clock::UtcTime;
 use base64::Engine;
@@ -38,7 +39,7 @@ pub fn parse(octets: &[u8], spelling: Spelling) -> Result<Tagged, BadCommand> {
     }
 }
 
-/// Reads an APPEND up to its message (RFC 9051 6.3.12, RFC 6855 4).
+/// Reads an APPEND or REPLACE up to its message (RFC 9051 6.3.12, RFC 8508 4, RFC 6855 4).
 pub fn parse_append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, BadCommand> {
     let Some(tag) = tag_of(octets) else {
         return Err(BadCommand {
@@ -65,6 +66,7 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
         "STATUS" => status(&mut cursor, spelling)?,
         "SEARCH" => parse_search::search(&mut cursor, Numbering::Sequence)?,
         "APPEND" => return Err(Malformed("APPEND wants a literal")),
+        "REPLACE" => return Err(Malformed("REPLACE wants a literal")),
         "UID"
             if {
                 cursor.space()?;
@@ -73,6 +75,7 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
         {
             parse_search::search(&mut cursor, Numbering::Uid)?
         }
+        "UID" if cursor.word("REPLACE") => return Err(Malformed("REPLACE wants a literal")),
         _ => return translate::base(octets, spelling),
     };
     cursor.end()?;
@@ -269,7 +272,7 @@ fn append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, Malformed>
         .unwrap_or_default()
         .to_owned();
     cursor.space()?;
-    cursor.atom()?;
+    let replaces = replaces(&mut cursor)?;
     cursor.space()?;
     let mailbox = mailbox(&mut cursor, spelling)?;
     cursor.space()?;
@@ -298,11 +301,35 @@ fn append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, Malformed>
     }
     Ok(AppendCommand {
         tag,
+        replaces,
         mailbox,
         flags,
         date,
         utf8,
     })
+}
+
+/// The verb, and what it replaces. RFC 8508 4: `replace = "REPLACE" SP seq-number SP mailbox append-message`; `*` is
+/// a seq-number.
+fn replaces(cursor: &mut Cursor<'_>) -> Result<Option<Replaces>, Malformed> {
+    let numbering = if cursor.word("UID") {
+        cursor.space()?;
+        Numbering::Uid
+    } else {
+        Numbering::Sequence
+    };
+    if !cursor.word("REPLACE") {
+        cursor.atom()?;
+        return Ok(None);
+    }
+    cursor.space()?;
+    let number = cursor.take_while(|b| b.is_ascii_digit() || b == b'*');
+    let number = std::str::from_utf8(number).unwrap_or_default();
+    let which = match SequenceSet::parse(number).unwrap_or_default().0[..] {
+        [(which, _)] => which,
+        _ => return Err(Malformed("the number of one message was expected")),
+    };
+    Ok(Some(Replaces { numbering, which }))
 }
 
 /// ` 5-Jan-1970 00:00:00 +0300` (RFC 9051 9, `date-time` without its quotes).
@@ -354,4 +381,90 @@ fn date_time(text: &[u8]) -> Option<UtcTime> {
 /// Whether this is an atom: what a mechanism or a capability must be.
 pub fn is_atom(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_atom_char)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::set::Bound;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The command as a client writes it, up to the literal.
+    fn printed(command: &AppendCommand, spelling: Spelling) -> Vec<u8> {
+        let mut out = format!("{} ", command.tag).into_bytes();
+        match command.replaces {
+            None => out.extend_from_slice(b"APPEND "),
+            Some(Replaces { numbering, which }) => {
+                let uid = if numbering == Numbering::Uid { "UID " } else { "" };
+                let which = SequenceSet(vec![(which, which)]);
+                out.extend_from_slice(format!("{uid}REPLACE {which} ").as_bytes());
+            }
+        }
+        super::super::response::put_astring(&mut out, &command.mailbox.to_wire(spelling));
+        if !command.flags.is_empty() {
+            let flags: Vec<&str> = command.flags.iter().map(Flag::as_str).collect();
+            out.extend_from_slice(format!(" ({})", flags.join(" ")).as_bytes());
+        }
+        if let Some(date) = command.date {
+            out.extend_from_slice(format!(" \"{}\"", date.imap_date_time()).as_bytes());
+        }
+        out.extend_from_slice(if command.utf8 { b" UTF8 (" } else { b" " });
+        out
+    }
+
+    fn command() -> impl Strategy<Value = AppendCommand> {
+        let which = prop_oneof![
+            4 => (1..=u32::MAX).prop_map(Bound::Number),
+            1 => Just(Bound::Last)
+        ];
+        let numbering = prop_oneof![Just(Numbering::Sequence), Just(Numbering::Uid)];
+        let replaces = (numbering, which).prop_map(|(numbering, which)| Replaces { numbering, which });
+        let flag = prop_oneof!["\\\\(Seen|Draft|Deleted)", "[a-z$][a-z0-9]{0,8}"];
+        let flags = prop::collection::vec(flag.prop_filter_map("a flag", |f| Flag::parse(&f)), 0..4);
+        let date = prop::option::of((0..4_000_000_000i64).prop_map(UtcTime::from_unix_s));
+        let mailbox = "[a-zA-ZçÇğıİöşü &*%\"\\\\-]{1,12}(/[a-z]{1,4})?";
+        let mailbox = mailbox.prop_filter_map("a name", |n| MailboxName::new(&n).ok());
+        let parts = (prop::option::of(replaces), mailbox, flags, date, any::<bool>());
+        ("[a-zA-Z0-9.]{1,8}", parts).prop_map(|(tag, (replaces, mailbox, flags, date, utf8))| AppendCommand {
+            tag,
+            replaces,
+            mailbox,
+            flags,
+            date,
+            utf8,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn print_and_parse_of_append_and_replace_are_inverses(command in command()) {
+            for spelling in [Spelling::Utf7, Spelling::Utf8] {
+                let octets = printed(&command, spelling);
+                let read = parse_append(&octets, spelling);
+                prop_assert_eq!(read.as_ref(), Ok(&command), "{}", String::from_utf8_lossy(&octets));
+            }
+        }
+    }
+
+    #[test]
+    fn replace_names_one_message() {
+        for (text, why) in [
+            ("a REPLACE 1:2 Drafts ", "a space is missing"),
+            ("a REPLACE 0 Drafts ", "the number of one message was expected"),
+            ("a REPLACE x Drafts ", "the number of one message was expected"),
+            (
+                "a UID REPLACE ** Drafts ",
+                "the number of one message was expected",
+            ),
+            (
+                "a REPLACE 4294967296 Drafts ",
+                "the number of one message was expected",
+            ),
+        ] {
+            let bad = parse_append(text.as_bytes(), Spelling::Utf7).unwrap_err();
+            assert_eq!(bad.text, why, "{text}");
+        }
+        let bare = parse(b"a UID REPLACE 4 Drafts\r\n", Spelling::Utf7).unwrap_err();
+        assert_eq!(bare.text, "REPLACE wants a literal");
+    }
 }

@@ -77,8 +77,12 @@ enum Doing {
     Nothing,
     /// An answer from the door.
     Asked { tag: String, about: About },
-    /// The rest of an APPEND's message, from the client.
-    Streaming { tag: String, utf8: bool },
+    /// The rest of the message of an APPEND or REPLACE, from the client; with the UID it replaces.
+    Streaming {
+        tag: String,
+        utf8: bool,
+        replaces: Option<u32>,
+    },
     /// The client's line in a SASL exchange.
     SaslLine { tag: String },
     /// DONE.
@@ -105,8 +109,11 @@ enum About {
     AppendOpen {
         synchronising: bool,
         utf8: bool,
+        replaces: Option<u32>,
     },
-    AppendEnd,
+    AppendEnd {
+        replaces: Option<u32>,
+    },
     AppendAbort,
     Poll(&'static str),
     IdlePoll,
@@ -271,6 +278,7 @@ impl Session {
                 "SPECIAL-USE",
                 "STATUS=SIZE",
                 "MOVE",
+                "REPLACE",
                 "ESEARCH",
                 "UTF8=ACCEPT",
             ];
@@ -359,9 +367,14 @@ impl Session {
             self.out.refused(&command.tag, &refusal);
             return None;
         }
+        let replaces = match command.replaces {
+            Some(replaces) => Some(self.replaced(&command.tag, replaces)?),
+            None => None,
+        };
         let about = About::AppendOpen {
             synchronising: head.synchronising,
             utf8: command.utf8,
+            replaces: replaces.map(|member| member.uid),
         };
         let open = AppendOpen {
             mailbox: command.mailbox,
@@ -369,17 +382,19 @@ impl Session {
             date: command.date,
             size: head.size,
             utf8: command.utf8,
+            replaces,
         };
         self.ask(command.tag, about, Ask::AppendOpen(open))
     }
 
     fn append_tail(&mut self, tail: &[u8]) -> Option<Ask> {
-        let Doing::Streaming { tag, utf8 } = std::mem::replace(&mut self.doing, Doing::Nothing) else {
+        let streaming = std::mem::replace(&mut self.doing, Doing::Nothing);
+        let Doing::Streaming { tag, utf8, replaces } = streaming else {
             return None;
         };
         let want: &[u8] = if utf8 { b")" } else { b"" };
         if tail == want {
-            self.ask(tag, About::AppendEnd, Ask::AppendEnd)
+            self.ask(tag, About::AppendEnd { replaces }, Ask::AppendEnd)
         } else {
             self.ask(tag, About::AppendAbort, Ask::AppendAbort)
         }

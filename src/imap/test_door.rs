@@ -172,6 +172,9 @@ impl Door {
                 assert_eq!(open.size, octets.len() as u64);
                 let date = open.date.unwrap_or_default();
                 let uid = self.folder(&open.mailbox).unwrap().put(&octets, open.flags, date);
+                if let (Some(old), Some(folder)) = (open.replaces, self.folder(&selected)) {
+                    folder.messages.retain(|m| m.uid != old.uid);
+                }
                 if open.mailbox == selected {
                     let member = Member {
                         uid,

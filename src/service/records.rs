@@ -1,14 +1,15 @@
 //! What an administrator may read of a tenant's mail: its fate and its evidence, never its content.
 
 use crate::domain::audit::{AuditRecord, Matter};
+use crate::domain::item::Item;
 use crate::domain::mail::Mail;
-use crate::id::{MailId, TenantId};
+use crate::id::{ItemId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
 use crate::store::spool::Spool;
 pub use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
-use crate::store::tables::{audit, evidence};
+use crate::store::tables::{audit, evidence, items};
 use std::sync::Arc;
 
 pub struct Records {
@@ -31,6 +32,11 @@ impl Records {
         let none = || Failure::refused(Kind::NotFound, format!("there is no mail {id}"));
         let tenant = mails::tenant_of(&*self.db, id)?.ok_or_else(none)?;
         Ok(mails::mail(&*self.db, tenant, id)?.ok_or_else(none)?.row)
+    }
+
+    /// The attributes of an item: where it stands, who put it there.
+    pub fn item(&self, tenant: TenantId, id: ItemId) -> Result<Option<Item>, Failure> {
+        Ok(items::item(&*self.db, tenant, id)?.map(|item| item.row))
     }
 
     /// The evidence of a mail in order of event.

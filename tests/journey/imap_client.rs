@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn pki() -> DevPki {
+pub fn pki() -> DevPki {
     let now = kepd::clock::Clock::now(&kepd::clock::SystemClock);
     DevPki::generate(&Plan {
         domain: "hs01.kep.test".parse().unwrap(),
@@ -47,7 +47,7 @@ pub fn acceptor(pki: &DevPki) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
+pub fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
     Arc::new(ImapDoor {
         mailboxes: house.mailboxes.clone(),
         accounts: house.accounts.clone(),

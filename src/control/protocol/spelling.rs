@@ -1,9 +1,11 @@
-//! How days, and conditions and steps of rules, are spelled on the command line: texts to words. What they name is not
-//! looked up here.
+//! How days, messages, and conditions and steps of rules, are spelled on the command line: texts to words. What they name
+//! is not looked up here.
 
+use super::mail_words::{DayWord, MailRef};
 use super::rule_words::{ConditionWord, NeedWord, PartyWord, StepWord};
 use super::words::When;
 use crate::clock::UtcTime;
+use crate::id::ItemId;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -113,6 +115,33 @@ impl FromStr for StepWord {
             }
         }
         Ok(step)
+    }
+}
+
+impl FromStr for MailRef {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SAY: &str =
+            "a message is named by its mail id (a UUID) or by its number, as `mail list` shows them";
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return text.parse().map(|n| MailRef::Number(ItemId(n))).map_err(|_| SAY);
+        }
+        text.parse().map(MailRef::Mail).map_err(|_| SAY)
+    }
+}
+
+impl FromStr for DayWord {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SAY: &str = "a day is YYYY-MM-DD, as in 2026-11-04";
+        let day: jiff::civil::Date = text.parse().map_err(|_| SAY)?;
+        Ok(Self {
+            year: day.year(),
+            month: day.month(),
+            day: day.day(),
+        })
     }
 }
 

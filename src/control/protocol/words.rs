@@ -1,5 +1,6 @@
 //! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
 
+use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
 use crate::address::{Domain, KepAddress, LoginName};
 use crate::clock::UtcTime;
@@ -68,7 +69,7 @@ words! {
         /// Approvals in flight
         #[command(subcommand)]
         Job(JobWord),
-        /// Mail that was submitted
+        /// Mail: what became of it, and what a user does with his
         #[command(subcommand)]
         Mail(MailWord),
         /// Evidence documents
@@ -379,7 +380,7 @@ words! {
     pub enum LabelWord {
         Add { tenant: String, name: String },
         List { tenant: String },
-        /// Remove the definition; its mail stays where it is
+        /// Remove the definition; its mail stays, units no longer see it by the label
         Remove { tenant: String, name: String },
         /// The mail stays with the label
         Rename {
@@ -387,10 +388,10 @@ words! {
             name: String,
             new: String,
         },
-        /// (not built yet)
-        Apply(NotBuilt),
-        /// (not built yet)
-        Clear(NotBuilt),
+        /// Put a label on messages; units that have the label see them at once
+        Apply(LabelItems),
+        /// Take a label off messages
+        Clear(LabelItems),
     }
 
     #[derive(Subcommand)]
@@ -485,31 +486,6 @@ words! {
         /// SHA-256 (hexadecimal) of what was read; what the job holds when left out
         #[arg(long)]
         pub sha256: Option<String>,
-    }
-
-    #[derive(Subcommand)]
-    pub enum MailWord {
-        /// Newest first
-        List {
-            tenant: String,
-            #[arg(long, default_value_t = super::LIST_MAX)]
-            limit: usize,
-        },
-        Show { mail: MailId },
-        /// Write the export bundle of a mail
-        Export(Export),
-        /// Declare to the sender that a mail which came in is accepted; once, and for good
-        Accept(Declare),
-        /// Declare to the sender that a mail which came in is refused; once, and for good
-        Refuse(Declare),
-        /// (not built yet)
-        Search(NotBuilt),
-        /// (not built yet)
-        Archive(NotBuilt),
-        /// (not built yet)
-        Trash(NotBuilt),
-        /// (not built yet)
-        Restore(NotBuilt),
     }
 
     #[derive(Args)]

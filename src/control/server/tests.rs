@@ -1,6 +1,7 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
 mod declaring;
+mod mails;
 mod people;
 mod rules;
 
@@ -19,11 +20,13 @@ use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
+use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
+use crate::service::submission::Submission;
 use crate::store::db::{EngineKind, open};
 use crate::store::probe::NoProbe;
 use crate::store::spool::Spool;
@@ -66,7 +69,7 @@ fn door(dir: &Path) -> ControlDoor {
     let bells = Bells::default();
     let organisations = Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone()));
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
-    let approval = Approval {
+    let approval = Arc::new(Approval {
         db: db.clone(),
         clock: clock.clone(),
         ids: Arc::new(CountedIds::default()),
@@ -75,33 +78,60 @@ fn door(dir: &Path) -> ControlDoor {
         items: Arc::new(ItemNumbers::new(db.clone())),
         bells: bells.clone(),
         terms: Arc::new(terms()),
-    };
-    let archive = Archive {
+    });
+    let submission = Arc::new(Submission {
         db: db.clone(),
         spool: spool.clone(),
-        identity: Arc::new(identity()),
-        trust_pem: String::new(),
-    };
-    let declaring = Declaring {
+        clock: clock.clone(),
+        ids: approval.ids.clone(),
+        organisations: organisations.clone(),
+        identity: approval.identity.clone(),
+        items: approval.items.clone(),
+        bells: bells.clone(),
+        terms: approval.terms.clone(),
+    });
+    let declaring = Arc::new(Declaring {
         db: db.clone(),
         clock: clock.clone(),
         ids: Arc::new(CountedIds::default()),
         organisations: organisations.clone(),
         identity: Arc::new(identity()),
         bells: bells.clone(),
+    });
+    let mailboxes = Arc::new(Mailboxes {
+        db: db.clone(),
+        spool: spool.clone(),
+        clock: clock.clone(),
+        ids: approval.ids.clone(),
+        organisations: organisations.clone(),
+        identity: approval.identity.clone(),
+        items: approval.items.clone(),
+        bells: bells.clone(),
+        approval: approval.clone(),
+        declaring: declaring.clone(),
+        submission,
+        seats: Default::default(),
+        changes: Default::default(),
+    });
+    let archive = Archive {
+        db: db.clone(),
+        spool: spool.clone(),
+        identity: Arc::new(identity()),
+        trust_pem: String::new(),
     };
     ControlDoor {
-        declaring: Arc::new(declaring),
+        declaring,
         by: crate::domain::audit::Author::administrator(0),
         archive: Arc::new(archive),
         organisations: organisations.clone(),
         accounts,
-        approval: Arc::new(approval),
+        approval,
         rehearsal: Arc::new(Rehearsal {
             db: db.clone(),
             spool: spool.clone(),
             organisations: organisations.clone(),
         }),
+        mailboxes,
         records: Arc::new(Records {
             db: db.clone(),
             spool,

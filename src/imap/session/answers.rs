@@ -22,12 +22,19 @@ impl Session {
             (About::Login | About::Authenticate, Answer::Refused(refusal)) => {
                 self.login_failed(&tag, &refusal)
             }
-            (About::AppendOpen { synchronising, utf8 }, Answer::Done) => {
+            (
+                About::AppendOpen {
+                    synchronising,
+                    utf8,
+                    replaces,
+                },
+                Answer::Done,
+            ) => {
                 self.framer.accept();
                 if synchronising {
                     self.out.continuation("Ready for the message");
                 }
-                self.doing = Doing::Streaming { tag, utf8 };
+                self.doing = Doing::Streaming { tag, utf8, replaces };
             }
             (About::AppendOpen { .. }, other) => {
                 self.framer.refuse();
@@ -60,11 +67,11 @@ impl Session {
                 self.finish(tag, Allowed, "STATUS done");
             }
             (About::Plain(text), Answer::Done) => self.finish(tag, Allowed, text),
-            (About::AppendEnd, Answer::Appended(uid)) => {
-                let code = uid.map_or(String::new(), |AppendUid { uid_validity, uid }| {
-                    format!("[APPENDUID {uid_validity} {uid}] ")
-                });
-                self.finish(tag, Allowed, &format!("{code}APPEND done"));
+            (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
+                self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid)));
+            }
+            (About::AppendEnd { replaces: Some(old) }, Answer::Appended(uid)) => {
+                self.replaced_by(tag, old, uid);
             }
             (About::Poll(text), Answer::Changed(changes)) => {
                 self.apply(changes);
@@ -154,6 +161,20 @@ impl Session {
             }
             (_, other) => self.refused(tag, Allowed, other),
         }
+    }
+
+    /// RFC 8508 3.4: APPENDUID is told before the EXPUNGE, in an untagged OK; the new message is there first.
+    fn replaced_by(&mut self, tag: &str, old: u32, uid: Option<AppendUid>) {
+        let code = append_uid(uid);
+        if !code.is_empty() {
+            self.out.untagged(&format!("OK {code}the new message is here"));
+        }
+        self.tell(Expunging::Held);
+        self.apply(Changes {
+            removed: vec![old],
+            ..Changes::default()
+        });
+        self.finish(tag, Expunging::Allowed, "REPLACE done");
     }
 
     fn apply(&mut self, changes: Changes) {
@@ -319,6 +340,13 @@ fn esearch(tag: &str, numbering: Numbering, returns: SearchReturns, found: &[u32
         text.push_str(&format!(" COUNT {}", found.len()));
     }
     text
+}
+
+/// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when the message has no UID where it went.
+fn append_uid(uid: Option<AppendUid>) -> String {
+    uid.map_or(String::new(), |AppendUid { uid_validity, uid }| {
+        format!("[APPENDUID {uid_validity} {uid}] ")
+    })
 }
 
 /// `[COPYUID validity from to] ` (RFC 4315 3), or nothing when no target UID is known.

@@ -1,6 +1,6 @@
 //! Commands to asks: legality by state (RFC 9051 6), and sequence numbers to UIDs.
 
-use super::super::ask::{Ask, Code, FetchAsk, ListAsk, Refusal, StoreAsk};
+use super::super::ask::{Ask, Code, FetchAsk, ListAsk, Member, Refusal, StoreAsk};
 use super::super::command::*;
 use super::super::flag::Flag;
 use super::super::name::{MailboxName, Spelling};
@@ -304,6 +304,43 @@ impl Session {
             });
         }
         found.ok()
+    }
+
+    /// The message a REPLACE names, or the framer's refusal and why it cannot be (RFC 8508 3.1: in the selected state).
+    pub(super) fn replaced(&mut self, tag: &str, replaces: Replaces) -> Option<Member> {
+        self.tell(Expunging::Held);
+        let (open, bad) = match &self.phase {
+            Phase::Selected(open) => (Some(open), ""),
+            Phase::NotAuthenticated => (None, "log in first"),
+            _ => (None, "select a mailbox first"),
+        };
+        let set = SequenceSet(vec![(replaces.which, replaces.which)]);
+        let found = open.map(|open| match replaces.numbering {
+            Numbering::Uid => Ok(open.view.by_uid(&set)),
+            Numbering::Sequence => open.view.by_number(&set),
+        });
+        let why = match (found, open.is_some_and(|open| open.read_only)) {
+            (None, _) => Err(bad),
+            (_, true) => Ok(Refusal::plain("the mailbox is open for reading only")),
+            (Some(Err(_)), _) => Err("there is no message with that number"),
+            (Some(Ok(found)), _) => match found.members.first() {
+                Some(member) => return Some(*member),
+                None if found.some_gone => Ok(expunge_issued()),
+                None => Ok(Refusal::new(
+                    Code::NonExistent,
+                    "there is no such message; nothing was replaced",
+                )),
+            },
+        };
+        self.framer.refuse();
+        match why {
+            Ok(refusal) => self.no(tag, &refusal),
+            Err(text) => self.bad(BadCommand {
+                tag: Some(tag.to_owned()),
+                text,
+            }),
+        };
+        None
     }
 
     /// A set without members: for UIDs that is no error (RFC 9051 6.4.9).

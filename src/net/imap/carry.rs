@@ -327,7 +327,11 @@ impl Connection<'_> {
             }
             other => other?,
         };
-        let appending = mailboxes.append(by, mailbox, open.size).await?;
+        let mut appending = mailboxes.append(by, mailbox, open.size).await?;
+        if let Some(old) = open.replaces {
+            let from = self.opened.as_ref().ok_or_else(nothing_open)?.mailbox;
+            appending = appending.replacing(from, ItemId(old.key))?;
+        }
         self.appending = Some(Arriving {
             appending,
             open,
@@ -362,10 +366,21 @@ impl Connection<'_> {
         let marks = marks(&arriving.open.flags);
         let uid = arriving.appending.finish(&marks, arriving.open.date).await?;
         tracing::debug!(login = %by.login, "appended");
-        self.apply_news().await?;
+        // What was brought is there: that news cannot be told just now is no failure of this command.
+        if let Err(failure) = self.told_replaced(by, arriving.open.replaces).await {
+            log(&failure);
+        }
         Ok(Answer::Appended(
             uid.map(|(uid_validity, uid)| AppendUid { uid_validity, uid }),
         ))
+    }
+
+    async fn told_replaced(&mut self, by: &Principal, old: Option<Member>) -> Result<(), Failure> {
+        if let (Some(old), Some(opened)) = (old, &mut self.opened) {
+            let mailboxes = &self.door.mailboxes;
+            mailboxes.told_left(by, opened, &pairs(&[old])).await?;
+        }
+        self.apply_news().await
     }
 
     async fn store(&mut self, by: &Principal, ask: &StoreAsk) -> Result<Answer, Failure> {

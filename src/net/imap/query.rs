@@ -9,12 +9,9 @@ use crate::domain::selector::Viewer;
 use crate::imap::flag::Flags;
 use crate::imap::search::{Date, MONTHS, SearchKey, When};
 use crate::imap::set::UidRanges;
-use crate::mime::decode;
-use crate::mime::field;
-use crate::mime::mailbox::{Entry, mailboxes as opened_list};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, Opened};
+use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, folded_fields, in_list};
 
 type Key = SearchKey<UidRanges>;
 
@@ -83,7 +80,7 @@ async fn holds(
         return Ok(verdict);
     }
     if let (Some(letter), Some(root)) = (&known.letter, root) {
-        known.header = Some(fields(&mailboxes.header(letter, root).await?));
+        known.header = Some(folded_fields(&mailboxes.header(letter, root).await?));
     }
     if let Some(verdict) = known.verdict(key) {
         return Ok(verdict);
@@ -92,16 +89,6 @@ async fn holds(
         known.text = Some(turkish_fold(&mailboxes.text(letter).await?));
     }
     Ok(known.verdict(key).unwrap_or(false))
-}
-
-fn fields(block: &[u8]) -> Vec<(String, String)> {
-    let one = |f: field::Field<'_>| {
-        (
-            String::from_utf8_lossy(f.name).into_owned(),
-            turkish_fold(&decode::words(&f.text())),
-        )
-    };
-    field::fields(block).map(one).collect()
 }
 
 /// The key with all its texts folded.
@@ -199,16 +186,6 @@ impl Known {
                 .any(|(n, value)| n.eq_ignore_ascii_case(name) && value.contains(text)),
         )
     }
-}
-
-fn in_list(list: &[Entry], text: &str) -> bool {
-    opened_list(list).any(|m| {
-        let line = match m.display() {
-            Some(name) => format!("{name} <{}>", m.address()),
-            None => m.address(),
-        };
-        turkish_fold(&line).contains(text)
-    })
 }
 
 fn compare(when: When, own: Date, day: Date) -> bool {

@@ -20,10 +20,12 @@
 //! ```
 //! Moving out of a label or of `Önemli` takes the label or the flag away as well, unless the way leads to the bin, to
 //! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
-//! there; a draft goes; everything else goes to the bin, and in the bin what is on the legal record stays.
+//! there; a draft goes (`versions` says how it can come back); everything else goes to the bin, and in the bin what is on the legal record stays.
 
 use super::marking::{CHUNK, Decision, Marked, Marks, check_change, check_labels, keep_first, not_come_in};
+use super::versions::{ended, inherit};
 use super::{Mailboxes, Opened};
+use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Filed as FiledAway, Item, ItemKind, JobPhase, UserFlags};
 use crate::domain::job::Route;
 use crate::domain::org::UserKind;
@@ -33,6 +35,7 @@ use crate::id::{ItemId, LabelId, RuleId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::store::tables::items;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -252,14 +255,21 @@ impl Edit {
         if let Some(flagged) = self.flagged {
             flags.flagged = flagged;
         }
-        item.gone |= self.gone;
+        if self.gone {
+            *item = ended(item, hand);
+        }
         flags.deleted &= !self.obeyed;
         check_labels(item)
     }
 }
 
 /// Refuses now what changing the item would refuse, before anything is done to others.
-fn foreseen(viewer: &Viewer<'_>, item: &Item, deed: Deed, hand: FiledAway) -> Result<Deed, Failure> {
+pub(super) fn foreseen(
+    viewer: &Viewer<'_>,
+    item: &Item,
+    deed: Deed,
+    hand: FiledAway,
+) -> Result<Deed, Failure> {
     if let Deed::Edit(edit) = &deed {
         let mut after = item.clone();
         edit.apply(&mut after, &mut UserFlags::default(), hand)?;
@@ -298,12 +308,16 @@ impl Mailboxes {
             }
         }
         for chunk in edits.chunks(CHUNK) {
-            self.change(by, chunk, &mut marked, |viewer, item, flags| {
-                match translate(viewer, item, from, to, verb)? {
+            self.change(
+                by,
+                AuditRoute::Imap,
+                chunk,
+                &mut marked,
+                |viewer, item, flags| match translate(viewer, item, from, to, verb)? {
                     Deed::Edit(edit) => edit.apply(item, flags, hand),
                     _ => no(Kind::WrongState, "the message changed meanwhile; try again"),
-                }
-            })
+                },
+            )
             .await?;
         }
         for (id, deed) in others {
@@ -339,7 +353,7 @@ impl Mailboxes {
         verb: Verb,
         marked: Marked,
     ) -> Result<Filed, Failure> {
-        let done: std::collections::BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
+        let done: BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
         let moved: Vec<(u32, ItemId)> = which
             .iter()
             .filter(|(_, id)| done.contains(id))
@@ -386,11 +400,31 @@ impl Mailboxes {
         }
         let mut marked = Marked::default();
         let (now, from) = (self.clock.now(), opened.mailbox);
+        let hand = FiledAway { by: by.user, at: now };
         for chunk in which.chunks(CHUNK) {
-            let ids: Vec<ItemId> = chunk.iter().map(|(_, id)| *id).collect();
-            self.change(by, &ids, &mut marked, |_, item, flags| {
-                let hand = FiledAway { by: by.user, at: now };
-                expunging(item, from)?.apply(item, flags, hand)
+            let mut ids: Vec<ItemId> = chunk.iter().map(|(_, id)| *id).collect();
+            let going: BTreeSet<ItemId> = ids.iter().copied().collect();
+            let followed = match from {
+                Mailbox::Drafts => self.followed(by, &ids).await?,
+                _ => Vec::new(),
+            };
+            ids.extend(
+                followed
+                    .iter()
+                    .map(|(new, _)| *new)
+                    .filter(|new| !going.contains(new)),
+            );
+            let earlier: BTreeMap<ItemId, ItemId> = followed.into_iter().collect();
+            let old = self.items_of(by, earlier.values())?;
+            self.change(by, AuditRoute::Imap, &ids, &mut marked, |_, item, flags| {
+                let before = earlier.get(&item.id).and_then(|id| old.get(id));
+                if let Some(before) = before.filter(|_| item.supersedes.is_none()) {
+                    inherit(item, before);
+                }
+                if going.contains(&item.id) {
+                    expunging(item, from)?.apply(item, flags, hand)?;
+                }
+                Ok(())
             })
             .await?;
         }
@@ -403,20 +437,30 @@ impl Mailboxes {
         if marked.done.is_empty() {
             return Ok(filed);
         }
-        let done: std::collections::BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
+        let done: BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
         let gone: Vec<(u32, ItemId)> = which
             .iter()
             .filter(|(_, id)| done.contains(id))
             .copied()
             .collect();
-        self.catch_up(by, from, None).await?;
-        self.renumber(by, from, &gone).await?;
-        for (uid, _) in &gone {
-            opened.forget(*uid);
-        }
+        self.told_left(by, opened, &gone).await?;
         filed.pairs = gone.iter().map(|(uid, _)| (*uid, 0)).collect();
         filed.pairs.sort_unstable();
         Ok(filed)
+    }
+
+    fn items_of<'i>(
+        &self,
+        by: &Principal,
+        which: impl Iterator<Item = &'i ItemId>,
+    ) -> Result<BTreeMap<ItemId, Item>, Failure> {
+        let mut found = BTreeMap::new();
+        for id in which {
+            if let Some(item) = items::item(&*self.db, by.tenant, *id)? {
+                found.insert(*id, item.row);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -426,7 +470,6 @@ mod tests {
     use crate::clock::UtcTime;
     use crate::domain::samples::{facet, organisation};
     use crate::id::{UnitId, UserId};
-    use std::collections::BTreeSet;
 
     const KINDS: [ItemKind; 5] = [
         ItemKind::Draft,

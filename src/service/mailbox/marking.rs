@@ -4,7 +4,9 @@
 //! declare that a mail which came in is accepted or refused, a label's keyword files. What the server reports cannot be
 //! set, and replacing all marks never takes a label away: labels are the tenant's.
 
+use super::accounting::Account;
 use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Item, ItemKind, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
 use crate::domain::job::{Act, Route};
 use crate::domain::mail::Declared;
@@ -58,7 +60,7 @@ pub(super) fn decision(keyword: &str) -> Option<Decision> {
     named.map(|(_, decision)| *decision)
 }
 
-/// Items changed in one batch: some eight rows and conditions each, below what a batch may hold.
+/// Items changed in one batch: some nine rows and conditions each, below what a batch may hold.
 pub(super) const CHUNK: usize = 1000;
 
 /// What a user sees marked on an item.
@@ -107,7 +109,7 @@ pub(super) fn marks(org: &Organisation, item: &Item, flags: Option<&UserFlags>) 
 
 /// A wish about marks, with its keywords told apart.
 #[derive(Debug)]
-struct Wish {
+pub(super) struct Wish {
     how: MarkHow,
     marks: Marks,
     labels: BTreeSet<LabelId>,
@@ -117,7 +119,7 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(org: &Organisation, how: MarkHow, wanted: &Marks) -> Result<Self, Failure> {
+    pub fn new(org: &Organisation, how: MarkHow, wanted: &Marks) -> Result<Self, Failure> {
         let mut wish = Self {
             how,
             marks: wanted.clone(),
@@ -157,7 +159,7 @@ impl Wish {
     }
 
     /// What the wish makes of an item and of the user's flags on it.
-    fn apply(&self, item: &mut Item, flags: &mut UserFlags) -> Result<(), Failure> {
+    pub fn apply(&self, item: &mut Item, flags: &mut UserFlags) -> Result<(), Failure> {
         if self.reports.iter().any(|r| match self.how {
             MarkHow::Add => !item.reports.contains(r),
             MarkHow::Remove => item.reports.contains(r),
@@ -256,8 +258,10 @@ impl Mailboxes {
             }
         }
         for chunk in rest.chunks(CHUNK) {
-            self.change(by, chunk, &mut marked, |_, item, flags| wish.apply(item, flags))
-                .await?;
+            self.change(by, AuditRoute::Imap, chunk, &mut marked, |_, item, flags| {
+                wish.apply(item, flags)
+            })
+            .await?;
         }
         Ok(marked)
     }
@@ -313,10 +317,12 @@ impl Mailboxes {
     }
 
     /// Changes items, and the user's flags on them, in one batch; tried until nobody else's change comes between.
-    /// Items the user does not see are passed over; those he may only read are refused ([`check_change`]).
+    /// Items the user does not see are passed over; those he may only read are refused ([`check_change`]). What others
+    /// see of it is on the audit record.
     pub(super) async fn change(
         &self,
         by: &Principal,
+        route: AuditRoute,
         chunk: &[ItemId],
         marked: &mut Marked,
         edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
@@ -324,25 +330,29 @@ impl Mailboxes {
         for _ in 0..ATTEMPTS {
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
-            let mut batch = Batch::new();
+            let (mut batch, mut account) = (Batch::new(), Account::default());
             let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
             for id in chunk {
                 let Some(old) = self.visible(&viewer, *id)? else {
                     continue;
                 };
                 let old_flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
-                let mut item = old.row.clone();
+                let mut base = old.row.clone();
+                // A label whose definition is gone is on no mail; it goes for good when the mail changes anyway.
+                base.labels.retain(|l| seat.organisation.labels.contains_key(l));
+                let mut item = base.clone();
                 let mut flags = old_flags.as_ref().map(|f| f.row.clone()).unwrap_or_default();
                 let before = flags.clone();
                 if let Err(failure) = edit(&viewer, &mut item, &mut flags) {
                     keep_first(&mut refused, failure)?;
                     continue;
                 }
-                if let Err(failure) = check_change(&viewer, &old.row, &item) {
+                if let Err(failure) = check_change(&viewer, &base, &item) {
                     keep_first(&mut refused, failure)?;
                     continue;
                 }
-                if item != old.row {
+                if item != base {
+                    account.tell(&seat.organisation, &base, &item);
                     items::replace(&mut batch, by.tenant, &old, &item)?;
                 }
                 if flags != before {
@@ -351,6 +361,7 @@ impl Mailboxes {
                 done.push((*id, marks(&seat.organisation, &item, Some(&flags))));
             }
             if !batch.is_empty() {
+                account.write(&mut batch, by.tenant, &by.author(route), self.clock.now())?;
                 match self.db.commit(batch).await {
                     Ok(_) => self.bells.mailboxes.ring(by.tenant),
                     Err(CommitError::Conflict { .. }) => continue,

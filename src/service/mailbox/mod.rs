@@ -4,23 +4,30 @@
 //! anything: `filing` is the one table from moving, copying and expunging to attributes and decisions. Handing over
 //! the content of a consigned mail is an event of its own (`reading`). This service knows nothing of IMAP.
 
+mod accounting;
 mod appending;
 mod asking;
 mod changes;
+mod comparing;
 mod fetch;
 mod filing;
+mod handling;
 mod marking;
 mod reading;
 mod seats;
 mod sending;
+mod versions;
 mod views;
 
 pub use appending::Appending;
 pub use changes::Changes;
+pub use comparing::{Found, Sought, folded_fields, in_list};
 pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
+pub use handling::Handling;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
 pub use seats::{Seat, Seats};
+pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
 pub use views::{News, Opened};
 
 use crate::clock::Clock;

@@ -39,7 +39,8 @@ impl Changes<'_> {
         .await
     }
 
-    /// Removes a label's definition. Its mail stays where it is.
+    /// Removes a label's definition. Its mail stays where it is; what came to units by the label does so no more. Its
+    /// number is never given again, so no later label finds itself on that mail.
     pub async fn remove_label(self, tenant: TenantId, name: &str) -> Result<LabelId, Failure> {
         self.change("label remove", tenant, |draft| {
             let id = draft.label(name)?;
@@ -51,6 +52,11 @@ impl Changes<'_> {
                     rule.name
                 );
                 return Err(Failure::refused(Kind::WrongState, say));
+            }
+            for unit in draft.org.units.values().filter(|u| u.labels.contains(&id)) {
+                let mut unit = unit.clone();
+                unit.labels.remove(&id);
+                draft.put(&unit)?;
             }
             draft.remove(label);
             Ok(id)

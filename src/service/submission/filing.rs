@@ -21,7 +21,7 @@ use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use crate::store::tables::mails::Known;
 use crate::store::tables::work::{self, JobAlarm};
-use crate::store::tables::{Stored, items, jobs, mails};
+use crate::store::tables::{Stored, drafts, items, jobs, mails};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -127,6 +127,13 @@ impl Filing {
         Ok(items::replace(batch, self.by.tenant, &old, &ended)?)
     }
 
+    /// The draft this mail was: the versions of that stay with it.
+    fn written_as(&self) -> Result<Option<ItemId>, Failure> {
+        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let latest = drafts::latest(db, tenant, self.by.user, self.message_id())?;
+        Ok(self.draft.or(latest.map(|latest| latest.row.item)))
+    }
+
     fn item(&self, id: ItemId, kind: ItemKind, now: UtcTime) -> Item {
         Item {
             author: Some(self.by.user),
@@ -187,6 +194,7 @@ impl Filing {
             .unwrap_or_default();
         let mut mail = self.mail(organisation, item.id, now);
         item.mail = Some(mail.id);
+        item.supersedes = self.written_as()?;
         let returned = self.returned(known.as_ref())?;
         let follows = returned.as_ref().map(|old| old.row.id);
         mail.follows = follows;

@@ -5,6 +5,7 @@
 //! the key space.
 
 pub mod audit;
+pub mod drafts;
 pub mod evidence;
 pub mod items;
 pub mod jobs;

@@ -1,0 +1,145 @@
+//! The words about mail: what a user sees and does, and the labels he puts on it.
+
+use super::LIST_MAX;
+use super::words::{Declare, Export};
+use crate::address::LoginName;
+use crate::id::{ItemId, MailId};
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct LabelItems {
+    pub tenant: String,
+    pub label: String,
+    /// Mail ids, or message numbers as `mail list` shows them; all of them or none
+    #[arg(required = true, value_name = "MAIL")]
+    pub items: Vec<MailRef>,
+    /// Whose rights are checked
+    #[arg(long = "as", value_name = "USER@TENANT")]
+    pub by: LoginName,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Subcommand)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailWord {
+    /// Newest first: what was submitted; with --as, what that user sees
+    List(MailList),
+    /// One mail by its id; with --as also a message by its number, with who archived and binned it
+    Show(MailShow),
+    /// Write the export bundle of a mail
+    Export(Export),
+    /// Declare to the sender that a mail which came in is accepted; once, and for good
+    Accept(Declare),
+    /// Declare to the sender that a mail which came in is refused; once, and for good
+    Refuse(Declare),
+    /// What a user sees and for which all that is given holds; compared as a Turkish reader does
+    Search(MailSearch),
+    /// Put away; `mail restore` brings back
+    Archive(MailItems),
+    /// Into the bin. What stands on the legal record stays there and cannot be destroyed
+    Trash(MailItems),
+    /// Out of the bin and the archive; a removed draft, back among the drafts
+    Restore(MailRestore),
+}
+
+/// Which message: a mail's id, or its number in the tenant's log as `mail list --as` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailRef {
+    Mail(MailId),
+    Number(ItemId),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct MailList {
+    pub tenant: String,
+    /// As this user sees it
+    #[arg(long = "as", value_name = "USER@TENANT")]
+    pub by: Option<LoginName>,
+    /// One of the user's mailboxes; all mail when left out
+    #[arg(long, requires = "by", value_name = "NAME")]
+    pub mailbox: Option<String>,
+    /// Drafts the user removed and can bring back
+    #[arg(long, requires = "by", conflicts_with = "mailbox")]
+    #[serde(default)]
+    pub removed: bool,
+    #[arg(long, default_value_t = LIST_MAX)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct MailShow {
+    /// A mail's id; with --as also a message's number
+    pub mail: MailRef,
+    /// As this user sees it
+    #[arg(long = "as", value_name = "USER@TENANT")]
+    pub by: Option<LoginName>,
+    /// The earlier versions of a draft, or of the draft a mail was
+    #[arg(long, requires = "by")]
+    #[serde(default)]
+    pub versions: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct MailSearch {
+    pub tenant: String,
+    /// As this user sees it
+    #[arg(long = "as", value_name = "USER@TENANT")]
+    pub by: LoginName,
+    #[arg(long)]
+    pub from: Option<String>,
+    /// In To or Cc
+    #[arg(long)]
+    pub to: Option<String>,
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// In header or text
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Arrived on this day or later (UTC)
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub since: Option<DayWord>,
+    /// Arrived before this day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub before: Option<DayWord>,
+    /// One of the user's mailboxes; all mail when left out
+    #[arg(long, value_name = "NAME")]
+    pub mailbox: Option<String>,
+    #[arg(long, default_value_t = LIST_MAX)]
+    pub limit: usize,
+}
+
+/// A day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DayWord {
+    pub year: i16,
+    pub month: i8,
+    pub day: i8,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct MailItems {
+    /// Mail ids, or message numbers as `mail list` shows them; all of them or none
+    #[arg(required = true, value_name = "MAIL")]
+    pub items: Vec<MailRef>,
+    /// Whose rights are checked
+    #[arg(long = "as", value_name = "USER@TENANT")]
+    pub by: LoginName,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct MailRestore {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub wish: MailItems,
+    /// An earlier version of one draft, as `mail show --versions` numbers them: it becomes the current one
+    #[arg(long, value_name = "N")]
+    pub version: Option<usize>,
+}

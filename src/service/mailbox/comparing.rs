@@ -1,0 +1,178 @@
+//! Searching: how texts of a message are compared, for every door. Both sides are decoded and folded as a Turkish
+//! reader expects.
+
+use super::{Letter, Mailboxes};
+use crate::domain::folding::turkish_fold;
+use crate::domain::selector::Mailbox;
+use crate::id::ItemId;
+use crate::mime::decode;
+use crate::mime::field;
+use crate::mime::mailbox::{Entry, mailboxes};
+use crate::mime::summary::Summary;
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+use crate::service::mailbox::Look;
+
+/// Messages looked at before others get their turn.
+const TURN: usize = 64;
+
+/// Whether an address list holds a text, in names or addresses. The text is folded.
+pub fn in_list(list: &[Entry], text: &str) -> bool {
+    mailboxes(list).any(|m| {
+        let line = match m.display() {
+            Some(name) => format!("{name} <{}>", m.address()),
+            None => m.address(),
+        };
+        turkish_fold(&line).contains(text)
+    })
+}
+
+/// Names and folded values of the fields of a header block.
+pub fn folded_fields(block: &[u8]) -> Vec<(String, String)> {
+    let one = |f: field::Field<'_>| {
+        (
+            String::from_utf8_lossy(f.name).into_owned(),
+            turkish_fold(&decode::words(&f.text())),
+        )
+    };
+    field::fields(block).map(one).collect()
+}
+
+/// What is looked for: all that is given has to hold.
+#[derive(Debug, Clone, Default)]
+pub struct Sought {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub subject: Option<String>,
+    /// In the header or the text.
+    pub text: Option<String>,
+    /// (year, month, day) of arrival, UTC as in IMAP: from this day on.
+    pub since: Option<(i16, i8, i8)>,
+    /// Before this day.
+    pub before: Option<(i16, i8, i8)>,
+}
+
+/// A message that was found, as a list shows it.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub look: Look,
+    pub subject: String,
+    pub message_id: Option<String>,
+    /// Addresses without names.
+    pub from: Vec<String>,
+    pub to: Vec<String>,
+    pub size_bytes: u64,
+}
+
+impl Found {
+    fn new(look: Look, letter: Letter) -> Self {
+        let addresses = |list: &[Entry]| mailboxes(list).map(|m| m.address()).collect();
+        let size_bytes = letter.size_bytes();
+        let summary = letter.outline.summary;
+        Self {
+            look,
+            from: addresses(&summary.from),
+            to: addresses(&summary.to),
+            subject: summary.subject,
+            message_id: summary.message_id,
+            size_bytes,
+        }
+    }
+}
+
+impl Sought {
+    /// The same with its texts folded.
+    fn folded(&self) -> Self {
+        let fold = |text: &Option<String>| text.as_deref().map(turkish_fold);
+        Self {
+            from: fold(&self.from),
+            to: fold(&self.to),
+            subject: fold(&self.subject),
+            text: fold(&self.text),
+            ..self.clone()
+        }
+    }
+
+    /// What the attributes say; the cheapest question comes first.
+    fn in_time(&self, look: &Look) -> bool {
+        let day = look.item().internal_date.date();
+        self.since.is_none_or(|since| day >= since) && self.before.is_none_or(|before| day < before)
+    }
+
+    fn in_summary(&self, summary: &Summary) -> bool {
+        let within = |wanted: &Option<String>, lists: &[&[Entry]]| {
+            let holds = |text: &String| lists.iter().any(|list| in_list(list, text));
+            wanted.as_ref().is_none_or(holds)
+        };
+        let subject = |text: &String| turkish_fold(&summary.subject).contains(text);
+        within(&self.from, &[&summary.from])
+            && within(&self.to, &[&summary.to, &summary.cc])
+            && self.subject.as_ref().is_none_or(subject)
+    }
+}
+
+impl Mailboxes {
+    /// The newest messages of a mailbox for which all holds, as the user sees it: the view he has over IMAP.
+    pub async fn seek(
+        &self,
+        by: &Principal,
+        mailbox: Mailbox,
+        sought: &Sought,
+        limit: usize,
+    ) -> Result<Vec<Found>, Failure> {
+        let sought = sought.folded();
+        let opened = self.open(by, mailbox).await?;
+        let mut members: Vec<ItemId> = opened.members().map(|(_, item)| item).collect();
+        members.reverse();
+        let mut found = Vec::new();
+        for (n, item) in members.into_iter().enumerate() {
+            if found.len() >= limit {
+                break;
+            }
+            found.extend(self.seek_in(by, item, &sought).await?);
+            if n % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(found)
+    }
+
+    /// One message as a list shows it, if the user sees it.
+    pub async fn found(&self, by: &Principal, item: ItemId) -> Result<Option<Found>, Failure> {
+        self.seek_in(by, item, &Sought::default()).await
+    }
+
+    async fn seek_in(&self, by: &Principal, item: ItemId, sought: &Sought) -> Result<Option<Found>, Failure> {
+        // Rights may be lost in the middle of a long search.
+        let seat = self.seat(by)?;
+        let Some(look) = self
+            .look(&seat.viewer(), item)?
+            .filter(|look| sought.in_time(look))
+        else {
+            return Ok(None);
+        };
+        let Some(letter) = self.letter(&look.shown).await? else {
+            return Ok(None);
+        };
+        if !sought.in_summary(&letter.outline.summary) {
+            return Ok(None);
+        }
+        if let Some(text) = &sought.text
+            && !self.holds_text(&letter, text).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(Found::new(look, letter)))
+    }
+
+    /// Whether header or text hold a folded text.
+    async fn holds_text(&self, letter: &Letter, text: &str) -> Result<bool, Failure> {
+        if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
+            let fields = folded_fields(&self.header(letter, root).await?);
+            if fields.iter().any(|(_, value)| value.contains(text)) {
+                return Ok(true);
+            }
+        }
+        Ok(turkish_fold(&self.text(letter).await?).contains(text))
+    }
+}
