@@ -3,10 +3,12 @@
 //! The words are what is typed as well: each is a command of `kepctl` (clap) and a request on the wire (serde), so the
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
+mod provider_words;
 mod record;
 mod spelling;
 mod words;
 
+pub use provider_words::*;
 pub use record::Record;
 use serde::{Deserialize, Serialize};
 pub use words::*;

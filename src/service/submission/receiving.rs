@@ -171,7 +171,7 @@ impl Receiving {
         let disposition = dispose(&organisation, user, &asked, &matchable(&seen, &self.recipients));
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
-            Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, name)),
+            Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, user.id, name)),
             Disposition::Draft { .. } => keep_blind(&block, &seen, &blind),
             _ => edit::remove_fields(&block, &["Bcc", "Resent-Bcc"]),
         };
