@@ -38,6 +38,8 @@ mod mailbox_house;
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]
 mod mailbox_views;
+#[path = "journey/officers.rs"]
+mod officers;
 #[path = "journey/outside.rs"]
 mod outside;
 #[path = "journey/provider.rs"]

@@ -4,12 +4,14 @@
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
 mod mail_words;
+mod provider_words;
 mod record;
 mod rule_words;
 mod spelling;
 mod words;
 
 pub use mail_words::*;
+pub use provider_words::*;
 pub use record::Record;
 pub use rule_words::*;
 use serde::{Deserialize, Serialize};

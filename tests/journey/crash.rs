@@ -13,10 +13,13 @@ mod rows;
 use crate::provider::{Provider, START, Wires, shared_pki};
 use crate::road::message;
 use kepd::clock::{Clock, ManualClock, UtcTime};
-use kepd::domain::item::UserFlags;
+use kepd::domain::item::{ItemKind, UserFlags};
 use kepd::domain::job::{Act, JobState, Route};
+use kepd::domain::mail::Declared;
 use kepd::id::JobId;
 use kepd::service::approval::DecisionAsked;
+use kepd::service::declaring::DeclarationAsked;
+use kepd::service::failure::Failure;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
 use kepd::store::probe::{CRASH_POINTS, NoProbe, Probe};
@@ -238,6 +241,27 @@ impl Served {
     }
 }
 
+/// The word of a recipient on what came in last, by turns accepted and refused; once for each mail.
+async fn declare_newest(p: &Provider, name: &str, n: u64) {
+    let mut items = p.items(name).into_iter();
+    let Some(newest) = items.rfind(|i| i.kind == ItemKind::Incoming) else {
+        return;
+    };
+    let asked = DeclarationAsked {
+        mail: newest.mail.unwrap(),
+        declared: Declared::ALL[(n % 2) as usize],
+        route: Route::Kepctl,
+        note: "Uygundur",
+        original_sha256: None,
+    };
+    let by = p.principal(&format!("{name}@{name}"));
+    match p.declaring.declare(&by, asked).await {
+        // Declared before.
+        Ok(_) | Err(Failure::Refused(_)) => {}
+        Err(other) => panic!("{other}"),
+    }
+}
+
 /// Not a test of its own: what the child process runs. Without orders it returns at once.
 #[tokio::test]
 async fn child() {
@@ -258,6 +282,8 @@ async fn child() {
         served.flag_newest().await;
         if n % 3 == 2 {
             served.work().await;
+            declare_newest(&served.hs01, "veli", n).await;
+            declare_newest(&served.hs02, "alici", n).await;
         }
     }
 }

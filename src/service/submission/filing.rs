@@ -7,9 +7,9 @@ use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route};
 use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
 use crate::domain::org::Organisation;
-use crate::domain::policy::Disposition;
+use crate::domain::policy::{Disposition, may_pick};
 use crate::domain::rule::Rule;
-use crate::id::{ItemId, JobId, MailId, RuleId};
+use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
 use crate::mime::compose;
 use crate::rem::notice;
 use crate::service::account::Principal;
@@ -41,14 +41,14 @@ pub(super) struct Filing {
     pub(super) draft: Option<ItemId>,
 }
 
-/// The refusal of a wish for a rule that is not there.
-pub(super) fn no_such_rule(organisation: &Organisation, name: &str) -> Failure {
-    let rules: Vec<&str> = organisation
-        .rules
-        .values()
-        .filter(|r| r.enabled)
-        .map(|r| r.name.as_str())
-        .collect();
+/// The refusal of a wish for a rule that is not there; names those the user could have wished for.
+pub(super) fn no_such_rule(organisation: &Organisation, user: UserId, name: &str) -> Failure {
+    let user = organisation.users.get(&user);
+    let offered = organisation
+        .rules_in_order()
+        .into_iter()
+        .filter(|r| user.is_some_and(|u| may_pick(organisation, r, u)));
+    let rules: Vec<&str> = offered.map(|r| r.name.as_str()).collect();
     let say = format!("there is no rule \"{name}\"; the rules are: {}", rules.join(", "));
     Failure::refused(Kind::NotFound, say)
 }
@@ -57,7 +57,7 @@ impl Filing {
     pub(super) async fn file(self, disposition: Disposition) -> Result<Accepted, Failure> {
         let organisation = self.station.organisations.of(self.by.tenant)?;
         match disposition {
-            Disposition::NoSuchRule(name) => Err(no_such_rule(&organisation, &name)),
+            Disposition::NoSuchRule(name) => Err(no_such_rule(&organisation, self.by.user, &name)),
             Disposition::Draft { notice } => self.file_draft(&organisation, notice.map(|n| n.rules)).await,
             Disposition::Send => self.file_mail(&organisation, None).await,
             Disposition::Flow(rule) => self.file_mail(&organisation, Some(rule)).await,

@@ -176,7 +176,7 @@ impl Receiving {
         );
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
-            Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, name)),
+            Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, user.id, name)),
             Disposition::Draft { .. } => keep_blind(&block, &seen, &blind),
             _ => edit::remove_fields(&block, &["Bcc", "Resent-Bcc"]),
         };

@@ -5,7 +5,7 @@ use crate::provider::Provider;
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::ItemKind;
 use kepd::domain::job::JobState;
-use kepd::domain::mail::{ConsignmentState, Mail, MailState, RecipientState};
+use kepd::domain::mail::{ConsignmentState, Declared, Mail, MailState, RecipientState};
 use kepd::id::{MailId, ModSeq, TenantId};
 use kepd::mime::summary::named;
 use kepd::service::octets::ContentReader;
@@ -117,7 +117,7 @@ async fn sent(served: &Served, last: u64) -> BTreeMap<MailId, Mail> {
             "{n}"
         );
         let documents = told(p, tenant, mail.id);
-        assert_eq!(documents, documents_for(&letter.to), "{n}");
+        assert_eq!(documents, documents_for(&letter.to, mail), "{n}");
         let about = items
             .iter()
             .filter(|i| i.kind == ItemKind::Evidence && i.mail == Some(mail.id));
@@ -144,7 +144,7 @@ fn told(p: &Provider, tenant: TenantId, mail: MailId) -> Vec<Told> {
 }
 
 /// What the sender holds in the end: one submission for each copy, and the life of each recipient.
-fn documents_for(to: &[&str]) -> Vec<Told> {
+fn documents_for(to: &[&str], mail: &Mail) -> Vec<Told> {
     let submission = (
         EvidenceKind::SubmissionAcceptanceRejection,
         Event::Acceptance,
@@ -153,14 +153,20 @@ fn documents_for(to: &[&str]) -> Vec<Told> {
     let copies = if to.contains(&GIZLI) { 2 } else { 1 };
     let mut all = vec![submission; copies];
     for recipient in to {
-        all.extend(documents_about(recipient));
+        all.extend(documents_about(recipient, declared_by(mail, recipient)));
     }
     all.sort();
     all
 }
 
-/// What is told about one recipient who never reads.
-fn documents_about(recipient: &str) -> Vec<Told> {
+/// What the sender knows of the recipient's word.
+fn declared_by(mail: &Mail, recipient: &str) -> Option<Declared> {
+    let who = mail.recipients.iter().find(|r| r.address.as_str() == recipient);
+    who.unwrap().declared
+}
+
+/// What is told about one recipient who never reads, and may have declared something.
+fn documents_about(recipient: &str, declared: Option<Declared>) -> Vec<Told> {
     let about = |kind, event| (kind, event, Some(recipient.to_owned()));
     let mut all = vec![
         about(EvidenceKind::DeliveryNonDeliveryToRecipient, Event::Delivery),
@@ -169,6 +175,11 @@ fn documents_about(recipient: &str) -> Vec<Told> {
             Event::RetrievalExpiration,
         ),
     ];
+    let declaration = declared.map(|declared| match declared {
+        Declared::Accepted => Event::Acceptance,
+        Declared::Refused => Event::Rejection,
+    });
+    all.extend(declaration.map(|event| about(EvidenceKind::AcceptanceRejectionByRecipient, event)));
     if recipient != VELI {
         all.push(about(
             EvidenceKind::RelayREMMDAcceptanceRejection,
@@ -202,11 +213,14 @@ async fn received(served: &Served, sent: &BTreeMap<MailId, Mail>) {
                 .own_rem_message_id(&consignment.rem_message_id)
                 .unwrap();
             let recipient = consignment.recipient.to_string();
-            assert_eq!(told(p, tenant, id), documents_about(&recipient));
+            let declared = consignment.declaration.as_ref().map(|d| d.declared);
+            assert_eq!(declared_by(&sent[&mail], &recipient), declared);
+            let documents = documents_about(&recipient, declared);
+            assert_eq!(told(p, tenant, id), documents);
             let about = items
                 .iter()
                 .filter(|i| i.kind == ItemKind::Evidence && i.mail == Some(id));
-            assert_eq!(about.count(), documents_about(&recipient).len());
+            assert_eq!(about.count(), documents.len());
             assert_eq!(consignment.state, ConsignmentState::Expired);
             assert_eq!(consignment.item, item.id);
             assert_eq!(consignment.original_sha256, sent[&mail].original_sha256);

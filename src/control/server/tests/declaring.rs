@@ -1,15 +1,15 @@
-//! Accepting and refusing mail that came in, as it is said at the control socket.
+//! `kepctl mail accept` and `refuse`, said over the socket.
 
 use super::*;
+use crate::domain::item::{Item, ItemKind};
+use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
+use crate::id::{ItemId, MailId};
+use crate::store::db::Batch;
+use crate::store::tables::items::{self, ItemBody};
+use crate::store::tables::mails;
 
 #[tokio::test]
 async fn a_mail_that_came_in_is_accepted_or_refused_once() {
-    use crate::domain::item::{Item, ItemKind};
-    use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
-    use crate::id::{ItemId, MailId};
-    use crate::store::db::Batch;
-    use crate::store::tables::items::{self, ItemBody};
-    use crate::store::tables::mails;
     let r = run().await;
     done(&r, "tenant|add|ornekas|--title|Örnek A.Ş.").await;
     done(&r, "officer|add|mudur@ornekas").await;
