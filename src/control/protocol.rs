@@ -9,7 +9,6 @@ mod spelling;
 mod words;
 
 pub use record::Record;
-pub use rule_words::*;
 use serde::{Deserialize, Serialize};
 pub use words::*;
 

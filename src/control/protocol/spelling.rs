@@ -1,7 +1,7 @@
 //! How conditions and steps of rules are spelled on the command line: texts to words. What they name is not looked up
 //! here.
 
-use super::rule_words::{ConditionWord, NeedWord, PartyWord, StepWord};
+use super::words::{ConditionWord, NeedWord, PartyWord, StepWord};
 use std::str::FromStr;
 
 impl FromStr for ConditionWord {

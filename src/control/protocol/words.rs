@@ -1,6 +1,6 @@
 //! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
 
-use super::rule_words::RuleWord;
+pub use super::rule_words::*;
 use crate::address::{Domain, KepAddress, LoginName};
 use crate::id::{JobId, MailId, QueueId};
 use clap::{Args, Subcommand, ValueEnum};
