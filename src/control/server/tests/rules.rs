@@ -1,7 +1,6 @@
 //! Rules, their rehearsal and the figures of jobs as the administrator asks for them; what is wrong with a wish is said.
 
 use super::*;
-use crate::clock::Clock as _;
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Act, Job, JobStart, Route};
 use crate::domain::mail::{Mail, MailState, Recipient, RecipientState};
