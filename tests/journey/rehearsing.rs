@@ -262,7 +262,7 @@ fn agrees(p: &Provider, item: &Item, told: Option<&Caught>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rules_tried_on_stored_mail_say_what_the_road_did(
