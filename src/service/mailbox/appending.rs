@@ -6,7 +6,7 @@
 
 use super::filing::{Deed, expunging, foreseen};
 use super::marking::{MarkHow, Marked, Marks, Wish, check_change, decision};
-use super::versions::{draft, ended, inherit};
+use super::versions::{draft, ended, identity, inherit};
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::clock::UtcTime;
 use crate::domain::audit::AuditRoute;
@@ -214,7 +214,7 @@ impl Appending {
         let seat = to.seat(by)?;
         let mut item = draft(id, by.user, date.unwrap_or_else(|| to.clock.now()));
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
-        let message_id = outline.summary.message_id.as_deref();
+        let message_id = identity(&outline.summary);
         let (known, latest) = match message_id {
             Some(message_id) => to.latest_draft(by, message_id)?,
             None => (None, None),

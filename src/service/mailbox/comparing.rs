@@ -16,6 +16,12 @@ use crate::service::mailbox::Look;
 /// Messages looked at before others get their turn.
 const TURN: usize = 64;
 
+/// What a list shows of one message, so that ten thousand of the most hostile fit a reply: characters of the subject and of
+/// an address, addresses of a field.
+const SUBJECT_SHOWN_MAX_CHARS: usize = 500;
+const ADDRESS_SHOWN_MAX_CHARS: usize = 254;
+const ADDRESSES_SHOWN_MAX: usize = 8;
+
 /// Whether an address list holds a text, in names or addresses. The text is folded.
 pub fn in_list(list: &[Entry], text: &str) -> bool {
     mailboxes(list).any(|m| {
@@ -58,7 +64,7 @@ pub struct Found {
     pub look: Look,
     pub subject: String,
     pub message_id: Option<String>,
-    /// Addresses without names.
+    /// The first addresses, without names.
     pub from: Vec<String>,
     pub to: Vec<String>,
     pub size_bytes: u64,
@@ -66,15 +72,19 @@ pub struct Found {
 
 impl Found {
     fn new(look: Look, letter: Letter) -> Self {
-        let addresses = |list: &[Entry]| mailboxes(list).map(|m| m.address()).collect();
+        let cut = |text: String, most: usize| text.chars().take(most).collect::<String>();
+        let addresses = |list: &[Entry]| {
+            let shown = mailboxes(list).take(ADDRESSES_SHOWN_MAX);
+            shown.map(|m| cut(m.address(), ADDRESS_SHOWN_MAX_CHARS)).collect()
+        };
         let size_bytes = letter.size_bytes();
         let summary = letter.outline.summary;
         Self {
             look,
             from: addresses(&summary.from),
             to: addresses(&summary.to),
-            subject: summary.subject,
-            message_id: summary.message_id,
+            subject: cut(summary.subject, SUBJECT_SHOWN_MAX_CHARS),
+            message_id: summary.message_id.map(|id| cut(id, ADDRESS_SHOWN_MAX_CHARS)),
             size_bytes,
         }
     }

@@ -67,9 +67,14 @@ struct Head {
     summary: Summary,
 }
 
+/// The Message-ID, where it can stand for one message: some programs leave it empty, or write nothing between the brackets.
+pub(super) fn identity(summary: &Summary) -> Option<&str> {
+    summary.message_id.as_deref().filter(|id| id.contains('@'))
+}
+
 /// Whether one draft reads as the next version of another.
 fn reads_on(old: &Summary, new: &Summary) -> bool {
-    if old.message_id.is_some() && old.message_id == new.message_id {
+    if identity(old).is_some() && identity(old) == identity(new) {
         return true;
     }
     let folded = |summary: &Summary| turkish_fold(summary.subject.trim());
@@ -332,7 +337,7 @@ impl Mailboxes {
         let body = items::body(&*self.db, by.tenant, like)?.ok_or_else(|| not_there(like))?;
         items::add(batch, by.tenant, item, &body.row)?;
         let summary = Outline::of_body(&self.spool, &body.row).await?.summary;
-        if let Some(message_id) = &summary.message_id {
+        if let Some(message_id) = identity(&summary) {
             let latest = drafts::latest(&*self.db, by.tenant, by.user, message_id)?;
             drafts::set_latest(batch, by.tenant, by.user, message_id, latest.as_ref(), item.id)?;
         }
@@ -430,6 +435,9 @@ mod tests {
             "Message-ID: <1@a>\nSubject: y\n",
         );
         check(&[1], &[(1, 0, x), (2, 1, y)], 1, &[(2, 1)]);
+        // An empty Message-ID is nobody's.
+        let (x, y) = ("Message-ID:\nSubject: x\n", "Message-ID:\nSubject: y\n");
+        check(&[1], &[(1, 0, x), (2, 1, y)], 1, &[]);
         // Who throws an old draft away has not written it anew an hour before.
         check(&[1], &[(1, 0, a), (2, 1, a)], 60, &[]);
         // Saved five times, expunged at the end: a chain. Two mails are written side by side.
