@@ -10,8 +10,12 @@ mod paperwork;
 
 #[path = "journey/approving.rs"]
 mod approving;
+#[path = "journey/audience.rs"]
+mod audience;
 #[path = "journey/binary.rs"]
 mod binary;
+#[path = "journey/canary.rs"]
+mod canary;
 #[path = "journey/crash.rs"]
 mod crash;
 #[path = "journey/doors.rs"]
@@ -30,6 +34,8 @@ mod mailbox_house;
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]
 mod mailbox_views;
+#[path = "journey/naive.rs"]
+mod naive;
 #[path = "journey/outside.rs"]
 mod outside;
 #[path = "journey/provider.rs"]
