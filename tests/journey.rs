@@ -24,6 +24,8 @@ mod doors;
 mod forge;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
+#[path = "journey/isolation.rs"]
+mod isolation;
 #[path = "journey/judges.rs"]
 mod judges;
 #[path = "journey/kepctl.rs"]
