@@ -49,7 +49,7 @@ demo:
 	$(CARGO) run --locked --release -- demo
 
 bench:
-	$(CARGO) bench --locked --bench services
+	$(CARGO) bench --locked --bench services --bench organisation
 
 install:
 	$(CARGO) build --locked --release --bins

@@ -12,8 +12,12 @@ mod paperwork;
 mod answering;
 #[path = "journey/approving.rs"]
 mod approving;
+#[path = "journey/audience.rs"]
+mod audience;
 #[path = "journey/binary.rs"]
 mod binary;
+#[path = "journey/canary.rs"]
+mod canary;
 #[path = "journey/chain.rs"]
 mod chain;
 #[path = "journey/crash.rs"]
@@ -26,6 +30,8 @@ mod doors;
 mod forge;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
+#[path = "journey/isolation.rs"]
+mod isolation;
 #[path = "journey/judges.rs"]
 mod judges;
 #[path = "journey/kepctl.rs"]
@@ -38,6 +44,8 @@ mod mailbox_house;
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]
 mod mailbox_views;
+#[path = "journey/naive.rs"]
+mod naive;
 #[path = "journey/officers.rs"]
 mod officers;
 #[path = "journey/outside.rs"]

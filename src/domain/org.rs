@@ -302,6 +302,18 @@ impl Organisation {
         })
     }
 
+    /// The labels whose mail these units see. What ended has left its labels to its heir, who may have given them up
+    /// since; and a label that was removed means nothing any more, on the mail and here.
+    pub fn labels_of(&self, units: &BTreeSet<UnitId>) -> BTreeSet<LabelId> {
+        let live = units
+            .iter()
+            .filter_map(|u| self.units.get(u))
+            .filter(|u| u.is_live());
+        live.flat_map(|u| u.labels.iter().copied())
+            .filter(|label| self.labels.contains_key(label))
+            .collect()
+    }
+
     fn closure(
         &self,
         units: &BTreeSet<UnitId>,
@@ -338,15 +350,10 @@ impl Organisation {
         } else {
             BTreeSet::new()
         };
-        let labels = units
-            .iter()
-            .filter_map(|u| self.units.get(u))
-            .flat_map(|u| u.labels.iter().copied())
-            .collect();
         Audience::Limited {
             user: user.id,
+            labels: self.labels_of(&units),
             units,
-            labels,
             capacities: self.capacities(user, now),
         }
     }

@@ -5,6 +5,7 @@
 //! approvals too. Matching is by [`matching`], under Turkish folding. A running job keeps the version of the rule it
 //! started with.
 
+mod finder;
 pub mod matching;
 
 pub use matching::{Folded, Matchable, RuleBook};

@@ -216,8 +216,7 @@ impl<'a> Question<'a> {
         let (units, labels) = match mailbox {
             Mailbox::Unit(unit) => {
                 let units = org.unit_and_below(unit);
-                let labels = units.iter().filter_map(|u| org.units.get(u));
-                let labels = labels.flat_map(|u| u.labels.iter().copied()).collect();
+                let labels = org.labels_of(&units);
                 (units, labels)
             }
             // A label whose definition is gone is on no mail any more.
@@ -356,7 +355,11 @@ impl<'a> Viewer<'a> {
         match item.kind {
             // A draft is its author's alone, and a notice is for whom it speaks to.
             ItemKind::Draft | ItemKind::Notice => item.author == Some(self.user.id),
-            ItemKind::Evidence => self.audience().sees(about.unwrap_or(item)),
+            // What speaks of no item is the officers', whatever hangs on it.
+            ItemKind::Evidence => match about {
+                Some(about) => self.audience().sees(about),
+                None => *self.audience() == Audience::Tenant,
+            },
             ItemKind::Incoming | ItemKind::Outgoing => self.audience().sees(item),
         }
     }

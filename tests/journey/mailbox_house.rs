@@ -36,6 +36,7 @@ pub const PASSWORD: &str = "gizli kelime";
 pub struct House {
     pub dir: tempfile::TempDir,
     pub tenant: TenantId,
+    pub clock: Arc<ManualClock>,
     pub accounts: Arc<Accounts>,
     pub mailboxes: Arc<Mailboxes>,
 }
@@ -47,11 +48,12 @@ pub fn start() -> UtcTime {
 impl House {
     pub async fn build() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (accounts, mailboxes) = open(dir.path());
-        let tenant = found(&mailboxes.organisations).await;
+        let (clock, accounts, mailboxes) = open(dir.path());
+        let tenant = found(&mailboxes.organisations, "ornekas").await;
         Self {
             dir,
             tenant,
+            clock,
             accounts,
             mailboxes,
         }
@@ -75,14 +77,16 @@ impl House {
         let Self {
             dir,
             tenant,
+            clock,
             accounts,
             mailboxes,
         } = self;
-        drop((accounts, mailboxes));
-        let (accounts, mailboxes) = open(dir.path());
+        drop((clock, accounts, mailboxes));
+        let (clock, accounts, mailboxes) = open(dir.path());
         Self {
             dir,
             tenant,
+            clock,
             accounts,
             mailboxes,
         }
@@ -164,10 +168,11 @@ impl House {
     }
 }
 
-fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
+fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxes>) {
     let db = db::open(EngineKind::Fjall, &dir.join("db"), Arc::new(NoProbe)).unwrap();
     let spool = Spool::open(&dir.join("spool"), Arc::new(NoProbe)).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(start()));
+    let turned = Arc::new(ManualClock::at(start()));
+    let clock: Arc<dyn Clock> = turned.clone();
     let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
     let bells = Bells::default();
     let organisations = Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone()));
@@ -219,7 +224,7 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         seats: Default::default(),
         changes: Default::default(),
     });
-    (accounts, mailboxes)
+    (turned, accounts, mailboxes)
 }
 
 fn identity() -> Identity {
@@ -243,11 +248,12 @@ fn identity() -> Identity {
     }
 }
 
-async fn found(org: &Organisations) -> TenantId {
+/// The tenant of this house, under any name.
+pub async fn found(org: &Organisations, name: &str) -> TenantId {
     let new = NewTenant {
-        name: "ornekas".into(),
+        name: name.into(),
         kind: TenantKind::Tuzel,
-        address: "ornekas@hs01.kep.test".parse().unwrap(),
+        address: format!("{name}@hs01.kep.test").parse().unwrap(),
         title: "Örnek A.Ş.".into(),
         language: Language::Turkish,
     };

@@ -1,9 +1,10 @@
 //! Jobs as they are looked at: one, many, and what happened to one.
 
 use super::{Approval, live_user};
-use crate::domain::job::{Entry, Job, JobState};
-use crate::domain::org::{Organisation, Permission, User};
-use crate::domain::selector::Viewer;
+use crate::domain::item::JobPhase;
+use crate::domain::job::{Entry, Job};
+use crate::domain::org::{Organisation, User};
+use crate::domain::selector::{Mailbox, Question, Viewer};
 use crate::id::{JobId, TenantId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
@@ -20,7 +21,34 @@ pub enum JobList {
     All,
 }
 
+impl JobList {
+    /// The mailbox that shows these jobs: a user finds the same in both.
+    fn mailbox(self) -> Option<Mailbox> {
+        Some(match self {
+            JobList::Pending => Mailbox::JobsPending,
+            JobList::Elsewhere => Mailbox::JobsElsewhere,
+            JobList::Ready => Mailbox::JobsReady,
+            JobList::Done => Mailbox::JobsDone,
+            JobList::Late => Mailbox::JobsLate,
+            JobList::All => return None,
+        })
+    }
+
+    /// Whether it holds a job for the administrator, who decides nothing himself.
+    fn holds(self, job: &Job, phase: JobPhase) -> bool {
+        match self {
+            JobList::Pending => phase == JobPhase::Waiting,
+            JobList::Elsewhere => matches!(phase, JobPhase::Waiting | JobPhase::Returned),
+            JobList::Ready => phase == JobPhase::Ready,
+            JobList::Done => phase == JobPhase::Ended,
+            JobList::Late => job.standing.late && phase != JobPhase::Ended,
+            JobList::All => true,
+        }
+    }
+}
+
 impl Approval {
+    /// A job that the user sees: whoever sees its mail. Managing jobs is a right to act, not to see more.
     pub(super) fn visible_job(
         &self,
         organisation: &Organisation,
@@ -31,8 +59,7 @@ impl Approval {
         let tenant = organisation.tenant.id;
         let stored = jobs::job(&*self.db, tenant, job)?.ok_or_else(none)?;
         let item = items::item(&*self.db, tenant, stored.row.item)?.ok_or_else(none)?;
-        let seen = Viewer::new(organisation, user, self.clock.now()).sees(&item.row, None)
-            || organisation.may(user, Permission::Jobs);
+        let seen = Viewer::new(organisation, user, self.clock.now()).sees(&item.row, None);
         if seen { Ok(stored) } else { Err(none()) }
     }
 
@@ -59,24 +86,20 @@ impl Approval {
     pub fn list(&self, tenant: TenantId, user: Option<&User>, which: JobList) -> Result<Vec<Job>, Failure> {
         let organisation = self.organisations.of(tenant)?;
         let viewer = user.map(|u| Viewer::new(&organisation, u, self.clock.now()));
+        let question = viewer
+            .as_ref()
+            .zip(which.mailbox())
+            .map(|(viewer, mailbox)| Question::new(mailbox, viewer));
         let mut list = Vec::new();
         for job in jobs::all(&*self.db, tenant)? {
             let job = job.row;
-            let Some(item) = items::item(&*self.db, tenant, job.item)? else {
+            let Some(item) = items::item(&*self.db, tenant, job.item)?.map(|stamped| stamped.row) else {
                 continue;
             };
-            if viewer.as_ref().is_some_and(|v| !v.sees(&item.row, None)) {
-                continue;
-            }
-            let mine = viewer.as_ref().is_some_and(|v| v.may_decide(&item.row));
-            let waiting = matches!(job.standing.state, JobState::Waiting(_));
-            let wanted = match which {
-                JobList::Pending => waiting && (mine || viewer.is_none()),
-                JobList::Elsewhere => waiting && !mine,
-                JobList::Ready => job.standing.state == JobState::Ready,
-                JobList::Done => job.is_ended(),
-                JobList::Late => job.standing.late && !job.is_ended(),
-                JobList::All => true,
+            let wanted = match (&question, &viewer) {
+                (Some(question), _) => question.shows(&item, None, None),
+                (None, Some(viewer)) => viewer.sees(&item, None),
+                (None, None) => which.holds(&job, job.facet(&organisation).phase),
             };
             if wanted {
                 list.push(job);
