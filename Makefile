@@ -57,4 +57,7 @@ install:
 	install -m 0755 target/release/kepd target/release/kepctl $(DESTDIR)$(PREFIX)/bin/
 	sed 's|@PREFIX@|$(PREFIX)|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' systemd/kepd.service > $(DESTDIR)$(UNITDIR)/kepd.service
 	chmod 0644 $(DESTDIR)$(UNITDIR)/kepd.service
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	target/release/kepctl man --out $(DESTDIR)$(PREFIX)/share/man/man1
+	target/release/kepctl completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kepctl
 	test -e $(DESTDIR)$(SYSCONFDIR)/kepd/kepd.toml || install -m 0640 config/kepd.toml $(DESTDIR)$(SYSCONFDIR)/kepd/kepd.toml

@@ -55,6 +55,9 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     line(format_args!(
         "seal.trust has {seal_anchors} anchor(s), timestamp.trust has {stamp_anchors}"
     ));
+    if let Some(warning) = config.terms()?.calendar.warning(now) {
+        line(format_args!("warning: {warning}"));
+    }
     if config.store.engine == EngineKind::Sled {
         line(format_args!(
             "warning: the engine sled cannot promise whole batches: after a torn write half of one may remain"

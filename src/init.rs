@@ -190,6 +190,29 @@ mod tests {
     }
 
     #[test]
+    fn the_check_says_when_the_known_holidays_end() {
+        let says = |now: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let data = dir.path().join("hs01");
+            let now = UtcTime::parse_rfc3339(now).unwrap();
+            init(&data, &provider(Ports::Free), now).unwrap();
+            let config = Config::load(&data.join("kepd.toml")).unwrap();
+            check(&config, now).unwrap()
+        };
+        assert!(!says("2026-11-23T10:00:00Z").contains("holidays"));
+        let soon = says("2028-03-01T10:00:00Z");
+        assert!(
+            soon.contains("# warning: religious holidays are known to the end of 2028 only"),
+            "{soon}"
+        );
+        let over = says("2029-01-01T10:00:00Z");
+        assert!(
+            over.contains("# warning: religious holidays are known for 2025 to 2028, and not for today"),
+            "{over}"
+        );
+    }
+
+    #[test]
     fn standard_ports_are_those_of_the_sample() {
         let text = configuration(&provider(Ports::Standard)).unwrap();
         assert!(text.contains("submission_tls = \"[::]:465\""));

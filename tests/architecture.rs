@@ -79,11 +79,12 @@ const TABLE: &[Row] = &[
         room: "service::account",
         may: &["sasl", "shared", "domain", "formats", "store", "seal", "ground"],
     },
-    // Moving a message decides a job or submits a draft: here a mailbox leads to the stations.
+    // Moving a message decides a job, declares of a mail or submits a draft: here a mailbox leads to the stations.
     Row {
         room: "service::mailbox",
         may: &[
             "service::approval",
+            "service::declaring",
             "service::submission",
             "shared",
             "domain",
@@ -204,8 +205,8 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// Modules of `service` that any part of `service` may import. All others (submission, approval, dispatch, relay,
-/// intake, delivery, mailbox, archive and what is added) stand apart: they meet in the store.
+/// Modules of `service` that any part of `service` may import. All others (submission, approval, declaring, dispatch,
+/// relay, intake, delivery, mailbox, archive and what is added) stand apart: they meet in the store.
 const SHARED: &[&str] = &[
     "account",
     "bell",

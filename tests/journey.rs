@@ -14,8 +14,12 @@ mod answering;
 mod approving;
 #[path = "journey/binary.rs"]
 mod binary;
+#[path = "journey/chain.rs"]
+mod chain;
 #[path = "journey/crash.rs"]
 mod crash;
+#[path = "journey/declaring.rs"]
+mod declaring;
 #[path = "journey/doors.rs"]
 mod doors;
 #[path = "journey/forge.rs"]
@@ -36,10 +40,14 @@ mod mailbox_views;
 mod outside;
 #[path = "journey/provider.rs"]
 mod provider;
+#[path = "journey/rehearsing.rs"]
+mod rehearsing;
 #[path = "journey/relaying.rs"]
 mod relaying;
 #[path = "journey/road.rs"]
 mod road;
+#[path = "journey/rule_subjects.rs"]
+mod rule_subjects;
 #[path = "journey/stamping.rs"]
 mod stamping;
 #[path = "journey/telling.rs"]

@@ -5,6 +5,7 @@ use crate::control::protocol::{AuditShow, AuditWord, LIST_MAX, Record};
 use crate::domain::audit::{AuditRecord, AuditRoute, Matter, Origin};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Who;
+use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{unknown, who_named};
 
@@ -16,52 +17,83 @@ impl ControlDoor {
                 let matter = matter(&organisation, &show)?;
                 let limit = show.limit.min(LIST_MAX);
                 let records = self.records.audit(organisation.tenant.id, matter, limit)?;
-                list(records.iter().map(audit_record))
+                list(records.iter().map(|r| audit_record(&organisation, r)))
             }
             AuditWord::Verify(rest) => not_built("audit verify", &rest),
         }
     }
 }
 
-/// What is asked about; `None`: everything of the tenant.
+/// What is asked about; `None`: everything of the tenant. What is gone has no name any more, and is asked for by the
+/// number it has in the records.
 fn matter(org: &Organisation, show: &AuditShow) -> Result<Option<Matter>, Failure> {
-    let party = |kind: &str, name: &Option<String>| {
-        let named = name
-            .as_ref()
-            .map(|name| who_named(org, &format!("{kind}:{name}")));
-        named.transpose()
-    };
-    let who = match party("user", &show.user)?.or(party("role", &show.role)?) {
-        Some(who) => Some(who),
-        None => party("unit", &show.unit)?,
-    };
-    if let Some(who) = who {
-        return Ok(Some(match who {
-            Who::User(id) => Matter::User(id),
-            Who::Role(id) => Matter::Role(id),
-            Who::Unit(id) => Matter::Unit(id),
-        }));
+    let numbered = |name: &str| name.strip_prefix('#').and_then(|n| n.parse::<u32>().ok());
+    let party = |kind: &str, name: &str| who_named(org, &format!("{kind}:{name}"));
+    if let Some(name) = &show.user {
+        return match (numbered(name), name.split('@').next()) {
+            (Some(n), _) => Ok(Some(Matter::User(UserId(n)))),
+            (None, user) => party("user", user.unwrap_or(name)).map(of_party),
+        };
+    }
+    if let Some(name) = &show.role {
+        return match numbered(name) {
+            Some(n) => Ok(Some(Matter::Role(RoleId(n)))),
+            None => party("role", name).map(of_party),
+        };
+    }
+    if let Some(name) = &show.unit {
+        return match numbered(name) {
+            Some(n) => Ok(Some(Matter::Unit(UnitId(n)))),
+            None => party("unit", name).map(of_party),
+        };
     }
     if let Some(name) = &show.rule {
+        let named = numbered(name)
+            .map(RuleId)
+            .or_else(|| org.rule_by_name(name).map(|r| r.id));
         let names = org.rules.values().map(|r| r.name.as_str());
         let missing = || Failure::refused(Kind::NotFound, unknown("rule", name, names));
-        return org
-            .rule_by_name(name)
-            .map(|r| Some(Matter::Rule(r.id)))
-            .ok_or_else(missing);
+        return named.map(|id| Some(Matter::Rule(id))).ok_or_else(missing);
     }
     if let Some(name) = &show.label {
+        let named = numbered(name)
+            .map(LabelId)
+            .or_else(|| org.label_by_name(name).map(|l| l.id));
         let names = org.labels.values().map(|l| l.name.as_str());
         let missing = || Failure::refused(Kind::NotFound, unknown("label", name, names));
-        return org
-            .label_by_name(name)
-            .map(|l| Some(Matter::Label(l.id)))
-            .ok_or_else(missing);
+        return named.map(|id| Some(Matter::Label(id))).ok_or_else(missing);
     }
     Ok(show.job.map(Matter::Job))
 }
 
-fn audit_record(record: &AuditRecord) -> Record {
+fn of_party(who: Who) -> Option<Matter> {
+    Some(match who {
+        Who::User(id) => Matter::User(id),
+        Who::Role(id) => Matter::Role(id),
+        Who::Unit(id) => Matter::Unit(id),
+    })
+}
+
+/// What a record is about, with the name it has now.
+fn about(org: &Organisation, matter: Matter) -> String {
+    let numbered = |kind: &str, number: u32, name: Option<&str>| {
+        format!("{kind} #{number} {}", name.unwrap_or_default())
+            .trim_end()
+            .to_owned()
+    };
+    match matter {
+        Matter::Tenant => "tenant".into(),
+        Matter::Unit(id) => numbered("unit", id.0, org.units.get(&id).map(|u| u.name.as_str())),
+        Matter::Role(id) => numbered("role", id.0, org.roles.get(&id).map(|r| r.name.as_str())),
+        Matter::User(id) => numbered("user", id.0, org.users.get(&id).map(|u| u.name.as_str())),
+        Matter::Label(id) => numbered("label", id.0, org.labels.get(&id).map(|l| l.name.as_str())),
+        Matter::Rule(id) => numbered("rule", id.0, org.rules.get(&id).map(|r| r.name.as_str())),
+        Matter::Job(id) => format!("job {id}"),
+        Matter::Item(id) => format!("item {id}"),
+    }
+}
+
+fn audit_record(org: &Organisation, record: &AuditRecord) -> Record {
     let route = match record.author.route {
         AuditRoute::Clock => "clock",
         AuditRoute::Imap => "imap",
@@ -79,6 +111,10 @@ fn audit_record(record: &AuditRecord) -> Record {
         .text("route", route)
         .text("from", from)
         .text("deed", &record.deed)
+        .with(
+            "about",
+            record.about.iter().map(|m| about(org, *m)).collect::<Vec<_>>(),
+        )
         .text("before", &record.before)
         .text("after", &record.after)
 }

@@ -1,10 +1,11 @@
 //! Jobs: approvals in flight.
 
 use super::traffic::recipients_of;
-use super::words::{ControlDoor, Outcome, hex, list, one};
+use super::words::{ControlDoor, Outcome, hex, list, moment, one};
 use crate::address::LoginName;
-use crate::control::protocol::{Decide, JobListWord, JobWord, Record};
-use crate::domain::job::{Act, Entry, Job, Route, Terms};
+use crate::control::protocol::{Decide, JobListWord, JobWord, LIST_MAX, Record};
+use crate::domain::job::figures::Tally;
+use crate::domain::job::{Act, Entry, Job, Route};
 use crate::domain::org::Organisation;
 use crate::domain::provider::Fingerprint;
 use crate::domain::rule::Direction;
@@ -18,7 +19,15 @@ use serde_json::Value;
 impl ControlDoor {
     pub(super) async fn job(&self, word: JobWord) -> Outcome {
         match word {
-            JobWord::List { tenant, which, by } => self.jobs(&tenant, which, by),
+            JobWord::List {
+                tenant,
+                stats: true,
+                since,
+                ..
+            } => self.job_figures(&tenant, since.as_deref()).await,
+            JobWord::List {
+                tenant, which, by, ..
+            } => self.jobs(&tenant, which, by),
             JobWord::Show { job } => self.show_job(job),
             JobWord::Approve(wish) => self.decide(wish, Act::Approve).await,
             JobWord::Reject(wish) => self.decide(wish, Act::Reject).await,
@@ -67,10 +76,21 @@ impl ControlDoor {
         };
         let mut jobs = self.approval.list(organisation.tenant.id, user, which)?;
         jobs.sort_by_key(|job| (job.started_at, job.id));
-        list(
-            jobs.iter()
-                .map(|job| job_record(&organisation, job, &self.approval.terms)),
-        )
+        list(jobs.iter().map(|job| self.job_record(&organisation, job)))
+    }
+
+    /// For each rule its whole flow, then its steps.
+    async fn job_figures(&self, tenant: &str, since: Option<&str>) -> Outcome {
+        let organisation = self.organisations.by_name(tenant)?;
+        let since = since.map(moment).transpose()?;
+        let figures = self.approval.figures(organisation.tenant.id, since).await?;
+        let mut rows = Vec::new();
+        for of_rule in figures.0.values() {
+            rows.push(tally_record(&of_rule.name, "whole", &of_rule.whole));
+            let steps = of_rule.steps.iter().enumerate();
+            rows.extend(steps.map(|(n, tally)| tally_record(&of_rule.name, &(n + 1).to_string(), tally)));
+        }
+        list(rows.into_iter().take(LIST_MAX))
     }
 
     fn show_job(&self, id: JobId) -> Outcome {
@@ -81,11 +101,10 @@ impl ControlDoor {
         let now = self.approval.clock.now();
         let deciders = job.deciders(&organisation, now);
         let deciders = deciders.iter().filter_map(|u| organisation.users.get(u));
-        let mut record = job_record(&organisation, &job, &self.approval.terms)
+        let mut record = self
+            .job_record(&organisation, &job)
             .text("mail", job.mail)
             .with("deciders", deciders.map(|u| u.name.clone()).collect::<Vec<_>>())
-            .with("operating_time_s", job.operating_time(now).as_secs())
-            .text("total_due", job.total_due)
             .with("follows", job.follows.map(|j| j.to_string()));
         if job.direction == Direction::Outgoing {
             // Who decides sees to whom it goes, blind recipients included: no header names those.
@@ -117,7 +136,27 @@ impl ControlDoor {
 
     fn job_answer(&self, job: &Job) -> Outcome {
         let organisation = self.organisations.of(job.tenant)?;
-        one(job_record(&organisation, job, &self.approval.terms))
+        one(self.job_record(&organisation, job))
+    }
+
+    fn job_record(&self, organisation: &Organisation, job: &Job) -> Record {
+        let now = self.approval.clock.now();
+        let facet = job.facet(organisation);
+        let waits_for = facet.open.iter().map(|o| organisation.who(o.who));
+        let author = job.author.and_then(|author| organisation.users.get(&author));
+        Record::new()
+            .text("job", job.id)
+            .text("subject", &job.subject)
+            .text("author", author.map_or("", |u| u.name.as_str()))
+            .text("rule", &job.rule_name)
+            .with("rule_version", job.rule_version)
+            .text("state", job.standing.state.word())
+            .with("waits_for", waits_for.collect::<Vec<_>>())
+            .with("due", job.due(&self.approval.terms).map(|t| t.to_string()))
+            .with("late", job.standing.late)
+            .text("started_at", job.started_at)
+            .with("operating_time_s", job.operating_time(now).as_secs())
+            .text("total_due", job.total_due)
     }
 
     /// The user a decision is handed to: one of the same tenant.
@@ -132,28 +171,26 @@ impl ControlDoor {
     }
 
     /// Somebody the administrator acts for. Only who may log in may act.
-    fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
+    pub(super) fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
         let say = || Failure::refused(Kind::NotFound, format!("there is no user {login} who may log in"));
         let principal = self.accounts.principal(login)?.ok_or_else(say)?;
         Ok(principal.at(self.by.from))
     }
 }
 
-fn job_record(organisation: &Organisation, job: &Job, terms: &Terms) -> Record {
-    let facet = job.facet(organisation);
-    let waits_for = facet.open.iter().map(|o| organisation.who(o.who));
-    let author = job.author.and_then(|author| organisation.users.get(&author));
+fn tally_record(rule: &str, step: &str, tally: &Tally) -> Record {
+    let late_percent = (tally.late * 100).checked_div(tally.jobs);
     Record::new()
-        .text("job", job.id)
-        .text("subject", &job.subject)
-        .text("author", author.map_or("", |u| u.name.as_str()))
-        .text("rule", &job.rule_name)
-        .with("rule_version", job.rule_version)
-        .text("state", job.standing.state.word())
-        .with("waits_for", waits_for.collect::<Vec<_>>())
-        .with("due", job.due(terms).map(|t| t.to_string()))
-        .with("late", job.standing.late)
-        .text("started_at", job.started_at)
+        .text("rule", rule)
+        .text("step", step)
+        .with("jobs", tally.jobs)
+        .with("waiting", tally.waiting)
+        .with("done", tally.done)
+        .with("late", tally.late)
+        .with("late_percent", late_percent)
+        .with("median_s", tally.took.median_s())
+        .with("max_s", tally.took.max_s())
+        .with("mean_s", tally.took.mean_s())
 }
 
 fn decision_record(entry: &Entry) -> Record {

@@ -3,10 +3,12 @@
 //! The server side puts each word to a service and writes the answer down; it decides nothing itself.
 
 mod auditing;
+mod declaring;
 mod jobs;
 mod people;
 
 pub mod protocol;
+mod rehearsing;
 mod rules;
 pub mod server;
 mod tenants;

@@ -3,13 +3,16 @@
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::LoginName;
 use crate::control::protocol::{
-    Grant, Membership, PasswordText, PermissionWord, Record, RoleWord, UserAdd, UserWord,
+    Grant, Membership, PasswordText, PermissionWord, Record, RoleWord, UserAdd, UserKindWord, UserSet,
+    UserWord,
 };
 use crate::domain::org::{Organisation, Permission, Role, User, UserKind};
+use crate::domain::rule::Who;
 use crate::id::{TenantId, UserId};
 use crate::service::account::{Secret, check_password_text};
 use crate::service::failure::{Failure, Kind};
-use crate::service::organisation::{NewUser, unknown};
+use crate::service::organisation::{Deputising, NewUser, RoleWish, unknown};
+use serde_json::Value;
 use std::sync::Arc;
 
 impl ControlDoor {
@@ -17,20 +20,23 @@ impl ControlDoor {
     pub(super) async fn user(&self, word: UserWord, noun: UserKind) -> Outcome {
         match word {
             UserWord::Add(new) => self.add_user(new, noun).await,
-            UserWord::List { tenant } => {
+            UserWord::List { tenant, kind } => {
                 let organisation = self.organisations.by_name(&tenant)?;
-                let users = organisation.users.values().filter(|u| !u.removed);
-                let wanted = users.filter(|u| noun == UserKind::Limited || u.kind == UserKind::Officer);
+                let users = organisation.live_users();
+                let kind = kind.map(|word| match word {
+                    UserKindWord::Officer => UserKind::Officer,
+                    UserKindWord::Limited => UserKind::Limited,
+                });
+                let wanted = users
+                    .filter(|u| noun == UserKind::Limited || u.kind == UserKind::Officer)
+                    .filter(|u| kind.is_none_or(|kind| u.kind == kind));
                 list(wanted.map(|u| user_record(&organisation, u)))
             }
             UserWord::Show { login } => {
                 let (organisation, user) = self.find_user(&login, noun)?;
                 one(user_record(&organisation, &user))
             }
-            UserWord::Set { login, name } => {
-                self.change_user(&login, noun, |u| u.display_name.clone_from(&name))
-                    .await
-            }
+            UserWord::Set(set) => self.set_user(set, noun).await,
             UserWord::Passwd(wish) => {
                 let (organisation, user) = self.find_user(&wish.login, noun)?;
                 let Some(password) = wish.password.password else {
@@ -40,7 +46,13 @@ impl ControlDoor {
                     .await?;
                 one(user_record(&organisation, &user))
             }
-            UserWord::Remove { login } => self.change_user(&login, noun, |u| u.removed = true).await,
+            UserWord::Remove { login } => {
+                let (organisation, user) = self.find_user(&login, noun)?;
+                let tenant = organisation.tenant.id;
+                let removed = self.organisations.by(&self.by).remove_user(tenant, &user.name);
+                let removed = removed.await?;
+                one(user_record(&*self.organisations.of(tenant)?, &removed))
+            }
             UserWord::Unit(change) => self.change_units(&change, noun).await,
             UserWord::Role(change) => self.change_roles(&change, noun).await,
             UserWord::Cert(rest) => not_built("user cert", &rest),
@@ -68,7 +80,7 @@ impl ControlDoor {
 
     async fn set_password(&self, tenant: TenantId, user: UserId, text: PasswordText) -> Result<(), Failure> {
         self.accounts
-            .set_password(tenant, user, Secret::new(text.0.clone()))
+            .set_password(&self.by, tenant, user, Secret::new(text.0.clone()))
             .await
     }
 
@@ -84,17 +96,35 @@ impl ControlDoor {
         Ok((organisation, user))
     }
 
-    async fn change_user(&self, login: &LoginName, noun: UserKind, set: impl Fn(&mut User)) -> Outcome {
-        let tenant = self.organisations.by_name(login.realm())?.tenant.id;
-        let changed = self
-            .organisations
-            .by(&self.by)
-            .set_user(tenant, login.user(), |_, user| {
-                check_noun(user, noun)?;
-                set(user);
+    async fn set_user(&self, set: UserSet, noun: UserKind) -> Outcome {
+        let (organisation, user) = self.find_user(&set.login, noun)?;
+        let tenant = organisation.tenant.id;
+        let changes = self.organisations.by(&self.by);
+        let mut user = user;
+        let told = set.name.is_some() || set.title.is_some() || set.listed.is_some();
+        if told || set.imap.is_some() || set.smtp.is_some() {
+            let changed = changes.set_user(tenant, &user.name, |_, u| {
+                u.display_name = set.name.clone().unwrap_or_else(|| u.display_name.clone());
+                u.title = set.title.clone().unwrap_or_else(|| u.title.clone());
+                u.listed = set.listed.unwrap_or(u.listed);
+                u.doors.imap = set.imap.unwrap_or(u.doors.imap);
+                u.doors.smtp = set.smtp.unwrap_or(u.doors.smtp);
                 Ok(())
             });
-        let user = changed.await?;
+            user = changed.await?;
+        }
+        if let (Some(deputy), Some(until)) = (&set.deputy, set.until) {
+            let wish = Deputising {
+                deputy: of_tenant(deputy, &organisation)?.to_owned(),
+                from: set.from.map(|from| from.from),
+                until: until.until,
+            };
+            user = changes.set_deputy(tenant, &user.name, &wish).await?;
+        }
+        if let Some(deputy) = &set.drop_deputy {
+            let deputy = of_tenant(deputy, &organisation)?;
+            user = changes.end_deputy(tenant, &user.name, deputy).await?;
+        }
         one(user_record(&*self.organisations.of(tenant)?, &user))
     }
 
@@ -154,12 +184,12 @@ impl ControlDoor {
             }
             RoleWord::List { tenant } => {
                 let organisation = self.organisations.by_name(&tenant)?;
-                list(organisation.roles.values().map(role_record))
+                list(organisation.live_roles().map(role_record))
             }
             RoleWord::Show { tenant, name } => {
                 let organisation = self.organisations.by_name(&tenant)?;
                 let Some(role) = organisation.role_by_name(&name) else {
-                    let names = organisation.roles.values().map(|r| r.name.as_str());
+                    let names = organisation.live_roles().map(|r| r.name.as_str());
                     return Err(Failure::refused(Kind::NotFound, unknown("role", &name, names)));
                 };
                 let holders = organisation
@@ -171,7 +201,25 @@ impl ControlDoor {
             }
             RoleWord::Grant(grant) => self.grant(&grant, true).await,
             RoleWord::Revoke(grant) => self.grant(&grant, false).await,
-            RoleWord::Remove(rest) => not_built("role remove", &rest),
+            RoleWord::Set {
+                tenant,
+                name,
+                rename,
+                description,
+            } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let wish = RoleWish {
+                    name: rename,
+                    description,
+                };
+                let role = self.organisations.by(&self.by).set_role(id, &name, &wish);
+                one(role_record(&role.await?))
+            }
+            RoleWord::Remove { tenant, name } => {
+                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let role = self.organisations.by(&self.by).remove_role(id, &name).await?;
+                one(Record::new().text("removed", role.name))
+            }
         }
     }
 
@@ -190,6 +238,18 @@ impl ControlDoor {
                 }
             });
         one(role_record(&role.await?))
+    }
+}
+
+/// The name of a user of the same tenant, written with the tenant or without.
+fn of_tenant<'n>(name: &'n str, organisation: &Organisation) -> Result<&'n str, Failure> {
+    match name.split_once('@') {
+        None => Ok(name),
+        Some((user, realm)) if realm.eq_ignore_ascii_case(&organisation.tenant.name) => Ok(user),
+        Some(_) => {
+            let say = format!("{name} is not of this tenant; only its own users stand in for each other");
+            Err(Failure::refused(Kind::Invalid, say))
+        }
     }
 }
 
@@ -239,11 +299,28 @@ fn user_record(organisation: &Organisation, user: &User) -> Record {
     };
     let units = user.units.iter().map(|u| organisation.unit_path(*u));
     let roles = user.roles.iter().filter_map(|r| organisation.roles.get(r));
+    let held = Permission::ALL.into_iter().filter(|p| organisation.may(user, *p));
+    let permissions = held.map(permission_word);
+    let doors = [(user.doors.imap, "imap"), (user.doors.smtp, "smtp")];
+    let doors = doors.into_iter().filter_map(|(open, name)| open.then_some(name));
+    let deputies = user.deputies.iter().map(|d| {
+        let name = organisation.who(Who::User(d.user));
+        let record = Record::new()
+            .text("user", name)
+            .text("from", d.from)
+            .text("until", d.until);
+        Value::from(record)
+    });
     Record::new()
         .text("login", format!("{}@{}", user.name, organisation.tenant.name))
         .text("name", &user.display_name)
         .text("kind", kind)
         .with("units", units.collect::<Vec<_>>())
         .with("roles", roles.map(|r| r.name.clone()).collect::<Vec<_>>())
+        .with("permissions", permissions.collect::<Vec<_>>())
+        .with("doors", doors.collect::<Vec<_>>())
+        .with("deputies", deputies.collect::<Vec<_>>())
+        .text("title", &user.title)
+        .with("listed", user.listed)
         .with("removed", user.removed)
 }

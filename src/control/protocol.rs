@@ -4,10 +4,12 @@
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
 mod record;
+mod rule_words;
 mod spelling;
 mod words;
 
 pub use record::Record;
+pub use rule_words::*;
 use serde::{Deserialize, Serialize};
 pub use words::*;
 

@@ -5,12 +5,9 @@ use crate::control::protocol::{
     CombineWord, ConditionWord, NeedWord, Record, RuleAdd, RuleOptions, RuleWord, StepWord,
 };
 use crate::domain::org::Organisation;
-use crate::domain::rule::{
-    Combine, Comparison, Condition, DayKind, Direction, Field, Matchable, Need, Rule, Step, Who,
-};
+use crate::domain::rule::{Combine, Comparison, Condition, DayKind, Direction, Field, Need, Rule, Step, Who};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{NewStep, RuleWish, unheld, unknown};
-use serde_json::Value;
 
 impl ControlDoor {
     pub(super) async fn rule(&self, word: RuleWord) -> Outcome {
@@ -25,7 +22,7 @@ impl ControlDoor {
                 }
                 let rule = self.organisations.by(&self.by).set_rule(tenant, &set.name, &wish);
                 let rule = rule.await?;
-                one(rule_record(&*self.organisations.of(tenant)?, &rule))
+                one(self.rule_record(&*self.organisations.of(tenant)?, &rule))
             }
             RuleWord::Remove { tenant, name } => {
                 let tenant = self.organisations.by_name(&tenant)?.tenant.id;
@@ -35,7 +32,7 @@ impl ControlDoor {
             RuleWord::List { tenant } => {
                 let organisation = self.organisations.by_name(&tenant)?;
                 let rules = organisation.rules_in_order();
-                list(rules.into_iter().map(|r| rule_record(&organisation, r)))
+                list(rules.into_iter().map(|r| self.rule_record(&organisation, r)))
             }
             RuleWord::Show { tenant, name } => {
                 let organisation = self.organisations.by_name(&tenant)?;
@@ -43,36 +40,12 @@ impl ControlDoor {
                     let names = organisation.rules.values().map(|r| r.name.as_str());
                     return Err(Failure::refused(Kind::NotFound, unknown("rule", &name, names)));
                 };
-                one(rule_record(&organisation, rule))
+                one(self.rule_record(&organisation, rule))
             }
             RuleWord::Enable { tenant, name } => self.enable(&tenant, &name, true).await,
             RuleWord::Disable { tenant, name } => self.enable(&tenant, &name, false).await,
-            RuleWord::Test {
-                tenant,
-                subject,
-                to,
-                from,
-            } => {
-                let organisation = self.organisations.by_name(&tenant)?;
-                let direction = if from.is_empty() {
-                    Direction::Outgoing
-                } else {
-                    Direction::Incoming
-                };
-                let folded = Matchable { from, to, subject }.folded();
-                let caught = organisation.rulebook.catching(direction, &folded);
-                let caught: Vec<&Rule> = caught.filter_map(|id| organisation.rules.get(&id)).collect();
-                let names = caught.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
-                // The first match counts.
-                one(match caught.first() {
-                    Some(rule) => Record::new()
-                        .with("matches", true)
-                        .text("rule", &rule.name)
-                        .with("steps", steps(&organisation, rule))
-                        .with("all", names),
-                    None => Record::new().with("matches", false).with("rule", Value::Null),
-                })
-            }
+            RuleWord::Test(test) if test.stored => self.rehearse_stored(test).await,
+            RuleWord::Test(test) => self.rehearse_one(test),
         }
     }
 
@@ -89,7 +62,7 @@ impl ControlDoor {
             .by(&self.by)
             .add_rule(tenant, &new.name, direction, &wish);
         let rule = added.await?;
-        one(rule_record(&*self.organisations.of(tenant)?, &rule))
+        one(self.rule_record(&*self.organisations.of(tenant)?, &rule))
     }
 
     async fn enable(&self, tenant: &str, name: &str, enabled: bool) -> Outcome {
@@ -99,7 +72,27 @@ impl ControlDoor {
             .by(&self.by)
             .enable_rule(id, name, enabled)
             .await?;
-        one(rule_record(&*self.organisations.of(id)?, &rule))
+        one(self.rule_record(&*self.organisations.of(id)?, &rule))
+    }
+
+    fn rule_record(&self, organisation: &Organisation, rule: &Rule) -> Record {
+        rule_record(organisation, rule).with("warnings", self.rule_warnings(organisation, rule))
+    }
+
+    /// What can be done and may not be meant.
+    fn rule_warnings(&self, organisation: &Organisation, rule: &Rule) -> Vec<String> {
+        let mut warnings: Vec<String> = Vec::new();
+        for party in unheld(organisation, rule) {
+            warnings.push(format!(
+                "nobody of \"{party}\" may approve: a job would wait there until somebody may, or an officer reassigns it"
+            ));
+        }
+        if rule.days == DayKind::Business {
+            let (calendar, now) = (&self.approval.terms.calendar, self.approval.clock.now());
+            let due = calendar.after(now, rule.longest_days(), rule.days);
+            warnings.extend(calendar.doubt(now, due));
+        }
+        warnings
     }
 }
 
@@ -193,7 +186,7 @@ fn new_step(word: StepWord) -> NewStep {
 }
 
 /// A rule's steps as they can be typed again.
-fn steps(organisation: &Organisation, rule: &Rule) -> Vec<String> {
+pub(super) fn steps(organisation: &Organisation, rule: &Rule) -> Vec<String> {
     rule.steps
         .iter()
         .map(|step| written(organisation, step))

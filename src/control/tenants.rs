@@ -36,6 +36,19 @@ impl ControlDoor {
                     if let Some(follow) = set.officers_follow_rules {
                         t.officers_follow_rules = follow;
                     }
+                    let record = &mut t.institution;
+                    for (told, kept) in [
+                        (&set.tax_office, &mut record.tax_office),
+                        (&set.tax_number, &mut record.tax_number),
+                        (&set.mersis, &mut record.mersis),
+                        (&set.detsis, &mut record.detsis),
+                        (&set.activity, &mut record.activity),
+                        (&set.postal_address, &mut record.postal_address),
+                    ] {
+                        if let Some(told) = told {
+                            kept.clone_from(told);
+                        }
+                    }
                 });
                 one(tenant_record(&changed.await?))
             }
@@ -114,8 +127,8 @@ impl ControlDoor {
             .text("life", life_word(tenant.life))
             .with("officers", users(UserKind::Officer))
             .with("users", users(UserKind::Limited))
-            .with("units", organisation.units.len())
-            .with("roles", organisation.roles.len())
+            .with("units", organisation.live_units().count())
+            .with("roles", organisation.live_roles().count())
             .with("labels", organisation.labels.len())
             .with("rules", organisation.rules.len())
             .with("mails_sent", mails.len())
@@ -266,6 +279,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         Language::Turkish => "turkish",
         Language::English => "english",
     };
+    let record = &tenant.institution;
     Record::new()
         .text("name", &tenant.name)
         .text("kind", kind)
@@ -274,6 +288,12 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .text("life", life_word(tenant.life))
         .text("language", language)
         .with("officers_follow_rules", tenant.officers_follow_rules)
+        .text("tax_office", &record.tax_office)
+        .text("tax_number", &record.tax_number)
+        .text("mersis", &record.mersis)
+        .text("detsis", &record.detsis)
+        .text("activity", &record.activity)
+        .text("postal_address", &record.postal_address)
         .text("created_at", tenant.created_at)
 }
 

@@ -6,7 +6,7 @@ use crate::clock::UtcTime;
 use crate::control::protocol::{
     EvidenceWord, Export, LIST_MAX, MailWord, PeerAdd, PeerSet, PeerWord, QueueWord, Record,
 };
-use crate::domain::mail::{Mail, MailState, Recipient, RecipientState};
+use crate::domain::mail::{Declared, Mail, MailState, Recipient, RecipientState};
 use crate::domain::provider::{Fingerprint, Peer, SIZE_MAX_BYTES};
 use crate::service::failure::{Failure, Kind};
 use crate::service::queueing::QueueEntry;
@@ -35,6 +35,8 @@ impl ControlDoor {
                     ))
             }
             MailWord::Export(wish) => self.export(&wish).await,
+            MailWord::Accept(wish) => self.declare(wish, Declared::Accepted).await,
+            MailWord::Refuse(wish) => self.declare(wish, Declared::Refused).await,
             MailWord::Search(rest) => not_built("mail search", &rest),
             MailWord::Archive(rest) => not_built("mail archive", &rest),
             MailWord::Trash(rest) => not_built("mail trash", &rest),
@@ -268,7 +270,8 @@ pub(super) fn recipients_of(mail: &Mail) -> Vec<Value> {
         let record = Record::new()
             .text("address", &r.address)
             .with("blind", r.blind)
-            .text("state", recipient_word(r.state));
+            .text("state", recipient_word(r.state))
+            .with("declared", r.declared.map(Declared::done));
         record.into()
     };
     mail.recipients.iter().map(recipient).collect()

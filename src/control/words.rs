@@ -1,17 +1,21 @@
 //! What the server answers from, and which room of it answers a word.
 
+use crate::clock::UtcTime;
 use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::domain::audit::Author;
+use crate::domain::calendar::typed_moment;
 use crate::domain::provider::Peer;
 use crate::domain::tenant::Language;
 use crate::service::account::Accounts;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
-use crate::service::failure::Failure;
+use crate::service::declaring::Declaring;
+use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::rehearsal::Rehearsal;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -21,7 +25,9 @@ pub struct ControlDoor {
     pub organisations: Arc<Organisations>,
     pub accounts: Arc<Accounts>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub records: Arc<Records>,
+    pub rehearsal: Arc<Rehearsal>,
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
     pub archive: Arc<Archive>,
@@ -116,7 +122,6 @@ impl ControlDoor {
 
 /// A promised word that is not there yet.
 pub(super) fn not_built(words: &str, rest: &NotBuilt) -> Outcome {
-    use crate::service::failure::Kind;
     let verb = rest.rest.first().filter(|_| !words.contains(' '));
     let verb = verb.map(|v| format!(" {v}")).unwrap_or_default();
     Err(Failure::refused(
@@ -131,6 +136,15 @@ pub(super) fn one(record: Record) -> Outcome {
 
 pub(super) fn list(records: impl IntoIterator<Item = Record>) -> Outcome {
     Ok(Answer::List(records.into_iter().collect()))
+}
+
+/// A day or a moment as it is typed.
+pub(super) fn moment(text: &str) -> Result<UtcTime, Failure> {
+    typed_moment(text).ok_or_else(|| {
+        let say =
+            format!("\"{text}\" is no day like 2026-11-23 and no moment like 2026-11-23T10:00:00+03:00");
+        Failure::refused(Kind::Invalid, say)
+    })
 }
 
 /// Lower-case hexadecimal.

@@ -22,6 +22,7 @@ use crate::service::answering::Answering;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
+use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
 use crate::service::gauges::Gauges;
@@ -35,6 +36,7 @@ use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
+use crate::service::rehearsal::Rehearsal;
 use crate::service::relay::Relay;
 use crate::service::submission::Submission;
 use crate::store::db::{self, Db};
@@ -55,6 +57,7 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
     pub notary: Arc<Notary>,
@@ -66,6 +69,7 @@ pub struct Services {
     pub mailboxes: Arc<Mailboxes>,
     pub archive: Arc<Archive>,
     pub records: Arc<Records>,
+    pub rehearsal: Arc<Rehearsal>,
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
@@ -93,6 +97,10 @@ impl Parts {
             .with_context(|| format!("the spool in {} cannot be opened", dir.display()))?;
         let bells = Bells::default();
         let clock = around.clock.clone();
+        let terms = config.terms()?;
+        if let Some(warning) = terms.calendar.warning(clock.now()) {
+            tracing::warn!("{warning}");
+        }
         Ok(Self {
             organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone())),
             identity: Arc::new(config.identity(None)?),
@@ -102,7 +110,7 @@ impl Parts {
             db,
             spool,
             bells,
-            terms: Arc::new(config.terms()?),
+            terms: Arc::new(terms),
         })
     }
 
@@ -213,7 +221,23 @@ impl Parts {
         }
     }
 
-    fn mailboxes(&self, approval: &Arc<Approval>, submission: &Arc<Submission>) -> Mailboxes {
+    fn declaring(&self) -> Declaring {
+        Declaring {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            bells: self.bells.clone(),
+        }
+    }
+
+    fn mailboxes(
+        &self,
+        approval: &Arc<Approval>,
+        declaring: &Arc<Declaring>,
+        submission: &Arc<Submission>,
+    ) -> Mailboxes {
         Mailboxes {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -224,6 +248,7 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             approval: approval.clone(),
+            declaring: declaring.clone(),
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
@@ -244,6 +269,7 @@ impl Services {
         let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
         let submission = Arc::new(parts.submission());
         let approval = Arc::new(parts.approval());
+        let declaring = Arc::new(parts.declaring());
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         Ok(Self {
@@ -258,12 +284,17 @@ impl Services {
             relay: Arc::new(parts.relay(relay_out.clone())),
             intake: Arc::new(parts.intake()),
             delivery: Arc::new(parts.delivery()),
-            mailboxes: Arc::new(parts.mailboxes(&approval, &submission)),
+            mailboxes: Arc::new(parts.mailboxes(&approval, &declaring, &submission)),
             archive: Arc::new(Archive {
                 db: parts.db.clone(),
                 spool: parts.spool.clone(),
                 identity: parts.identity.clone(),
                 trust_pem: trust_pem(config)?,
+            }),
+            rehearsal: Arc::new(Rehearsal {
+                db: parts.db.clone(),
+                spool: parts.spool.clone(),
+                organisations: parts.organisations.clone(),
             }),
             records: Arc::new(Records {
                 db: parts.db.clone(),
@@ -279,6 +310,7 @@ impl Services {
             accounts,
             submission,
             approval,
+            declaring,
             relay_out,
             decoy_secret,
         })
@@ -305,7 +337,9 @@ impl Services {
             organisations: self.organisations.clone(),
             accounts: self.accounts.clone(),
             approval: self.approval.clone(),
+            declaring: self.declaring.clone(),
             records: self.records.clone(),
+            rehearsal: self.rehearsal.clone(),
             peers: Arc::new(Peers::new(self.db.clone(), self.identity.domain.clone())),
             queue: Arc::new(Queueing {
                 db: self.db.clone(),

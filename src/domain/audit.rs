@@ -1,6 +1,7 @@
 //! The audit record: who changed what, by which route, from where, when, and what it was before and after.
 
 use crate::clock::UtcTime;
+use crate::domain::job::Route;
 use crate::id::{ItemId, JobId, LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -27,6 +28,16 @@ pub enum AuditRoute {
     Imap,
     Smtp,
     Kepctl,
+}
+
+impl From<Route> for AuditRoute {
+    fn from(route: Route) -> Self {
+        match route {
+            Route::Folder | Route::Keyword => AuditRoute::Imap,
+            Route::Kepctl => AuditRoute::Kepctl,
+            Route::Mail => AuditRoute::Smtp,
+        }
+    }
 }
 
 /// Who made a change.

@@ -22,6 +22,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Most days a walk looks at: a year of business days, and all that is free in between, several times over.
 const WALK_MAX_DAYS: u32 = 4 * 366;
 
+/// So long before the known years end it is said: the dates are published years ahead, and a provider is renewed once a year.
+const KNOWN_AHEAD: Duration = Duration::from_secs(365 * 86_400);
+
 /// Months and days that are free every year.
 const NATIONAL: [(i8, i8); 7] = [(1, 1), (4, 23), (5, 1), (5, 19), (7, 15), (8, 30), (10, 29)];
 /// Free from 13:00 every year.
@@ -102,6 +105,36 @@ impl Calendar {
             .is_some_and(|(first, last)| (first..=last).contains(&year))
     }
 
+    /// What whoever runs a provider should hear about the years that are known. `None`: they last for a while.
+    pub fn warning(&self, now: UtcTime) -> Option<String> {
+        const SAY: &str =
+            "limits in business days then take religious holidays for worked days; install a newer kepd";
+        let Some((first, last)) = self.years else {
+            return Some(format!("no religious holidays are known: {SAY}"));
+        };
+        if !self.covers(now) {
+            return Some(format!(
+                "religious holidays are known for {first} to {last}, and not for today: {SAY}"
+            ));
+        }
+        let soon = !self.covers(now.plus(KNOWN_AHEAD));
+        soon.then(|| format!("religious holidays are known to the end of {last} only: {SAY}"))
+    }
+
+    /// What is to be said of a limit in business days that begins now and runs out at `due`.
+    pub fn doubt(&self, now: UtcTime, due: UtcTime) -> Option<String> {
+        let known = self.covers(now) && self.covers(due);
+        (!known).then(|| {
+            format!(
+                "religious holidays are not known up to {:04}-{:02}-{:02}, when a job that starts now is due: \
+                 it may be due some days too early",
+                due.date().0,
+                due.date().1,
+                due.date().2
+            )
+        })
+    }
+
     /// The moment `days` days after `since`.
     pub fn after(&self, since: UtcTime, days: u16, kind: DayKind) -> UtcTime {
         match kind {
@@ -145,6 +178,20 @@ impl Calendar {
     fn is_half_day(&self, date: Date) -> bool {
         (date.month(), date.day()) == NATIONAL_EVE || self.half_days.contains(&date)
     }
+}
+
+/// A moment as people type it: `2026-11-23`, the beginning of that day in Türkiye, or a moment of RFC 3339.
+pub fn typed_moment(text: &str) -> Option<UtcTime> {
+    let text = text.trim();
+    let midnight = |day: Date| {
+        let stamp = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+        Some(UtcTime::from_unix_ms(stamp.as_millisecond()).minus(LOCAL_OFFSET))
+    };
+    // RFC 3339 is asked first: a date is also the beginning of a moment.
+    UtcTime::parse_rfc3339(text).or_else(|| {
+        let is_day = text.len() == 10 && text.is_ascii();
+        text.parse::<Date>().ok().filter(|_| is_day).and_then(midnight)
+    })
 }
 
 /// Local date, and the milliseconds since its midnight.
@@ -240,6 +287,50 @@ mod tests {
         assert!(calendar.covers(at(2025, 1, 1, 0)) && calendar.covers(at(2028, 12, 31, 23)));
         assert!(!calendar.covers(at(2029, 1, 1, 0)) && !calendar.covers(at(2024, 12, 31, 23)));
         assert!(!Calendar::default().covers(at(2026, 1, 1, 0)));
+    }
+
+    #[test]
+    fn the_end_of_the_known_years_is_said_a_year_before() {
+        let calendar = calendar();
+        for (now, says) in [
+            (at(2026, 11, 23, 10), None),
+            (at(2027, 12, 31, 10), None),
+            (at(2028, 1, 2, 10), Some("to the end of 2028 only")),
+            (at(2028, 12, 31, 23), Some("to the end of 2028 only")),
+            (at(2029, 1, 1, 0), Some("for 2025 to 2028, and not for today")),
+            (at(2024, 12, 31, 23), Some("for 2025 to 2028, and not for today")),
+        ] {
+            let said = calendar.warning(now);
+            match says {
+                None => assert_eq!(said, None, "{now}"),
+                Some(part) => assert!(said.unwrap().contains(part), "{now}"),
+            }
+        }
+        let said = Calendar::default().warning(at(2026, 1, 1, 0)).unwrap();
+        assert!(said.contains("no religious holidays"), "{said}");
+        let now = at(2028, 12, 20, 10);
+        let due = |days| calendar.after(now, days, DayKind::Business);
+        assert_eq!(calendar.doubt(now, due(3)), None);
+        assert!(calendar.doubt(now, due(20)).unwrap().contains("2029-01-"));
+    }
+
+    #[test]
+    fn moments_are_typed_as_days_or_whole() {
+        assert_eq!(typed_moment("2026-11-23"), Some(at(2026, 11, 23, 0)));
+        assert_eq!(
+            typed_moment(" 2026-11-23T12:00:00+03:00 "),
+            Some(at(2026, 11, 23, 12))
+        );
+        for bad in [
+            "",
+            "2026-02-30",
+            "23.11.2026",
+            "dün",
+            "2026-11-23T12:00",
+            "20261123",
+        ] {
+            assert_eq!(typed_moment(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::clock::UtcTime;
 use crate::domain::job::Delegation;
+use crate::domain::mail::Declared;
 use crate::domain::org::{Capacity, Organisation};
 use crate::domain::rule::Who;
 use crate::id::{ItemId, JobId, LabelId, MailId, ModSeq, UnitId, UserId};
@@ -159,16 +160,22 @@ pub enum Report {
     Read,
     ReadExpired,
     Delivered,
+    /// It did not come to the recipient: a provider said no, or did not answer.
     Refused,
+    /// The recipient declared so himself.
+    AcceptedByRecipient,
+    RefusedByRecipient,
 }
 
 impl Report {
-    pub const ALL: [Report; 5] = [
+    pub const ALL: [Report; 7] = [
         Report::Late,
         Report::Read,
         Report::ReadExpired,
         Report::Delivered,
         Report::Refused,
+        Report::AcceptedByRecipient,
+        Report::RefusedByRecipient,
     ];
 
     pub fn keyword(self) -> &'static str {
@@ -178,6 +185,17 @@ impl Report {
             Report::ReadExpired => "$KepSureDoldu",
             Report::Delivered => "$KepTeslim",
             Report::Refused => "$KepRed",
+            Report::AcceptedByRecipient => "$KepKabulEdildi",
+            Report::RefusedByRecipient => "$KepGeriCevrildi",
+        }
+    }
+}
+
+impl From<Declared> for Report {
+    fn from(declared: Declared) -> Self {
+        match declared {
+            Declared::Accepted => Report::AcceptedByRecipient,
+            Declared::Refused => Report::RefusedByRecipient,
         }
     }
 }

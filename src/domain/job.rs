@@ -31,6 +31,7 @@
 
 mod alarm;
 mod concern;
+pub mod figures;
 mod history;
 mod wish;
 
@@ -221,11 +222,6 @@ pub struct Moved {
 impl Job {
     pub fn start(start: JobStart<'_>, org: &Organisation, terms: &Terms) -> Moved {
         let rule = start.rule;
-        let days: u16 = rule.total_limit_days.unwrap_or_else(|| {
-            rule.steps
-                .iter()
-                .fold(0, |sum, s| sum.saturating_add(s.limit_days))
-        });
         let mut job = Self {
             id: start.id,
             tenant: start.tenant,
@@ -243,7 +239,7 @@ impl Job {
             subject: start.subject,
             thread: start.thread,
             started_at: start.at,
-            total_due: terms.calendar.after(start.at, days, rule.days),
+            total_due: terms.calendar.after(start.at, rule.total_days(), rule.days),
             follows: start.follows,
             returned_as: None,
             standing: Standing {

@@ -10,16 +10,30 @@
 //!
 //! Recipient of a mail (at the sender's provider)
 //!   state \ event   Queued   PeerReplied   PeerTook  PeerRefused  GaveUp   Consigned   NotConsigned  Read   Expired
-//!   Waiting         Queued   -             -         -            -        Consigned   NotConsigned  -      -
+//!   Waiting         Queued   -             -         -            -        Consigned   NotConsigned  Read   Expired
 //!   Queued          -        Relayed       Taken     Refused      Failed   Consigned   NotConsigned  Read   Expired
 //!   Relayed         -        -             Taken     Refused      Failed   Consigned   NotConsigned  Read   Expired
 //!   Taken           -        -             -         -            -        Consigned   NotConsigned  Read   Expired
 //!   Consigned       -        -             -         -            -        -           -             Read   Expired
 //!   Refused, Failed, NotConsigned, Read, Expired: final
-//! ```
-//! Evidence of another provider may overtake: a delivery may be told before the relay, a reading before the delivery.
 //!
-//! Consignment (at the recipient's provider): `Delivered` moves to `Read` or to `Expired`, once.
+//! Consignment (at the recipient's provider)
+//!   state \ event   Read   Expired
+//!   Delivered       Read   Expired
+//!   Read, Expired: final
+//!
+//! Declaration (what the recipient says of the mail, beside either of these states)
+//!   declared \ event   Accepted   Refused
+//!   None               Accepted   Refused
+//!   Accepted           -          -
+//!   Refused            -          -
+//! ```
+//! Evidence may overtake: a delivery may be told before the relay, a reading or a declaration before the delivery. Of a
+//! recipient who is `Refused`, `Failed` or `NotConsigned` no declaration is heard: by what is known, he has no mail.
+
+mod declaration;
+
+pub use declaration::{Declaration, DeclarationRefusal, Declared};
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::UtcTime;
@@ -143,8 +157,8 @@ impl RecipientState {
             E::GaveUp => underway.then_some(S::Failed),
             E::Consigned => (underway || matches!(self, S::Waiting | S::Taken)).then_some(S::Consigned),
             E::NotConsigned => (underway || matches!(self, S::Waiting | S::Taken)).then_some(S::NotConsigned),
-            E::Read => (underway || matches!(self, S::Taken | S::Consigned)).then_some(S::Read),
-            E::Expired => (underway || matches!(self, S::Taken | S::Consigned)).then_some(S::Expired),
+            E::Read => (!self.is_final()).then_some(S::Read),
+            E::Expired => (!self.is_final()).then_some(S::Expired),
         }
     }
 }
@@ -155,6 +169,8 @@ pub struct Recipient {
     /// Named by the envelope but by no header: others must not learn of him.
     pub blind: bool,
     pub state: RecipientState,
+    /// What he has declared of the mail, as far as evidence of it has come.
+    pub declared: Option<Declared>,
 }
 
 /// A mail at the provider of its sender.
@@ -165,6 +181,8 @@ pub struct Mail {
     pub author: UserId,
     pub item: ItemId,
     pub job: Option<JobId>,
+    /// The job of the mail that this one was handed in anew for: its decisions belong to this mail's as well.
+    pub follows: Option<JobId>,
     /// Digest and size of the exact octets: what was approved is what is sealed.
     pub original_sha256: [u8; 32],
     pub original_size_bytes: u64,
@@ -238,7 +256,31 @@ pub struct CopyOf {
 pub enum ConsignmentState {
     Delivered,
     Read,
+    /// Unread until the limit: counts as read.
     Expired,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsignmentEvent {
+    Read,
+    Expired,
+}
+
+impl ConsignmentState {
+    pub const ALL: [ConsignmentState; 3] = [
+        ConsignmentState::Delivered,
+        ConsignmentState::Read,
+        ConsignmentState::Expired,
+    ];
+
+    /// The legal transitions; `None` for all others.
+    pub fn after(self, event: ConsignmentEvent) -> Option<ConsignmentState> {
+        match (self, event) {
+            (ConsignmentState::Delivered, ConsignmentEvent::Read) => Some(ConsignmentState::Read),
+            (ConsignmentState::Delivered, ConsignmentEvent::Expired) => Some(ConsignmentState::Expired),
+            _ => None,
+        }
+    }
 }
 
 /// Where evidence about a consignment has to go.
@@ -275,6 +317,7 @@ pub struct Consignment {
     pub submitted_at: Option<UtcTime>,
     pub delivered_at: UtcTime,
     pub state: ConsignmentState,
+    pub declaration: Option<Declaration>,
 }
 
 impl Consignment {
@@ -357,11 +400,55 @@ mod tests {
     }
 
     #[test]
+    fn a_consignment_moves_as_drawn() {
+        let rows = table("//! Consignment (at");
+        let events = [ConsignmentEvent::Read, ConsignmentEvent::Expired];
+        for state in ConsignmentState::ALL {
+            let row = rows.iter().find(|(name, _)| *name == format!("{state:?}"));
+            for (n, event) in events.iter().enumerate() {
+                let drawn = row.map_or("-", |(_, cells)| cells[n].as_str());
+                let got = state.after(*event).map_or("-".to_owned(), |s| format!("{s:?}"));
+                assert_eq!(got, drawn, "{state:?} {event:?}");
+            }
+        }
+        assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn a_recipient_declares_as_drawn_in_whatever_state_he_has_the_mail() {
+        let rows = table("//! Declaration (what");
+        assert_eq!(rows.len(), 4);
+        for state in RecipientState::ALL {
+            let never_had_it = matches!(
+                state,
+                RecipientState::Refused | RecipientState::Failed | RecipientState::NotConsigned
+            );
+            for declared in [None, Some(Declared::Accepted), Some(Declared::Refused)] {
+                let who = Recipient {
+                    address: "a@b.c".parse().unwrap(),
+                    blind: false,
+                    state,
+                    declared,
+                };
+                let name = declared.map_or("None".to_owned(), |d| format!("{d:?}"));
+                let (_, cells) = rows.iter().find(|(n, _)| *n == name).unwrap();
+                for (event, cell) in Declared::ALL.into_iter().zip(cells) {
+                    let drawn = if never_had_it { "-" } else { cell.as_str() };
+                    let got = who.after_declaration(event);
+                    let got = got.map_or("-".to_owned(), |d| format!("{d:?}"));
+                    assert_eq!(got, drawn, "{who:?} {event:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn blind_recipients_have_copies_of_their_own() {
         let r = |a: &str, blind| Recipient {
             address: a.parse().unwrap(),
             blind,
             state: RecipientState::Waiting,
+            declared: None,
         };
         let mail = Mail {
             id: MailId::from_octets([1; 16]),
@@ -369,6 +456,7 @@ mod tests {
             author: UserId(1),
             item: ItemId(1),
             job: None,
+            follows: None,
             original_sha256: [0; 32],
             original_size_bytes: 1,
             original_8bit: false,

@@ -75,6 +75,8 @@ pub struct Role {
     pub name: String,
     pub description: String,
     pub permissions: BTreeSet<Permission>,
+    /// A removed role is nobody's; its name stays with what was decided as it.
+    pub removed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,7 +220,7 @@ impl Organisation {
 
     pub fn role_by_name(&self, name: &str) -> Option<&Role> {
         let key = name_key(name);
-        self.roles.values().find(|r| name_key(&r.name) == key)
+        self.live_roles().find(|r| name_key(&r.name) == key)
     }
 
     pub fn label_by_name(&self, name: &str) -> Option<&Label> {
@@ -259,6 +261,11 @@ impl Organisation {
     /// The units there are now.
     pub fn live_units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values().filter(|u| u.is_live())
+    }
+
+    /// The roles there are now.
+    pub fn live_roles(&self) -> impl Iterator<Item = &Role> {
+        self.roles.values().filter(|r| !r.removed)
     }
 
     /// The users there are now.

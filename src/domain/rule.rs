@@ -7,7 +7,7 @@
 
 pub mod matching;
 
-pub use matching::{Matchable, RuleBook};
+pub use matching::{Folded, Matchable, RuleBook};
 
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
@@ -172,4 +172,25 @@ pub struct Rule {
     pub labels: BTreeSet<LabelId>,
     /// Units it routes incoming mail to.
     pub units: BTreeSet<UnitId>,
+}
+
+impl Rule {
+    /// Limit of the whole flow in days.
+    pub fn total_days(&self) -> u16 {
+        let steps = self.steps.iter().map(|s| s.limit_days);
+        self.total_limit_days
+            .unwrap_or_else(|| steps.fold(0, u16::saturating_add))
+    }
+
+    /// The longest time in days that its jobs count with: of the whole flow, or until a step expires.
+    pub fn longest_days(&self) -> u16 {
+        let mut before = 0u16;
+        let mut longest = self.total_days();
+        for step in &self.steps {
+            let expiry = step.expire_after_days.unwrap_or(step.limit_days);
+            longest = longest.max(before.saturating_add(expiry));
+            before = before.saturating_add(step.limit_days);
+        }
+        longest
+    }
 }

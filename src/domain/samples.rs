@@ -6,7 +6,7 @@ use crate::domain::item::{JobFacet, JobPhase};
 use crate::domain::job::Terms;
 use crate::domain::org::{Doors, Organisation, User, UserKind};
 use crate::domain::rule::{Combine, DayKind, Direction, Rule, RuleBook, Step};
-use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
+use crate::domain::tenant::{Institution, Language, Tenant, TenantKind, TenantLife};
 use crate::id::{JobId, RuleId, TenantId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub fn organisation() -> Organisation {
             life: TenantLife::Active,
             language: Language::Turkish,
             officers_follow_rules: false,
+            institution: Institution::default(),
             created_at: UtcTime::from_unix_s(0),
         },
         version: 1,

@@ -6,6 +6,7 @@
 use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind, JobPhase, UserFlags};
 use crate::domain::job::Act;
+use crate::domain::mail::Declared;
 use crate::domain::org::{Audience, Capacity, Organisation, Permission, Unit, User, UserKind};
 use crate::domain::policy::may_pick;
 use crate::domain::tenant::Language;
@@ -42,6 +43,9 @@ pub enum Mailbox {
     Withdraw,
     Cancel,
     Undo,
+    /// Moving a mail that came in here declares that the tenant accepts or refuses it; it shows nothing.
+    Accept,
+    Refuse,
 }
 
 /// Whose rows a mailbox's numbers belong to.
@@ -63,7 +67,7 @@ pub const PARENTS: [(&str, &str); 4] = [
 
 impl Mailbox {
     /// The mailboxes every user has, in the order they are listed.
-    pub const FIXED: [Mailbox; 20] = [
+    pub const FIXED: [Mailbox; 22] = [
         Mailbox::Inbox,
         Mailbox::Sent,
         Mailbox::Drafts,
@@ -84,6 +88,8 @@ impl Mailbox {
         Mailbox::Withdraw,
         Mailbox::Cancel,
         Mailbox::Undo,
+        Mailbox::Accept,
+        Mailbox::Refuse,
     ];
 
     /// Turkish and English name of a fixed mailbox.
@@ -109,6 +115,8 @@ impl Mailbox {
             Mailbox::Withdraw => ("İşlerim/Geri Çek", "Jobs/Withdraw"),
             Mailbox::Cancel => ("İşlerim/İptal Et", "Jobs/Cancel"),
             Mailbox::Undo => ("İşlerim/Geri Al", "Jobs/Undo"),
+            Mailbox::Accept => ("İşlerim/Kabul Et", "Jobs/Accept"),
+            Mailbox::Refuse => ("İşlerim/Geri Çevir", "Jobs/Refuse"),
             Mailbox::Flow(_) | Mailbox::Label(_) | Mailbox::Unit(_) => return None,
         })
     }
@@ -177,9 +185,18 @@ impl Mailbox {
         })
     }
 
+    /// What moving a mail here declares of it, if it declares something.
+    pub fn declares(self) -> Option<Declared> {
+        match self {
+            Mailbox::Accept => Some(Declared::Accepted),
+            Mailbox::Refuse => Some(Declared::Refused),
+            _ => None,
+        }
+    }
+
     /// Whether it is only a place to move things to.
     pub fn shows_nothing(self) -> bool {
-        self.act().is_some() || matches!(self, Mailbox::Flow(_))
+        self.act().is_some() || self.declares().is_some() || matches!(self, Mailbox::Flow(_))
     }
 }
 
@@ -356,7 +373,7 @@ impl<'a> Viewer<'a> {
                 self.user.kind == UserKind::Officer,
                 "only an officer (işlem yetkilisi) sends from here",
             ),
-            Mailbox::Cancel => (
+            Mailbox::Cancel | Mailbox::Accept | Mailbox::Refuse => (
                 may(Permission::Jobs),
                 "it needs a role with the permission \"jobs\"",
             ),

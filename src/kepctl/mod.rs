@@ -42,7 +42,11 @@ enum Command {
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
-    Man,
+    Man {
+        /// Write a page for every command into this folder instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// The whole program.
@@ -65,7 +69,12 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
             clap_complete::generate(shell, &mut Cli::command(), "kepctl", &mut octets);
             return print(&octets);
         }
-        Command::Man => {
+        Command::Man { out: Some(folder) } => {
+            let written = clap_mangen::generate_to(Cli::command(), &folder);
+            written.map_err(|e| format!("{}: {e}", folder.display()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Man { out: None } => {
             let mut octets = Vec::new();
             let page = clap_mangen::Man::new(Cli::command());
             page.render(&mut octets).map_err(|e| e.to_string())?;

@@ -5,6 +5,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
+/// How names of values in seconds end.
+const SECONDS: &str = "_s";
+
 /// Things of one kind: a row each, a column for each name.
 pub(super) fn list(list: &[Record], json: bool) -> Result<String, String> {
     if json {
@@ -15,13 +18,14 @@ pub(super) fn list(list: &[Record], json: bool) -> Result<String, String> {
     };
     let names: Vec<&str> = first.entries().map(|(name, _)| name).collect();
     let mut table = plain_table();
-    table.set_header(names.iter().map(|name| name.replace('_', " ")));
+    table.set_header(names.iter().map(|name| title(name)));
     for record in list {
-        table.add_row(
-            names
-                .iter()
-                .map(|name| record.value(name).map(cell).unwrap_or_default()),
-        );
+        table.add_row(names.iter().map(|name| {
+            record
+                .value(name)
+                .map(|v| named_cell(name, v))
+                .unwrap_or_default()
+        }));
     }
     Ok(lines(&table))
 }
@@ -33,7 +37,7 @@ pub(super) fn one(record: &Record, json: bool) -> Result<String, String> {
     }
     let mut table = plain_table();
     for (name, value) in record.entries() {
-        table.add_row([name.replace('_', " "), cell(value)]);
+        table.add_row([title(name), named_cell(name, value)]);
     }
     Ok(lines(&table))
 }
@@ -55,6 +59,29 @@ fn lines(table: &Table) -> String {
         .lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect()
+}
+
+/// A value in seconds is told in days and hours: its name ends with the unit.
+fn named_cell(name: &str, value: &Value) -> String {
+    match value.as_u64().filter(|_| name.ends_with(SECONDS)) {
+        Some(s) => duration(s),
+        None => cell(value),
+    }
+}
+
+fn title(name: &str) -> String {
+    name.strip_suffix(SECONDS).unwrap_or(name).replace('_', " ")
+}
+
+/// The two largest units: `2 d 3 h`, `5 min 12 s`.
+fn duration(s: u64) -> String {
+    let (d, h, min) = (s / 86_400, s / 3600 % 24, s / 60 % 60);
+    match (d, h, min) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, _) => format!("{min} min {} s", s % 60),
+        (0, _, _) => format!("{h} h {min} min"),
+        _ => format!("{d} d {h} h"),
+    }
 }
 
 fn cell(value: &Value) -> String {
@@ -98,6 +125,20 @@ mod tests {
         assert!(table.contains("waits for"), "{table}");
         assert!(table.contains("Yazan, Okur"), "{table}");
         assert!(table.contains("a?[2Jb"), "{table}");
+        let timed = Record::new().with("median_s", 183_900).with("max_s", Value::Null);
+        let table = list(std::slice::from_ref(&timed), false).unwrap();
+        assert!(table.contains("median") && !table.contains("median s"), "{table}");
+        assert!(table.contains("2 d 3 h"), "{table}");
+        assert!(list(&[timed], true).unwrap().contains("\"median_s\": 183900"));
+        for (s, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (312, "5 min 12 s"),
+            (7_260, "2 h 1 min"),
+            (86_400, "1 d 0 h"),
+        ] {
+            assert_eq!(duration(s), words);
+        }
         assert_eq!(list(&[], false).unwrap(), "(none)\n");
         assert_eq!(list(&[], true).unwrap(), "[]\n");
         assert!(

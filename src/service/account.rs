@@ -200,9 +200,10 @@ impl Accounts {
             .map_err(|e| Failure::Broken(format!("unreadable SCRAM verifier: {e}")))
     }
 
-    /// Sets a user's password.
+    /// Sets a user's password. That it was set, and by whom, is on the audit record; the password is nowhere.
     pub async fn set_password(
         &self,
+        by: &Author,
         tenant: TenantId,
         user: UserId,
         password: Secret,
@@ -216,10 +217,10 @@ impl Accounts {
         let credentials = tokio::task::spawn_blocking(move || make_credentials(&password))
             .await
             .map_err(|e| Failure::Broken(e.to_string()))??;
-        let mut batch = Batch::new();
-        org::put_credentials(&mut batch, tenant, user, &credentials)?;
-        self.db.commit(batch).await?;
-        Ok(())
+        self.organisations
+            .by(by)
+            .set_credentials(tenant, user, &credentials)
+            .await
     }
 }
 

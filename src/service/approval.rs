@@ -6,13 +6,14 @@
 //! changes of the organisation do in `clockwork`, what is only looked at in `listing`.
 
 mod clockwork;
+mod figures;
 mod listing;
 mod settling;
 
 pub use listing::JobList;
 
 use crate::clock::Clock;
-use crate::domain::audit::{AuditRoute, Author};
+use crate::domain::audit::Author;
 use crate::domain::job::{Act, Job, JobRefusal, Moved, Route, Terms, Wish};
 use crate::domain::org::{Organisation, User};
 use crate::id::{IdSource, JobId, TenantId};
@@ -123,7 +124,7 @@ impl Approval {
             let mut batch = Batch::new();
             with(&mut batch)?;
             let cause = Cause {
-                author: by.author(audit_route(asked.route)),
+                author: by.author(asked.route.into()),
                 at: now,
             };
             let job = self.settle(&mut batch, &organisation, &stored, moved, &cause)?;
@@ -146,14 +147,6 @@ impl Approval {
         self.bells.notary.ring();
         self.bells.timers.ring();
         self.bells.herald.ring();
-    }
-}
-
-fn audit_route(route: Route) -> AuditRoute {
-    match route {
-        Route::Folder | Route::Keyword => AuditRoute::Imap,
-        Route::Kepctl => AuditRoute::Kepctl,
-        Route::Mail => AuditRoute::Smtp,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Export: everything about one mail in a folder that verifies without us (`docs/operating.md`, "Export").
 //!
 //! `original.eml` holds the exact octets that were approved, `dispatch.eml` the sealed copy, `evidence/` the documents
-//! in order of event, `approvals.json` who decided what on which digest, `trust/` the anchors, `manifest.json` the
+//! in order of event, `approvals.json` who decided what on which digest - of a mail that was given back and handed in
+//! anew also what was decided then -, `trust/` the anchors, `manifest.json` the
 //! digests of all of it.
 
-use crate::domain::job::{Entry, Route};
-use crate::id::{EvidenceId, MailId, TenantId};
+use crate::domain::job::{Entry, Job, Route};
+use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Identity;
 use crate::service::octets::{ContentReader, cut};
@@ -191,7 +192,7 @@ impl Archive {
                     .map(|d| (d.row.copy, d.row.content))
                     .collect(),
                 dispatch_issuer: self.identity.domain.to_string(),
-                approvals: self.approvals(tenant, &mail.row)?,
+                approvals: self.approvals(tenant, mail.row.job.or(mail.row.follows))?,
             });
         }
         let consignment = mails::consignment(&*self.db, tenant, id)?.ok_or_else(none)?.row;
@@ -206,6 +207,8 @@ impl Archive {
             .iter()
             .find(|p| p.is_type("message/rfc822"))
             .ok_or_else(none)?;
+        let item = items::item(&*self.db, tenant, consignment.item)?.ok_or_else(none)?;
+        let job = item.row.job.map(|facet| facet.id);
         let issuer = consignment
             .rem_message_id
             .rsplit_once('@')
@@ -217,21 +220,36 @@ impl Archive {
             original_sha256: consignment.original_sha256,
             dispatches: vec![(0, body.content)],
             dispatch_issuer: issuer.to_owned(),
-            approvals: b"[]\n".to_vec(),
+            approvals: self.approvals(tenant, job)?,
         })
     }
 
-    fn approvals(&self, tenant: TenantId, mail: &crate::domain::mail::Mail) -> Result<Vec<u8>, Failure> {
-        let job = mail
-            .job
-            .map(|j| jobs::job(&*self.db, tenant, j))
-            .transpose()?
-            .flatten()
-            .map(|j| j.row);
-        let Some(job) = job else {
-            return Ok(b"[]\n".to_vec());
-        };
-        let decisions = jobs::history(&*self.db, tenant, job.id)?;
+    /// The decisions of a job and of all that it follows, in order.
+    fn approvals(&self, tenant: TenantId, last: Option<JobId>) -> Result<Vec<u8>, Failure> {
+        let mut all = Vec::new();
+        for job in self.chain(tenant, last)? {
+            all.extend(self.decisions(&job)?);
+        }
+        json(&all)
+    }
+
+    /// A job and those of the earlier attempts: its mail was given back and handed in anew. The oldest first.
+    fn chain(&self, tenant: TenantId, last: Option<JobId>) -> Result<Vec<Job>, Failure> {
+        let (mut chain, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut next = last;
+        while let Some(id) = next.filter(|id| seen.insert(*id)) {
+            let Some(job) = jobs::job(&*self.db, tenant, id)?.map(|j| j.row) else {
+                return Err(Failure::Broken(format!("the job {id} is not there")));
+            };
+            next = job.follows;
+            chain.push(job);
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    fn decisions(&self, job: &Job) -> Result<Vec<serde_json::Value>, Failure> {
+        let decisions = jobs::history(&*self.db, job.tenant, job.id)?;
         let one = |entry: &Entry| -> serde_json::Value {
             let d = &entry.happening;
             serde_json::json!(Approval {
@@ -251,7 +269,7 @@ impl Archive {
         };
         // What the clock did is no decision.
         let by_people = decisions.iter().filter(|e| e.happening.actor.is_some());
-        json(&by_people.map(one).collect::<Vec<_>>())
+        Ok(by_people.map(one).collect())
     }
 }
 

@@ -3,11 +3,12 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::domain::evidence::{Event, EvidenceKind, Reason};
-use crate::domain::item::{Item, ItemKind, LABELS_MAX};
+use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Job, JobStart, Terms};
-use crate::domain::mail::{Consignment, ConsignmentState, SenderHome};
+use crate::domain::mail::{Consignment, ConsignmentEvent, ConsignmentState, SenderHome};
 use crate::domain::org::Organisation;
-use crate::domain::rule::{Direction, Matchable, Rule};
+use crate::domain::policy;
+use crate::domain::rule::Rule;
 use crate::id::{IdSource, ItemId, JobId};
 use crate::service::bell::Bells;
 use crate::service::failure::Failure;
@@ -39,9 +40,6 @@ pub struct Delivery {
     pub bells: Bells,
     pub terms: Arc<Terms>,
 }
-
-/// Units one mail is routed to by rules.
-const ROUTES_MAX: usize = 64;
 
 impl Delivery {
     /// Consigns what is due. Gives how many dispatches were looked at.
@@ -137,6 +135,7 @@ impl Delivery {
             submitted_at: work.submitted_at,
             delivered_at: now,
             state: ConsignmentState::Delivered,
+            declaration: None,
         };
         let mut batch = Batch::new();
         tables::insert(&mut batch, mark.clone(), &Done)?;
@@ -185,25 +184,13 @@ impl Delivery {
         consignment: &Consignment,
         item: &mut Item,
     ) -> Result<(), Failure> {
-        let mail = Matchable {
-            // The address that was verified; display names of the dispatch are the provider's.
-            from: vec![consignment.sender.to_string()],
-            to: Vec::new(),
-            subject: consignment.subject.clone(),
-        };
-        let folded = mail.folded();
-        let caught = organisation.rulebook.catching(Direction::Incoming, &folded);
-        for rule in caught.filter_map(|id| organisation.rules.get(&id)) {
-            let room = LABELS_MAX.saturating_sub(item.labels.len());
-            let defined = rule.labels.iter().filter(|l| organisation.labels.contains_key(l));
-            item.labels.extend(defined.copied().take(room));
-            let room = ROUTES_MAX.saturating_sub(item.units.len());
-            item.units.extend(rule.units.iter().copied().take(room));
-            if item.job.is_none() && !rule.steps.is_empty() {
-                self.start_job(batch, organisation, consignment, rule, item)?;
-            }
+        let sorting = policy::sort(organisation, &policy::readable(consignment));
+        item.labels = sorting.labels;
+        item.units = sorting.units;
+        match sorting.asks.and_then(|id| organisation.rules.get(&id)) {
+            Some(rule) => self.start_job(batch, organisation, consignment, rule, item),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn start_job(
@@ -258,9 +245,11 @@ impl Delivery {
         let mut batch = Batch::new();
         awaited.remove(&mut batch);
         let stored = mails::consignment(&*self.db, awaited.row.tenant, awaited.row.consignment)?;
-        if let Some(stored) = stored.filter(|c| c.row.state == ConsignmentState::Delivered) {
+        let next = stored.and_then(|c| Some((c.row.state.after(ConsignmentEvent::Expired)?, c)));
+        // Whatever was declared of it, nobody has read it.
+        if let Some((state, stored)) = next {
             let mut expired = stored.row.clone();
-            expired.state = ConsignmentState::Expired;
+            expired.state = state;
             stored.replace(&mut batch, &expired)?;
             let hours = self.identity.reading_expiry.as_secs() / 3600;
             let happened = Happened::new(

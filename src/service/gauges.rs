@@ -1,10 +1,12 @@
 //! Figures of what waits, for whoever watches the provider.
 
+use crate::domain::job::JobState;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
     self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
+use crate::store::tables::{jobs, tenants};
 use std::sync::Arc;
 
 pub struct Gauges {
@@ -21,7 +23,15 @@ pub struct Gauge {
 
 impl Gauges {
     pub fn read(&self) -> Result<Vec<Gauge>, Failure> {
+        let (waiting, late) = self.jobs()?;
+        let gauge = |name, help, value| Gauge { name, help, value };
         Ok(vec![
+            gauge(
+                "kepd_jobs_waiting",
+                "Approvals whose current step waits for a decision.",
+                waiting,
+            ),
+            gauge("kepd_jobs_late", "Approvals that are late.", late),
             self.waiting::<OwedEvidence>("kepd_evidence_owed", "Evidence that is owed and not sealed yet.")?,
             self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,
             self.waiting::<QueueEntry>("kepd_queue_entries", "Messages on their way to other providers.")?,
@@ -35,6 +45,22 @@ impl Gauges {
                 "Consignments whose reading is awaited.",
             )?,
         ])
+    }
+
+    /// Jobs that wait, and those of them that are late: of the open ones only, so the years before cost nothing.
+    fn jobs(&self) -> Result<(u64, u64), Failure> {
+        let (mut waiting, mut late) = (0, 0);
+        for tenant in tenants::all(&*self.db)? {
+            for job in jobs::open(&*self.db, tenant.row.id)? {
+                let Some(job) = jobs::job(&*self.db, tenant.row.id, job)? else {
+                    continue;
+                };
+                let standing = job.row.standing;
+                waiting += u64::from(matches!(standing.state, JobState::Waiting(_)));
+                late += u64::from(standing.late);
+            }
+        }
+        Ok((waiting, late))
     }
 
     fn waiting<W: Work>(&self, name: &'static str, help: &'static str) -> Result<Gauge, Failure> {

@@ -1,14 +1,15 @@
 //! Stations and services: they know registered mail, and nothing of SMTP or IMAP.
 //!
 //! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
-//! never calls the next one: it commits its state with the work it leaves, and rings a bell. Beside them the `herald`
-//! tells of every stage of an approval, and `answering` takes the answers.
+//! never calls the next one: it commits its state with the work it leaves, and rings a bell. `declaring` is what a
+//! recipient says of a mail he has. The `herald` tells of every stage of an approval, and `answering` takes the answers.
 
 pub mod account;
 pub mod answering;
 pub mod approval;
 pub mod archive;
 pub mod bell;
+pub mod declaring;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;
@@ -29,5 +30,6 @@ pub mod peers;
 pub mod putting_off;
 pub mod queueing;
 pub mod records;
+pub mod rehearsal;
 pub mod relay;
 pub mod submission;

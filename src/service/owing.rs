@@ -32,6 +32,7 @@ pub struct Happened {
     pub kind: EvidenceKind,
     pub event: Event,
     pub reasons: Vec<ReasonDetail>,
+    pub extensions: Vec<Extension>,
     pub at: UtcTime,
 }
 
@@ -41,8 +42,14 @@ impl Happened {
             kind,
             event,
             reasons: Vec::new(),
+            extensions: Vec::new(),
             at,
         }
+    }
+
+    pub fn with(mut self, extension: Extension) -> Self {
+        self.extensions.push(extension);
+        self
     }
 
     pub fn because(mut self, reason: Reason, details: impl Into<String>) -> Self {
@@ -185,7 +192,7 @@ impl Owing<'_> {
             message: MessageFacts::default(),
             sender_authentication: None,
             transaction_log: Vec::new(),
-            extensions: Vec::new(),
+            extensions: happened.extensions.clone(),
             reply_to: None,
         }
     }

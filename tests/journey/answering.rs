@@ -7,7 +7,6 @@ use kepd::domain::job::{Entry, Route};
 use kepd::domain::schedule::DAY;
 use kepd::id::JobId;
 use kepd::net::imap::ImapDoor;
-use kepd::service::mailbox::Mailboxes;
 use kepd::store::tables::jobs;
 use kepd::store::tables::work::{self, OwedEvidence};
 use serde_json::{Value, json};
@@ -285,23 +284,8 @@ async fn a_real_client_answers_a_status_message() {
     let doors = doors().await;
     let p = &doors.pair.hs01;
     let (job, _) = asked(&doors).await;
-    let parts = &p.submission;
-    let mailboxes = Arc::new(Mailboxes {
-        db: p.db.clone(),
-        spool: p.spool.clone(),
-        clock: parts.clock.clone(),
-        ids: parts.ids.clone(),
-        organisations: p.organisations.clone(),
-        identity: p.identity.clone(),
-        items: parts.items.clone(),
-        bells: parts.bells.clone(),
-        approval: p.approval.clone(),
-        submission: p.submission.clone(),
-        seats: Default::default(),
-        changes: Default::default(),
-    });
     let door = Arc::new(ImapDoor {
-        mailboxes,
+        mailboxes: p.mailboxes.clone(),
         accounts: p.accounts.clone(),
         decoy_secret: b"a secret of the test".to_vec(),
         greeting: "hs01.kep.test".into(),

@@ -14,7 +14,7 @@ use kepd::domain::selector::Viewer;
 use kepd::id::{JobId, MailId};
 use kepd::service::approval::DecisionAsked;
 use kepd::service::failure::{Failure, Kind};
-use kepd::service::organisation::{NewStep, RuleWish};
+use kepd::service::organisation::{Deputising, NewStep, RuleWish};
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
 use kepd::store::tables::work::{self, OwedEvidence, OwedReview};
@@ -194,7 +194,9 @@ async fn every_decision_is_on_the_audit_record() {
     );
     assert!(of_job[0].1.before.contains("\"step\":2") && of_job[0].1.after.contains("rejected"));
     let user = Matter::User(p.principal("onay1@ornekas").user);
-    assert_eq!(audit::about(&*p.db, p.tenant(TENANT), user, 10).unwrap().len(), 1);
+    let of_user = audit::about(&*p.db, p.tenant(TENANT), user, 10).unwrap();
+    let deeds: Vec<_> = of_user.iter().map(|(_, r)| r.deed.as_str()).collect();
+    assert_eq!(deeds, ["job approve", "user passwd", "user add"]);
 }
 
 #[tokio::test]
@@ -290,6 +292,66 @@ async fn a_step_that_nobody_is_left_to_decide_is_told_and_given_to_others() {
         refusal(decide(p, "onay2", id, Act::Reassign(onay2)).await),
         Kind::NoPermission
     );
+    decide(p, "mudur", id, Act::Reassign(onay2)).await.unwrap();
+    decide(p, "onay2", id, Act::Approve).await.unwrap();
+    decide(p, "onay2", id, Act::Approve).await.unwrap();
+    decide(p, "mudur", id, Act::Release).await.unwrap();
+    assert_eq!(mail_state(p, mail), MailState::Accepted);
+}
+
+#[tokio::test]
+async fn when_a_deputys_time_turns_everybody_looks_again() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let tenant = p.tenant(TENANT);
+    let (_, id) = submit(p, &letter("Fiyat teklifi", "a")).await;
+    let from = pair.clock_now().plus(DAY);
+    let wish = Deputising {
+        deputy: "onay2".into(),
+        from: Some(from),
+        until: from.plus(DAY),
+    };
+    let admin = crate::provider::admin();
+    let set = p.organisations.by(admin).set_deputy(tenant, "onay1", &wish);
+    set.await.unwrap();
+    pair.work().await;
+    let mut bell = p.approval.bells.mailboxes.listen(tenant);
+    for may in [true, false] {
+        bell.borrow_and_update();
+        pair.clock.advance(DAY);
+        pair.work().await;
+        assert!(bell.has_changed().unwrap(), "idling sessions are woken");
+        let organisation = p.organisations.of(tenant).unwrap();
+        let deciders = job(p, id).deciders(&organisation, pair.clock_now());
+        assert_eq!(deciders.contains(&p.principal("onay2@ornekas").user), may);
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_removed_leaves_its_waiting_job_to_an_officer() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let tenant = p.tenant(TENANT);
+    let (mail, id) = submit(p, &letter("Fiyat teklifi", "a")).await;
+    let changes = p.organisations.by(crate::provider::admin());
+    let refused = changes.remove_role(tenant, "Onay Rolü").await;
+    assert!(matches!(refused, Err(Failure::Refused(r)) if r.kind == Kind::WrongState));
+    let other = RuleWish {
+        steps: Some(vec![NewStep::of("Onay Rolü2", 1)]),
+        ..RuleWish::default()
+    };
+    changes.set_rule(tenant, "Teklif", &other).await.unwrap();
+    changes.remove_role(tenant, "Onay Rolü").await.unwrap();
+    pair.work().await;
+    assert!(
+        job(p, id).standing.stuck,
+        "the job keeps the version it started with"
+    );
+    assert_eq!(
+        refusal(decide(p, "onay1", id, Act::Approve).await),
+        Kind::NotFound
+    );
+    let onay2 = Who::User(p.principal("onay2@ornekas").user);
     decide(p, "mudur", id, Act::Reassign(onay2)).await.unwrap();
     decide(p, "onay2", id, Act::Approve).await.unwrap();
     decide(p, "onay2", id, Act::Approve).await.unwrap();

@@ -152,6 +152,7 @@ async fn both_bundles_hold_for_every_judge_from_their_files_alone() {
         "RelayREMMDAcceptanceRejection",
         "DeliveryNonDeliveryToRecipient",
         "RetrievalNonRetrievalByRecipient",
+        "AcceptanceRejectionByRecipient",
     ];
     let mut wanted = vec!["SubmissionAcceptanceRejection"];
     wanted.extend(road);
@@ -163,6 +164,7 @@ async fn both_bundles_hold_for_every_judge_from_their_files_alone() {
     assert_eq!(sorted(kinds(&left.at_hs01)), owned(&wanted));
     assert_eq!(kinds(&left.at_hs01)[0], "SubmissionAcceptanceRejection");
     assert_eq!(kinds(&left.at_hs01)[3], "RetrievalNonRetrievalByRecipient");
+    assert_eq!(kinds(&left.at_hs01)[4], "AcceptanceRejectionByRecipient");
     check_bundle(&left.at_hs01, &left.original);
     check_manifest(&left.at_hs01, &left.mail.to_string());
     // The recipient's side has the same dispatch and the same original, octet for octet.
@@ -246,6 +248,8 @@ async fn every_kind_of_evidence_is_made_on_a_road_and_holds() {
         (K::DeliveryNonDeliveryToRecipient, E::NonDelivery),
         (K::RetrievalNonRetrievalByRecipient, E::Retrieval),
         (K::RetrievalNonRetrievalByRecipient, E::RetrievalExpiration),
+        (K::AcceptanceRejectionByRecipient, E::Acceptance),
+        (K::AcceptanceRejectionByRecipient, E::Rejection),
     ]);
     assert_eq!(made, wanted);
     // Both sides hold most of them: each is judged once.
@@ -287,7 +291,7 @@ async fn every_evidence_message_is_signed_and_carries_a_known_evidence() {
         );
         assert_eq!(our_message(eml, &trust_of(pem.as_bytes()), false), Ok(()));
     }
-    assert!(seen.len() >= 9, "{}", seen.len());
+    assert!(seen.len() >= 11, "{}", seen.len());
 }
 
 /// One octet made another, of the same kind: base64 stays base64, and markup mostly markup.

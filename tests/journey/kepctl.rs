@@ -54,6 +54,11 @@ fn usage_is_2_and_no_daemon_is_1() {
         assert_eq!(code(&out), 0);
         assert!(text(&out.stdout).contains("kepctl"));
     }
+    let dir = tempfile::tempdir().unwrap();
+    let out = kepctl(&["man", "--out", dir.path().to_str().unwrap()]);
+    assert_eq!(code(&out), 0);
+    let page = std::fs::read_to_string(dir.path().join("kepctl-role-remove.1")).unwrap();
+    assert!(page.contains("Refused while a rule names it"), "{page}");
 }
 
 /// A daemon on free ports; killed when dropped, if it is still there.

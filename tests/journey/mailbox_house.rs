@@ -16,6 +16,7 @@ use kepd::sasl::Secret;
 use kepd::service::account::{Accounts, Principal};
 use kepd::service::approval::Approval;
 use kepd::service::bell::Bells;
+use kepd::service::declaring::Declaring;
 use kepd::service::identity::Identity;
 use kepd::service::item_numbers::ItemNumbers;
 use kepd::service::mailbox::Mailboxes;
@@ -62,7 +63,7 @@ impl House {
             let password = Secret::new(PASSWORD.to_owned());
             let id = self.user(user).user;
             self.accounts
-                .set_password(self.tenant, id, password)
+                .set_password(crate::provider::admin(), self.tenant, id, password)
                 .await
                 .unwrap();
         }
@@ -140,6 +141,7 @@ impl House {
             submitted_at: Some(start()),
             delivered_at: start(),
             state: ConsignmentState::Delivered,
+            declaration: None,
         };
         let mut batch = Batch::new();
         mails::add_consignment(&mut batch, &consignment).unwrap();
@@ -193,6 +195,14 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         bells: bells.clone(),
         terms: terms.clone(),
     });
+    let declaring = Arc::new(Declaring {
+        db: db.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        organisations: organisations.clone(),
+        identity: identity.clone(),
+        bells: bells.clone(),
+    });
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
     let mailboxes = Arc::new(Mailboxes {
         db,
@@ -204,6 +214,7 @@ fn open(dir: &std::path::Path) -> (Arc<Accounts>, Arc<Mailboxes>) {
         items: numbers,
         bells,
         approval,
+        declaring,
         submission,
         seats: Default::default(),
         changes: Default::default(),

@@ -26,6 +26,7 @@ use kepd::service::answering::Answering;
 use kepd::service::approval::Approval;
 use kepd::service::archive::Archive;
 use kepd::service::bell::Bells;
+use kepd::service::declaring::Declaring;
 use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
@@ -33,6 +34,7 @@ use kepd::service::herald::Herald;
 use kepd::service::identity::Identity;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
+use kepd::service::mailbox::Mailboxes;
 use kepd::service::notary::Notary;
 use kepd::service::octets::ContentReader;
 use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
@@ -189,6 +191,8 @@ pub struct Provider {
     pub accounts: Arc<Accounts>,
     pub submission: Arc<Submission>,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
+    pub mailboxes: Arc<Mailboxes>,
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
     pub notary: Arc<Notary>,
@@ -226,6 +230,17 @@ impl Provider {
             wires: wires.clone(),
             spool: spool.clone(),
         });
+        let submission = Arc::new(Submission {
+            db: db.clone(),
+            spool: spool.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            terms: Arc::new(terms()),
+        });
         let approval = Arc::new(Approval {
             db: db.clone(),
             clock: time.clone(),
@@ -236,23 +251,34 @@ impl Provider {
             bells: bells.clone(),
             terms: Arc::new(terms()),
         });
+        let declaring = Arc::new(Declaring {
+            db: db.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            bells: bells.clone(),
+        });
+        let mailboxes = Arc::new(Mailboxes {
+            db: db.clone(),
+            spool: spool.clone(),
+            clock: time.clone(),
+            ids: ids.clone(),
+            organisations: organisations.clone(),
+            identity: identity.clone(),
+            items: items.clone(),
+            bells: bells.clone(),
+            approval: approval.clone(),
+            declaring: declaring.clone(),
+            submission: submission.clone(),
+            seats: Default::default(),
+            changes: Default::default(),
+        });
         let provider = Self {
             answering: Arc::new(Answering {
                 db: db.clone(),
                 clock: time.clone(),
                 approval: approval.clone(),
-            }),
-            approval,
-            submission: Arc::new(Submission {
-                db: db.clone(),
-                spool: spool.clone(),
-                clock: time.clone(),
-                ids: ids.clone(),
-                organisations: organisations.clone(),
-                identity: identity.clone(),
-                items: items.clone(),
-                bells: bells.clone(),
-                terms: Arc::new(terms()),
             }),
             herald: Arc::new(Herald {
                 db: db.clone(),
@@ -265,6 +291,10 @@ impl Provider {
                 bells: bells.clone(),
                 terms: Arc::new(terms()),
             }),
+            submission,
+            approval,
+            declaring,
+            mailboxes,
             notary: Arc::new(Notary {
                 db: db.clone(),
                 spool: spool.clone(),
@@ -455,7 +485,7 @@ impl Provider {
             .unwrap();
         let password = Secret::new(format!("{name}-parola"));
         self.accounts
-            .set_password(tenant, user.id, password)
+            .set_password(crate::provider::admin(), tenant, user.id, password)
             .await
             .unwrap();
     }

@@ -6,11 +6,12 @@ use kepd::clock::{Clock, UtcTime};
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::ItemKind;
 use kepd::domain::job::{Act, Route};
-use kepd::domain::mail::ConsignmentState;
+use kepd::domain::mail::{ConsignmentState, Declared};
 use kepd::domain::org::UserKind;
 use kepd::domain::tenant::{Language, TenantKind, TenantLife};
 use kepd::id::{JobId, MailId, SystemIds};
 use kepd::service::approval::DecisionAsked;
+use kepd::service::declaring::DeclarationAsked;
 use kepd::service::failure::{Kind, Refusal};
 use kepd::service::octets::ContentReader;
 use kepd::service::organisation::NewTenant;
@@ -57,6 +58,7 @@ async fn walk() -> Left {
     let (hs01, hs02) = (&pair.hs01, &pair.hs02);
     let (mail, job) = the_road(&pair).await;
     read_all(hs02, "alici").await;
+    declare_newest(hs02, "alici", Declared::Accepted, "Sözleşme imzalanacaktır").await;
     pair.work().await;
     refused_submission(hs01).await;
     refused_by_the_peer(&pair).await;
@@ -66,6 +68,7 @@ async fn walk() -> Left {
         .await;
     assert!(matches!(accepted, Ok(Accepted::Sent { .. })));
     pair.work().await;
+    declare_newest(hs02, "alici", Declared::Refused, "Süresi <geçmiş> & eksik").await;
     pair.clock.advance(Duration::from_secs(86_400));
     pair.work().await;
 
@@ -180,6 +183,21 @@ pub async fn read_all(provider: &Provider, tenant: &str) {
         owing.about_consignment(&mut batch, &read, &happened).unwrap();
         provider.db.commit(batch).await.unwrap();
     }
+}
+
+/// Accepts or refuses the mail that came in last.
+async fn declare_newest(provider: &Provider, tenant: &str, declared: Declared, note: &str) {
+    let mut items = provider.items(tenant).into_iter();
+    let newest = items.rfind(|i| i.kind == ItemKind::Incoming);
+    let asked = DeclarationAsked {
+        mail: newest.unwrap().mail.unwrap(),
+        declared,
+        route: Route::Kepctl,
+        note,
+        original_sha256: None,
+    };
+    let by = provider.principal(&format!("{tenant}@{tenant}"));
+    provider.declaring.declare(&by, asked).await.unwrap();
 }
 
 async fn refused_submission(hs01: &Provider) {

@@ -1,8 +1,34 @@
-//! How conditions and steps of rules are spelled on the command line: texts to words. What they name is not looked up
-//! here.
+//! How days, and conditions and steps of rules, are spelled on the command line: texts to words. What they name is not
+//! looked up here.
 
-use super::words::{ConditionWord, NeedWord, PartyWord, StepWord};
+use super::rule_words::{ConditionWord, NeedWord, PartyWord, StepWord};
+use super::words::When;
+use crate::clock::UtcTime;
 use std::str::FromStr;
+use std::time::Duration;
+
+impl FromStr for When {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SAY: &str = "a day is written 2026-12-01, a moment 2026-12-01T17:00:00+03:00";
+        let text = text.trim();
+        if let Some(moment) = UtcTime::parse_rfc3339(text) {
+            return Ok(Self {
+                from: moment,
+                until: moment,
+            });
+        }
+        // Türkiye is three hours ahead of UTC all year.
+        let day = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        let from = UtcTime::parse_rfc3339(&format!("{text}T00:00:00+03:00"));
+        let from = from.filter(|_| day).ok_or(SAY)?;
+        Ok(Self {
+            from,
+            until: from.plus(Duration::from_secs(86_400)),
+        })
+    }
+}
 
 impl FromStr for ConditionWord {
     type Err = &'static str;
@@ -87,5 +113,23 @@ impl FromStr for StepWord {
             }
         }
         Ok(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_lasts_from_midnight_to_midnight_in_turkiye() {
+        let day: When = "2026-12-01".parse().unwrap();
+        assert_eq!(day.from.rfc3339(), "2026-11-30T21:00:00Z");
+        assert_eq!(day.until.rfc3339(), "2026-12-01T21:00:00Z");
+        let moment: When = "2026-12-01T17:00:00+03:00".parse().unwrap();
+        assert_eq!((moment.from, moment.until), (moment.until, moment.from));
+        assert_eq!(moment.from.rfc3339(), "2026-12-01T14:00:00Z");
+        for wrong in ["", "1.12.2026", "2026-13-01", "2026-12-1", "2026-12-01T", "yarın"] {
+            assert!(wrong.parse::<When>().is_err(), "{wrong}");
+        }
     }
 }

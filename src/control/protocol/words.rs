@@ -1,6 +1,8 @@
 //! The words: noun, verb, and what the verb needs. See `docs/` for what each does; `kepctl NOUN --help` prints this.
 
+use super::rule_words::RuleWord;
 use crate::address::{Domain, KepAddress, LoginName};
+use crate::clock::UtcTime;
 use crate::id::{JobId, MailId, QueueId};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ macro_rules! words {
     )*};
 }
 
+pub(super) use words;
+
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($choice:ident),* })*) => {$(
         $(#[$doc])*
@@ -29,6 +33,7 @@ choices! {
     /// Natural person, legal person, public body.
     KindWord { Gercek, Tuzel, Kamu }
     LanguageWord { Turkish, English }
+    UserKindWord { Officer, Limited }
     PermissionWord { Approve, Compose, View, Jobs, Account }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
@@ -153,19 +158,36 @@ words! {
         /// Whether an officer's mail that matches a rule starts its flow
         #[arg(long, value_name = "true|false")]
         pub officers_follow_rules: Option<bool>,
+        #[arg(long)]
+        pub tax_office: Option<String>,
+        /// VKN, or the TCKN of a natural person
+        #[arg(long)]
+        pub tax_number: Option<String>,
+        /// Number in the trade register, 16 digits
+        #[arg(long)]
+        pub mersis: Option<String>,
+        /// Number of a public body, 8 digits
+        #[arg(long)]
+        pub detsis: Option<String>,
+        /// Field of activity
+        #[arg(long)]
+        pub activity: Option<String>,
+        #[arg(long)]
+        pub postal_address: Option<String>,
     }
 
     #[derive(Subcommand)]
     pub enum UserWord {
         Add(UserAdd),
-        List { tenant: String },
-        Show { login: LoginName },
-        /// Change the display name
-        Set {
-            login: LoginName,
-            #[arg(long)]
-            name: String,
+        List {
+            tenant: String,
+            /// Only officers, or only limited users
+            #[arg(long = "type", value_enum)]
+            kind: Option<UserKindWord>,
         },
+        Show { login: LoginName },
+        /// Change what is given
+        Set(UserSet),
         /// Set the password
         Passwd(Passwd),
         /// Let the user log in no more; the name stays with what he did
@@ -194,6 +216,46 @@ words! {
         #[command(flatten)]
         #[serde(flatten)]
         pub password: Password,
+    }
+
+    #[derive(Args)]
+    pub struct UserSet {
+        pub login: LoginName,
+        /// Display name
+        #[arg(long)]
+        pub name: Option<String>,
+        /// His title, as it stands beside his name
+        #[arg(long)]
+        pub title: Option<String>,
+        /// Whether name and title may be shown to others
+        #[arg(long, value_name = "true|false")]
+        pub listed: Option<bool>,
+        /// Whether he may read over IMAP
+        #[arg(long, value_name = "true|false")]
+        pub imap: Option<bool>,
+        /// Whether he may send over SMTP
+        #[arg(long, value_name = "true|false")]
+        pub smtp: Option<bool>,
+        /// Who decides in his name (vekâlet): a user of the same tenant, until a day and perhaps from one
+        #[arg(long, value_name = "USER", requires = "until", conflicts_with = "drop_deputy")]
+        pub deputy: Option<String>,
+        /// A day, or a moment (RFC 3339); now when left out
+        #[arg(long, value_name = "DAY", requires = "deputy")]
+        pub from: Option<When>,
+        /// The last day, or a moment
+        #[arg(long, value_name = "DAY", requires = "deputy")]
+        pub until: Option<When>,
+        /// End a deputy's time now
+        #[arg(long, value_name = "USER")]
+        pub drop_deputy: Option<String>,
+    }
+
+    /// A day in Türkiye as `2026-12-01`, or a moment as RFC 3339 writes it.
+    pub struct When {
+        /// Its first moment
+        pub from: UtcTime,
+        /// The first moment after it
+        pub until: UtcTime,
     }
 
     #[derive(Args)]
@@ -292,8 +354,17 @@ words! {
         Grant(Grant),
         /// Take permissions from a role
         Revoke(Grant),
-        /// (not built yet)
-        Remove(NotBuilt),
+        /// Another name or description
+        Set {
+            tenant: String,
+            name: String,
+            #[arg(long, value_name = "NAME")]
+            rename: Option<String>,
+            #[arg(long)]
+            description: Option<String>,
+        },
+        /// Take it from all who hold it, for good. Refused while a rule names it
+        Remove { tenant: String, name: String },
     }
 
     #[derive(Args)]
@@ -323,124 +394,6 @@ words! {
     }
 
     #[derive(Subcommand)]
-    pub enum RuleWord {
-        /// Make a rule. Without --match all it catches a mail of which any condition holds
-        Add(RuleAdd),
-        /// Rules in the order they are asked
-        List { tenant: String },
-        Show { tenant: String, name: String },
-        /// Change what is given; a list is replaced whole. Jobs that run keep their steps
-        Set(RuleSet),
-        Enable { tenant: String, name: String },
-        Disable { tenant: String, name: String },
-        /// Jobs that run go on
-        Remove { tenant: String, name: String },
-        /// Which rules would catch such a mail? Nothing is sent. With --from: incoming rules
-        Test {
-            tenant: String,
-            #[arg(long, default_value = "")]
-            subject: String,
-            #[arg(long)]
-            to: Vec<String>,
-            #[arg(long)]
-            #[serde(default)]
-            from: Vec<String>,
-        },
-    }
-
-    #[derive(Args)]
-    pub struct RuleAdd {
-        pub tenant: String,
-        pub name: String,
-        /// For mail that comes in
-        #[arg(long)]
-        pub incoming: bool,
-        #[command(flatten)]
-        pub options: RuleOptions,
-    }
-
-    #[derive(Args)]
-    pub struct RuleSet {
-        pub tenant: String,
-        pub name: String,
-        #[command(flatten)]
-        pub options: RuleOptions,
-    }
-
-    #[derive(Args)]
-    pub struct RuleOptions {
-        /// A text that the sender contains; may be repeated (incoming rules)
-        #[arg(long)]
-        pub from: Vec<String>,
-        /// A text that a recipient contains; may be repeated (outgoing rules)
-        #[arg(long)]
-        pub to: Vec<String>,
-        /// A text that the subject contains; may be repeated
-        #[arg(long)]
-        pub subject: Vec<String>,
-        /// Any other condition: "subject begins İhale", "from is a@b", "subject word gizli"; may be repeated
-        #[arg(long, value_name = "CONDITION")]
-        pub when: Vec<ConditionWord>,
-        /// Whether one condition is enough
-        #[arg(long = "match", value_enum)]
-        pub combine: Option<CombineWord>,
-        /// Whose mail it speaks of: role:NAME, unit:PATH (with all below) or user:NAME; may be repeated
-        #[arg(long = "for", value_name = "WHO")]
-        pub subjects: Vec<String>,
-        /// Who decides, and in how many days; may be repeated, in order. "Onay Rolü:1", or
-        /// "2 of role:Kurul + unit:Mali İşler:3,remind=1,escalate=role:Müdür@1,expire=10"
-        #[arg(long = "step", value_name = "STEP")]
-        pub steps: Vec<StepWord>,
-        /// Count business days of Türkiye
-        #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
-        pub business_days: Option<bool>,
-        /// Limit of the whole flow in days; the sum of its steps when left out
-        #[arg(long, value_name = "DAYS")]
-        pub total: Option<u16>,
-        /// Whether an approver may decide on his own mail
-        #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
-        pub own_approval: Option<bool>,
-        /// Put this label on what it catches; may be repeated (incoming rules)
-        #[arg(long = "label")]
-        pub labels: Vec<String>,
-        /// Route what it catches to this unit; may be repeated (incoming rules)
-        #[arg(long = "route", value_name = "UNIT")]
-        pub routes: Vec<String>,
-        /// Place among the rules: lower ones are asked first
-        #[arg(long)]
-        pub position: Option<u32>,
-    }
-
-    /// A condition: field, comparison, text.
-    pub struct ConditionWord {
-        pub field: String,
-        pub comparison: String,
-        pub text: String,
-    }
-
-    /// One step of a rule.
-    pub struct StepWord {
-        pub parties: Vec<PartyWord>,
-        pub days: u16,
-        pub remind: Option<u16>,
-        /// Days after the limit, and who may decide then as well
-        pub escalate: Option<(u16, String)>,
-        pub expire: Option<u16>,
-    }
-
-    /// Somebody who decides a step, and how many of them have to.
-    pub struct PartyWord {
-        pub need: NeedWord,
-        pub who: String,
-    }
-
-    pub enum NeedWord {
-        One,
-        All,
-        Of(u16),
-    }
-
-    #[derive(Subcommand)]
     pub enum AuditWord {
         /// Changes of a tenant's organisation and decisions on its jobs, newest first; of one thing when it is named
         Show(AuditShow),
@@ -453,15 +406,15 @@ words! {
         pub tenant: String,
         #[arg(long, group = "matter")]
         pub job: Option<JobId>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub user: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub rule: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub role: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub unit: Option<String>,
-        #[arg(long, group = "matter")]
+        #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]
         pub label: Option<String>,
         #[arg(long, default_value_t = 100)]
         pub limit: usize,
@@ -476,6 +429,14 @@ words! {
             /// As this user sees them
             #[arg(long = "as", value_name = "USER@TENANT")]
             by: Option<LoginName>,
+            /// Figures by rule and step instead: how many wait, are done, were late, and how long it took
+            #[arg(long, conflicts_with_all = ["which", "by"])]
+            #[serde(default)]
+            stats: bool,
+            /// Of jobs that started since this day (2026-11-23) or moment
+            #[arg(long, requires = "stats", value_name = "DATE")]
+            #[serde(default)]
+            since: Option<String>,
         },
         /// One job with its history, and who may decide it now
         Show { job: JobId },
@@ -537,6 +498,10 @@ words! {
         Show { mail: MailId },
         /// Write the export bundle of a mail
         Export(Export),
+        /// Declare to the sender that a mail which came in is accepted; once, and for good
+        Accept(Declare),
+        /// Declare to the sender that a mail which came in is refused; once, and for good
+        Refuse(Declare),
         /// (not built yet)
         Search(NotBuilt),
         /// (not built yet)
@@ -545,6 +510,22 @@ words! {
         Trash(NotBuilt),
         /// (not built yet)
         Restore(NotBuilt),
+    }
+
+    #[derive(Args)]
+    pub struct Declare {
+        /// The mail as it stands in the recipient's account
+        pub mail: MailId,
+        /// Who declares; his rights are checked
+        #[arg(long = "as", value_name = "USER@TENANT")]
+        pub by: LoginName,
+        /// Words to the sender; they stand in the evidence
+        #[arg(long, default_value = "")]
+        #[serde(default)]
+        pub note: String,
+        /// SHA-256 (hexadecimal) of the original that was read; what the account holds when left out
+        #[arg(long)]
+        pub sha256: Option<String>,
     }
 
     #[derive(Args)]

@@ -30,6 +30,7 @@ fn house() -> Organisation {
             name: name.into(),
             description: String::new(),
             permissions: BTreeSet::from([Permission::Approve, Permission::Compose]),
+            removed: false,
         };
         org.roles.insert(id, role);
     }

@@ -13,6 +13,8 @@
 //! Etiketler/x          label             label     label                 label     label
 //! İşlerim/Onayla...    -                 -         by name (below)       -         -
 //! İşlerim/Gönder       send (officer)    -         release               -         -
+//! İşlerim/Kabul Et     -                 -         -                     accept    -
+//! İşlerim/Geri Çevir   -                 -         -                     refuse    -
 //! İş Akışları/RULE     start the flow    -         -                     -         -
 //! İşlerim/(others), Birimler: refused, they follow from decisions and labels
 //! ```
@@ -20,10 +22,10 @@
 //! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
 //! there; a draft goes; everything else goes to the bin, and in the bin what is on the legal record stays.
 
-use super::marking::{CHUNK, Marked, Marks, check_change, check_labels, keep_first};
+use super::marking::{CHUNK, Decision, Marked, Marks, check_change, check_labels, keep_first, not_come_in};
 use super::{Mailboxes, Opened};
 use crate::domain::item::{Filed as FiledAway, Item, ItemKind, JobPhase, UserFlags};
-use crate::domain::job::{Act, Route};
+use crate::domain::job::Route;
 use crate::domain::org::UserKind;
 use crate::domain::policy::Asked;
 use crate::domain::selector::{Mailbox, Viewer};
@@ -42,7 +44,7 @@ pub enum Verb {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deed {
     Edit(Edit),
-    Decide(Act),
+    Decide(Decision),
     Flow(RuleId),
     Send,
 }
@@ -162,9 +164,15 @@ fn trash(item: &Item) -> Result<Edit, Failure> {
     })
 }
 
-/// Moving a job or a draft to where moving means deciding.
+/// Moving a job, a draft or a mail that came in to where moving means deciding.
 fn decision(viewer: &Viewer<'_>, item: &Item, to: Mailbox) -> Result<Deed, Failure> {
     let draft = item.kind == ItemKind::Draft;
+    if let Some(declared) = to.declares() {
+        return match item.kind {
+            ItemKind::Incoming => Ok(Deed::Decide(Decision::Mail(declared))),
+            _ => Err(not_come_in()),
+        };
+    }
     match to {
         Mailbox::Flow(rule) if draft => Ok(Deed::Flow(rule)),
         Mailbox::Flow(_) => no(Kind::Invalid, "only a draft can start a flow"),
@@ -178,7 +186,7 @@ fn decision(viewer: &Viewer<'_>, item: &Item, to: Mailbox) -> Result<Deed, Failu
             "this message is not a job; there is nothing to decide",
         ),
         _ => match to.act() {
-            Some(act) => Ok(Deed::Decide(act)),
+            Some(act) => Ok(Deed::Decide(Decision::Job(act))),
             None => no(Kind::Invalid, "moving a message there decides nothing"),
         },
     }
@@ -309,7 +317,7 @@ impl Mailboxes {
 
     async fn do_deed(&self, by: &Principal, id: ItemId, deed: Deed) -> Result<(), Failure> {
         match deed {
-            Deed::Decide(act) => self.decide_by(by, id, act, Route::Folder).await,
+            Deed::Decide(decision) => self.decide_by(by, id, decision, Route::Folder).await,
             Deed::Flow(rule) => {
                 let seat = self.seat(by)?;
                 let rule = seat.organisation.rules.get(&rule).map(|r| r.name.clone());
@@ -440,7 +448,7 @@ mod tests {
     fn word(deed: Result<Deed, Failure>) -> &'static str {
         match deed {
             Err(_) => "-",
-            Ok(Deed::Decide(act)) => act.word(),
+            Ok(Deed::Decide(decision)) => decision.word(),
             Ok(Deed::Flow(RuleId(5))) => "start the flow",
             Ok(Deed::Flow(_)) => "another flow",
             Ok(Deed::Send) => "send",
@@ -508,7 +516,7 @@ mod tests {
             let name = match to {
                 Mailbox::Flow(_) => "İş Akışları/RULE".to_owned(),
                 Mailbox::Release => "İşlerim/Gönder".to_owned(),
-                to if to.shows_nothing() => "İşlerim/Onayla...".to_owned(),
+                to if to.act().is_some() => "İşlerim/Onayla...".to_owned(),
                 Mailbox::Label(_) => "Etiketler/x".to_owned(),
                 other => other.name(&org).unwrap_or_default(),
             };

@@ -1,38 +1,61 @@
 //! Marks on items: the flags of one user, the keywords that report, and the labels, which are keywords too.
 //!
-//! Setting a mark may do more than note it: `$KepOnay` and `$KepRet` decide the job, a label's keyword files. What
-//! the server reports cannot be set, and replacing all marks never takes a label away: labels are the tenant's.
+//! Setting a mark may do more than note it: `$KepOnay` and `$KepRet` decide the job, `$KepKabul` and `$KepGeriCevir`
+//! declare that a mail which came in is accepted or refused, a label's keyword files. What the server reports cannot be
+//! set, and replacing all marks never takes a label away: labels are the tenant's.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
-use crate::domain::item::{Item, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
+use crate::domain::item::{Item, ItemKind, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
 use crate::domain::job::{Act, Route};
+use crate::domain::mail::Declared;
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::selector::Viewer;
 use crate::id::{ItemId, LabelId};
 use crate::service::account::Principal;
 use crate::service::approval::DecisionAsked;
+use crate::service::declaring::DeclarationAsked;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items;
 use std::collections::BTreeSet;
 
-/// Keywords by which a job is decided.
-pub const DECISIONS: [(&str, Act); 7] = [
-    ("$KepOnay", Act::Approve),
-    ("$KepRet", Act::Reject),
-    ("$KepIade", Act::Return),
-    ("$KepGonder", Act::Release),
-    ("$KepGeriCek", Act::Withdraw),
-    ("$KepIptal", Act::Cancel),
-    ("$KepGeriAl", Act::Undo),
+/// What somebody decides by filing or marking a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Of the job it stands for.
+    Job(Act),
+    /// Of the mail itself, which came in.
+    Mail(Declared),
+}
+
+impl Decision {
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Job(act) => act.word(),
+            Decision::Mail(declared) => declared.word(),
+        }
+    }
+}
+
+/// Keywords by which something is decided.
+pub const DECISIONS: [(&str, Decision); 9] = [
+    ("$KepOnay", Decision::Job(Act::Approve)),
+    ("$KepRet", Decision::Job(Act::Reject)),
+    ("$KepIade", Decision::Job(Act::Return)),
+    ("$KepGonder", Decision::Job(Act::Release)),
+    ("$KepGeriCek", Decision::Job(Act::Withdraw)),
+    ("$KepIptal", Decision::Job(Act::Cancel)),
+    ("$KepGeriAl", Decision::Job(Act::Undo)),
+    ("$KepKabul", Decision::Mail(Declared::Accepted)),
+    ("$KepGeriCevir", Decision::Mail(Declared::Refused)),
 ];
 
 /// The decision that setting the keyword is, if it is one.
-pub(super) fn decision(keyword: &str) -> Option<Act> {
+pub(super) fn decision(keyword: &str) -> Option<Decision> {
     let named = DECISIONS
         .iter()
         .find(|(word, _)| keyword.eq_ignore_ascii_case(word));
-    named.map(|(_, act)| *act)
+    named.map(|(_, decision)| *decision)
 }
 
 /// Items changed in one batch: some eight rows and conditions each, below what a batch may hold.
@@ -76,7 +99,7 @@ pub(super) fn marks(org: &Organisation, item: &Item, flags: Option<&UserFlags>) 
         seen: flags.seen,
         answered: flags.answered,
         flagged: flags.flagged,
-        draft: flags.draft || item.kind == crate::domain::item::ItemKind::Draft,
+        draft: flags.draft || item.kind == ItemKind::Draft,
         deleted: flags.deleted,
         keywords,
     }
@@ -90,7 +113,7 @@ struct Wish {
     labels: BTreeSet<LabelId>,
     reports: BTreeSet<Report>,
     own: BTreeSet<String>,
-    act: Option<Act>,
+    decision: Option<Decision>,
 }
 
 impl Wish {
@@ -101,13 +124,13 @@ impl Wish {
             labels: BTreeSet::new(),
             reports: BTreeSet::new(),
             own: BTreeSet::new(),
-            act: None,
+            decision: None,
         };
         let decisions: BTreeSet<&str> = wanted
             .keywords
             .iter()
             .filter_map(|k| decision(k))
-            .map(Act::word)
+            .map(Decision::word)
             .collect();
         if how != MarkHow::Remove && decisions.len() > 1 {
             let say = "two decisions at once are none; nothing was done";
@@ -116,8 +139,8 @@ impl Wish {
         for keyword in &wanted.keywords {
             let is = |other: &str| keyword.eq_ignore_ascii_case(other);
             let label = org.labels.values().find(|l| is(&l.keyword()));
-            if let Some(act) = decision(keyword) {
-                wish.act = Some(act);
+            if let Some(decision) = decision(keyword) {
+                wish.decision = Some(decision);
             } else if let Some(report) = Report::ALL.into_iter().find(|r| is(r.keyword())) {
                 wish.reports.insert(report);
             } else if let Some(label) = label {
@@ -128,7 +151,7 @@ impl Wish {
         }
         if how == MarkHow::Remove {
             // A decision cannot be taken back by taking its word away; there is nothing to remove either.
-            wish.act = None;
+            wish.decision = None;
         }
         Ok(wish)
     }
@@ -177,6 +200,11 @@ impl Wish {
     }
 }
 
+pub(super) fn not_come_in() -> Failure {
+    let say = "only mail that has come in can be accepted or refused";
+    Failure::refused(Kind::Invalid, say)
+}
+
 pub(super) fn check_labels(item: &Item) -> Result<(), Failure> {
     if item.labels.len() > LABELS_MAX {
         let say = format!("a message has at most {LABELS_MAX} labels");
@@ -218,10 +246,10 @@ impl Mailboxes {
         let wish = Wish::new(&self.seat(by)?.organisation, how, wanted)?;
         let mut marked = Marked::default();
         let mut rest = which.to_vec();
-        if let Some(act) = wish.act {
+        if let Some(decision) = wish.decision {
             rest.clear();
             for id in which {
-                match self.decide_by(by, *id, act, Route::Keyword).await {
+                match self.decide_by(by, *id, decision, Route::Keyword).await {
                     Ok(()) => rest.push(*id),
                     Err(failure) => keep_first(&mut marked.refused, failure)?,
                 }
@@ -234,18 +262,21 @@ impl Mailboxes {
         Ok(marked)
     }
 
-    /// Decides the job an item stands for.
+    /// Decides what an item stands for: its job, or itself.
     pub(super) async fn decide_by(
         &self,
         by: &Principal,
         id: ItemId,
-        act: Act,
+        decision: Decision,
         route: Route,
     ) -> Result<(), Failure> {
         let seat = self.seat(by)?;
-        let job = self
-            .visible(&seat.viewer(), id)?
-            .and_then(|shown| shown.row.job.clone());
+        let item = self.visible(&seat.viewer(), id)?.map(|shown| shown.row.clone());
+        let act = match decision {
+            Decision::Job(act) => act,
+            Decision::Mail(declared) => return self.declare_by(by, item, declared, route).await,
+        };
+        let job = item.and_then(|item| item.job);
         let job = job.ok_or_else(|| {
             Failure::refused(
                 Kind::Invalid,
@@ -260,6 +291,25 @@ impl Mailboxes {
             original_sha256: None,
         };
         self.approval.decide(by, asked).await.map(|_| ())
+    }
+
+    async fn declare_by(
+        &self,
+        by: &Principal,
+        item: Option<Item>,
+        declared: Declared,
+        route: Route,
+    ) -> Result<(), Failure> {
+        let came_in = item.filter(|item| item.kind == ItemKind::Incoming);
+        let mail = came_in.and_then(|item| item.mail).ok_or_else(not_come_in)?;
+        let asked = DeclarationAsked {
+            mail,
+            declared,
+            route,
+            note: "",
+            original_sha256: None,
+        };
+        self.declaring.declare(by, asked).await.map(|_| ())
     }
 
     /// Changes items, and the user's flags on them, in one batch; tried until nobody else's change comes between.

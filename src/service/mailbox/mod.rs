@@ -19,7 +19,7 @@ pub use appending::Appending;
 pub use changes::Changes;
 pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
-pub use marking::{DECISIONS, MarkHow, Marked, Marks};
+pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
 pub use seats::{Seat, Seats};
 pub use views::{News, Opened};
 
@@ -32,6 +32,7 @@ use crate::id::{IdSource, ItemId};
 use crate::service::account::Principal;
 use crate::service::approval::Approval;
 use crate::service::bell::Bells;
+use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
@@ -56,6 +57,7 @@ pub struct Mailboxes {
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
     pub approval: Arc<Approval>,
+    pub declaring: Arc<Declaring>,
     pub submission: Arc<Submission>,
     pub seats: Seats,
     pub changes: Changes,

@@ -1,12 +1,13 @@
 //! Handing over: the first time somebody of the tenant is given the content of a consigned mail, its retrieval is
 //! owed as evidence (TS 102 640-2 B.2.2, RetrievalNonRetrievalByRecipient), and only then the content is given.
 //!
-//! Headers, structure and searches are no reading. A consignment that counts as read already changes no more.
+//! Headers, structure and searches are no reading, nor is a declaration (`service::declaring`). A consignment that
+//! counts as read already changes no more.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::item::{Item, ItemKind};
-use crate::domain::mail::ConsignmentState;
+use crate::domain::mail::ConsignmentEvent;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::owing::{Happened, Owing};
@@ -23,11 +24,11 @@ impl Mailboxes {
             let Some(stored) = mails::consignment(&*self.db, by.tenant, id)? else {
                 return Ok(());
             };
-            if stored.row.state != ConsignmentState::Delivered {
+            let Some(state) = stored.row.state.after(ConsignmentEvent::Read) else {
                 return Ok(());
-            }
+            };
             let mut consignment = stored.row.clone();
-            consignment.state = ConsignmentState::Read;
+            consignment.state = state;
             let kind = EvidenceKind::RetrievalNonRetrievalByRecipient;
             let happened = Happened::new(kind, Event::Retrieval, self.clock.now());
             let mut batch = Batch::new();

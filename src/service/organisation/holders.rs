@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::audit::Matter;
 use crate::domain::reply::ReplyToken;
+use crate::domain::tenant::Institution;
 
 /// A tenant to be.
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ impl Changes<'_> {
                 life: TenantLife::Active,
                 language: new.language,
                 officers_follow_rules: false,
+                institution: Institution::default(),
                 created_at: self.house.clock.now(),
             };
             tenants::add(&mut batch, &tenant)?;
@@ -78,6 +80,10 @@ impl Changes<'_> {
         self.change("tenant set", tenant, |draft| {
             let mut record = draft.org.tenant.clone();
             set(&mut record);
+            check_text(&record.title)?;
+            if let Some(fault) = record.institution.fault() {
+                return Err(Failure::refused(Kind::Invalid, fault));
+            }
             draft
                 .account
                 .tell(Matter::Tenant, Some(&draft.org.tenant), Some(&record));

@@ -4,10 +4,10 @@
 //! it in between; then it starts over. All names are compared under Turkish folding with both i's alike.
 
 use crate::address::{Domain, KepAddress, is_login_word};
-use crate::clock::Clock;
+use crate::clock::{Clock, UtcTime};
 use crate::domain::audit::Author;
 use crate::domain::folding::{edit_distance, name_key};
-use crate::domain::org::{Organisation, Permission, Role, User, UserKind};
+use crate::domain::org::{Organisation, User, UserKind};
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::{LabelId, RoleId, RuleId, TenantId, UnitId, UserId};
 use crate::service::bell::Bells;
@@ -16,18 +16,20 @@ use crate::store::db::{Batch, CommitError, Db};
 use crate::store::tables::work::{self, OwedReview};
 use crate::store::tables::{audit, org, tenants};
 use account::Account;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod account;
 mod holders;
 mod labels;
 mod people;
+mod roles;
 mod rules;
 mod units;
 
 pub use holders::NewTenant;
-pub use people::NewUser;
+pub use people::{Deputising, NewUser};
+pub use roles::RoleWish;
 pub use rules::{NewStep, RuleWish, unheld, who_named};
 
 /// Names of units, roles, labels and rules, in characters. A mailbox name has to hold them.
@@ -129,9 +131,11 @@ impl Changes<'_> {
             if current.version != version.row.version {
                 continue;
             }
+            let now = house.clock.now();
             let mut draft = Draft {
                 org: &current,
                 tenant,
+                now,
                 batch: Batch::new(),
                 last_number: version.row.last_number,
                 account: Account::default(),
@@ -143,7 +147,6 @@ impl Changes<'_> {
             };
             let mut batch = draft.batch;
             version.replace(&mut batch, &next)?;
-            let now = house.clock.now();
             let record = draft.account.record(deed, self.author, now);
             audit::append(&mut batch, tenant, 0, &record)?;
             work::add(&mut batch, now, &OwedReview { tenant })?;
@@ -167,6 +170,7 @@ impl Changes<'_> {
 pub struct Draft<'a> {
     pub org: &'a Organisation,
     tenant: TenantId,
+    now: UtcTime,
     batch: Batch,
     last_number: u32,
     account: Account,
@@ -184,6 +188,12 @@ impl Draft<'_> {
         Ok(org::put(&mut self.batch, self.tenant, entry)?)
     }
 
+    /// The tenant's open jobs, and what everybody sees, are looked through again at that moment.
+    fn review_at(&mut self, at: UtcTime) -> Result<(), Failure> {
+        let row = OwedReview { tenant: self.tenant };
+        Ok(work::add(&mut self.batch, at, &row)?)
+    }
+
     fn remove<E: org::OrgEntry>(&mut self, entry: &E) {
         self.account.tell(E::matter(entry), Some(entry), None);
         org::remove::<E>(&mut self.batch, self.tenant, entry.number());
@@ -191,7 +201,8 @@ impl Draft<'_> {
 
     pub fn unit(&self, path: &str) -> Result<UnitId, Failure> {
         self.org.unit_by_path(path).map(|u| u.id).ok_or_else(|| {
-            let paths: Vec<String> = self.org.units.keys().map(|u| self.org.unit_path(*u)).collect();
+            let live = self.org.live_units();
+            let paths: Vec<String> = live.map(|u| self.org.unit_path(u.id)).collect();
             Failure::refused(
                 Kind::NotFound,
                 unknown("unit", path, paths.iter().map(String::as_str)),
@@ -199,9 +210,16 @@ impl Draft<'_> {
         })
     }
 
+    pub fn user(&self, name: &str) -> Result<UserId, Failure> {
+        self.org.user_by_name(name).map(|u| u.id).ok_or_else(|| {
+            let names = self.org.live_users().map(|u| u.name.as_str());
+            Failure::refused(Kind::NotFound, unknown("user", name, names))
+        })
+    }
+
     pub fn role(&self, name: &str) -> Result<RoleId, Failure> {
         self.org.role_by_name(name).map(|r| r.id).ok_or_else(|| {
-            let names = self.org.roles.values().map(|r| r.name.as_str());
+            let names = self.org.live_roles().map(|r| r.name.as_str());
             Failure::refused(Kind::NotFound, unknown("role", name, names))
         })
     }

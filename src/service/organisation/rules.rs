@@ -152,6 +152,9 @@ pub fn who_named(org: &Organisation, text: &str) -> Result<Who, Failure> {
         Some((kind, name)) if matches!(kind.trim(), "role" | "unit" | "user") => (kind.trim(), name.trim()),
         _ => ("role", text.trim()),
     };
+    if name.is_empty() {
+        return no(format!("the name of the {kind} is empty; say who decides"));
+    }
     let found = match kind {
         "unit" => org.unit_by_path(name).map(|u| Who::Unit(u.id)),
         "user" => org.user_by_name(name).map(|u| Who::User(u.id)),
@@ -161,7 +164,7 @@ pub fn who_named(org: &Organisation, text: &str) -> Result<Who, Failure> {
         let known: Vec<String> = match kind {
             "unit" => org.live_units().map(|u| org.unit_path(u.id)).collect(),
             "user" => org.live_users().map(|u| u.name.clone()).collect(),
-            _ => org.roles.values().map(|r| r.name.clone()).collect(),
+            _ => org.live_roles().map(|r| r.name.clone()).collect(),
         };
         let say = unknown(kind, name, known.iter().map(String::as_str));
         Failure::refused(Kind::NotFound, say)
@@ -266,7 +269,12 @@ fn check_rule(org: &Organisation, rule: &Rule) -> Result<(), Failure> {
     if !incoming && sorts {
         return no("labels and units are put on incoming mail; make it an incoming rule");
     }
-    if rule.steps.len() > STEPS_MAX || (!incoming && rule.steps.is_empty()) {
+    if !incoming && rule.steps.is_empty() {
+        return no(
+            "an outgoing rule says who approves: give it at least one step, as in --step \"Onay Rolü:1\"",
+        );
+    }
+    if rule.steps.len() > STEPS_MAX {
         return no(format!("a rule has between 1 and {STEPS_MAX} steps"));
     }
     if incoming && rule.steps.is_empty() && !sorts {

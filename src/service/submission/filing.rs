@@ -189,6 +189,7 @@ impl Filing {
         item.mail = Some(mail.id);
         let returned = self.returned(known.as_ref())?;
         let follows = returned.as_ref().map(|old| old.row.id);
+        mail.follows = follows;
         if let Some(old) = &returned {
             self.end_returned(batch, organisation, old, now)?;
         }
@@ -331,6 +332,7 @@ impl Filing {
             author: self.by.user,
             item,
             job: None,
+            follows: None,
             original_sha256: self.original.id.0,
             original_size_bytes: self.original.size_bytes,
             original_8bit: self.has_8bit,
@@ -343,6 +345,7 @@ impl Filing {
                 .recipients
                 .iter()
                 .map(|r| Recipient {
+                    declared: None,
                     address: r.clone(),
                     blind: self.blind.contains(r),
                     state: RecipientState::Waiting,

@@ -5,7 +5,6 @@ use crate::address::KepAddress;
 use crate::domain::mail::{MESSAGE_ID_MAX_OCTETS, RECIPIENTS_MAX};
 use crate::domain::org::Organisation;
 use crate::domain::policy::Asked;
-use crate::domain::rule::Matchable;
 use crate::mime::edit::{self, SubjectTag};
 use crate::mime::mailbox::{mailboxes, parse_list};
 use crate::mime::summary::{self, Summary};
@@ -98,18 +97,6 @@ pub(super) fn wishes(block: &[u8]) -> Result<(Asked, Vec<u8>), Failure> {
         SubjectTag::Flow(rule) => Asked::Flow(Some(rule)),
     });
     Ok((from_header.or(from_subject).unwrap_or_default(), block))
-}
-
-pub(super) fn matchable(seen: &Summary, recipients: &[KepAddress]) -> Matchable {
-    let mut to: Vec<String> = recipients.iter().map(ToString::to_string).collect();
-    for mailbox in mailboxes(&seen.to).chain(mailboxes(&seen.cc)) {
-        to.extend(mailbox.display());
-    }
-    Matchable {
-        from: Vec::new(),
-        to,
-        subject: seen.subject.clone(),
-    }
 }
 
 /// A draft keeps its blind recipients in a Bcc field: it is its author's alone, and is sent from what it says.

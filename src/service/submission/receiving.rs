@@ -2,7 +2,7 @@
 //! into the spool.
 
 use super::filing::{Filing, no_such_rule};
-use super::header::{check_header, header_end, keep_blind, malformed, matchable, wishes};
+use super::header::{check_header, header_end, keep_blind, malformed, wishes};
 use super::octet_check::OctetCheck;
 use super::{Accepted, Submission};
 use crate::address::KepAddress;
@@ -14,7 +14,7 @@ use crate::mime::summary::{self, Summary};
 use crate::mime::{Scanner, edit};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::outline::Outline;
+use crate::service::outline::{Outline, read_by_rules};
 use crate::store::spool::BlobWriter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -168,7 +168,12 @@ impl Receiving {
             .filter(|r| !named.contains(r.as_str()))
             .cloned()
             .collect();
-        let disposition = dispose(&organisation, user, &asked, &matchable(&seen, &self.recipients));
+        let disposition = dispose(
+            &organisation,
+            user,
+            &asked,
+            &read_by_rules(&seen, &self.recipients),
+        );
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
             Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, name)),

@@ -342,6 +342,25 @@ pub fn step(db: &dyn Db, tenant: TenantId, from: ItemId, limit: usize) -> Result
     rows.into_iter().map(item).collect()
 }
 
+/// At most `limit` items with numbers below `before`, the highest first.
+pub fn step_back(
+    db: &dyn Db,
+    tenant: TenantId,
+    before: ItemId,
+    limit: usize,
+) -> Result<Vec<Item>, StoreError> {
+    let from = Key::tenant(tenant, b"it").done();
+    let rows = db.range_back(&from, &key(tenant, before), limit)?;
+    let item = |(key, octets): (Vec<u8>, Vec<u8>)| {
+        let stamped = unstamp::<Item>(&key, octets)?;
+        Ok(Item {
+            modseq: stamped.modseq,
+            ..stamped.row
+        })
+    };
+    rows.into_iter().map(item).collect()
+}
+
 /// Walks all flags of one user, in the order of the items' numbers.
 pub fn for_each_flags(
     db: &dyn Db,

@@ -46,6 +46,27 @@ pub fn all(db: &dyn Db, tenant: TenantId) -> Result<Vec<Stored<Job>>, StoreError
     read_all(db, &Key::tenant(tenant, b"jb").done())
 }
 
+/// At most `limit` jobs behind `after`, in the order of their ids.
+pub fn step(
+    db: &dyn Db,
+    tenant: TenantId,
+    after: Option<JobId>,
+    limit: usize,
+) -> Result<Vec<Job>, StoreError> {
+    let prefix = Key::tenant(tenant, b"jb").done();
+    let from = match after {
+        Some(job) => {
+            let mut behind = key(tenant, job);
+            behind.push(0);
+            behind
+        }
+        None => prefix.clone(),
+    };
+    let rows = db.range(&from, &crate::store::prefix_end(&prefix), limit)?;
+    let job = |(key, octets)| Ok(Stored::<Job>::decode(key, octets)?.row);
+    rows.into_iter().map(job).collect()
+}
+
 /// The jobs that have not ended.
 pub fn open(db: &dyn Db, tenant: TenantId) -> Result<Vec<JobId>, StoreError> {
     let mut found = Vec::new();
@@ -154,6 +175,7 @@ mod tests {
             name: "r".into(),
             description: String::new(),
             permissions: [Permission::Approve].into(),
+            removed: false,
         };
         org.roles.insert(approver.id, approver);
         org.users.insert(UserId(3), user(3, UserKind::Limited));

@@ -30,8 +30,8 @@ pub struct Dispatch {
 
 rows! {
     Dispatch => "dispatches" v 1;
-    Mail => "mails" v 1;
-    Consignment => "consignments" v 1;
+    Mail => "mails" v 2;
+    Consignment => "consignments" v 2;
     Known => "message ids" v 1;
     Done => "done once" v 1;
 }

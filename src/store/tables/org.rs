@@ -40,7 +40,7 @@ rows! {
     OrgVersion => "organisation versions" v 1;
     Credentials => "credentials" v 1;
     Unit => "units" v 2;
-    Role => "roles" v 1;
+    Role => "roles" v 2;
     User => "users" v 2;
     Label => "labels" v 1;
     Rule => "rules" v 2;

@@ -20,7 +20,7 @@ pub struct Holder {
 pub struct LastTenant(pub TenantId);
 
 rows! {
-    Tenant => "tenants" v 1;
+    Tenant => "tenants" v 2;
     Holder => "holders" v 1;
     LastTenant => "last tenant" v 1;
 }
