@@ -239,7 +239,12 @@ async fn password(house: &House, by: &Principal) {
     let password = Secret::new(PASSWORD.to_owned());
     house
         .accounts
-        .set_password(by.tenant, by.user, password)
+        .set_password(
+            &kepd::domain::audit::Author::administrator(0),
+            by.tenant,
+            by.user,
+            password,
+        )
         .await
         .unwrap();
 }

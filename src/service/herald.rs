@@ -103,21 +103,17 @@ impl Herald {
         if let Some(told) = told {
             hearers = hearers.split_off(&UserId(told.0.saturating_add(1)));
         }
-        let rest = hearers
-            .keys()
-            .nth(TOLD_AT_ONCE)
-            .copied()
-            .map(|next| hearers.split_off(&next));
-        let last = hearers.keys().next_back().copied();
-        match rest {
-            Some(_) => owed.replace(
-                &mut batch,
-                &OwedStatus {
-                    told: last,
-                    ..owed.row.clone()
-                },
-            )?,
-            None => owed.remove(&mut batch),
+        let more = hearers.keys().nth(TOLD_AT_ONCE).copied();
+        if let Some(next) = more {
+            hearers.split_off(&next);
+            let told = hearers.keys().next_back().copied();
+            let rest = OwedStatus {
+                told,
+                ..owed.row.clone()
+            };
+            owed.replace(&mut batch, &rest)?;
+        } else {
+            owed.remove(&mut batch);
         }
         let letter = Letter {
             herald: self,
@@ -129,7 +125,7 @@ impl Herald {
         letter.file(&mut batch, &hearers).await?;
         commit(&*self.db, batch).await?;
         tracing::info!(job = %job.id, entry = entry.n, deed = entry.happening.deed.word(), told = hearers.len(),
-            more = rest.is_some(), "told");
+            more = more.is_some(), "told");
         self.bells.mailboxes.ring(tenant);
         Ok(())
     }

@@ -15,6 +15,7 @@ user, password = "onay1@ornekas", "onay1-parola"
 
 imap = imaplib.IMAP4_SSL("127.0.0.1", imap_port, ssl_context=context, timeout=60)
 imap.login(user, password)
+sent_before = imap.select('"Giden Kutusu"')[1][0]
 assert imap.select("INBOX")[0] == "OK"
 _, found = imap.uid("SEARCH", None, "HEADER", "X-KEP-Is", job)
 uids = found[0].split()
@@ -44,6 +45,6 @@ with smtplib.SMTP_SSL("127.0.0.1", smtp_port, context=context, timeout=60) as sm
     assert smtp.sendmail("ornekas@hs01.kep.test", [status["Reply-To"]], octets) == {}
 
 assert imap.append('"Giden Kutusu"', "(\\Seen)", None, octets)[0] == "OK"
-assert imap.select('"Giden Kutusu"')[1][0] == b"0"
+assert imap.select('"Giden Kutusu"')[1][0] == sent_before
 imap.logout()
 print("all held")

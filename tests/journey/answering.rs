@@ -40,7 +40,10 @@ async fn send(doors: &Doors, login: &str, to: &[&str], text: &str) -> String {
         json!(["say", format!("MAIL FROM:<{ORNEKAS}>")]),
     ];
     steps.extend(to.iter().map(|to| json!(["say", format!("RCPT TO:<{to}>")])));
-    steps.push(json!(["content", text]));
+    // A client that goes on in spite of a refused recipient sends to the others only.
+    if to.len() == 1 {
+        steps.push(json!(["content", text]));
+    }
     let replies = doors.client(true, Value::Array(steps)).await;
     let refused = replies.iter().skip(1).find(|reply| !reply.starts_with("250"));
     refused.or(replies.last()).unwrap().clone()

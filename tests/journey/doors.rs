@@ -380,7 +380,7 @@ async fn who_may_not_send_hears_why() {
     let replies = doors.client(true, steps).await;
     assert!(
         replies[2].starts_with("550 5.7.1 you have no permission to compose")
-            && replies[3].starts_with("503"),
+            && replies[3].starts_with("554"),
         "{replies:?}"
     );
     for (login, password) in [

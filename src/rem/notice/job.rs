@@ -234,62 +234,71 @@ impl JobStatus<'_> {
     /// What the reader can do now.
     fn call(&self, call: Call) -> Option<Both> {
         let id = self.job.id;
-        let folder = |mailbox| self.folder(mailbox);
         Some(match call {
             Call::Nothing => return None,
-            Call::Decide => {
-                let pending = folder(Mailbox::JobsPending);
-                let approve = format!("{} ($KepOnay)", folder(Mailbox::Approve));
-                let reject = format!("{} ($KepRet)", folder(Mailbox::Reject));
-                let back = format!("{} ($KepIade)", folder(Mailbox::Return));
-                let (tr, en) = match self.job.direction {
-                    Direction::Outgoing => (format!(", iade: {back}"), format!(", give back: {back}")),
-                    Direction::Incoming => Default::default(),
-                };
-                both(
-                    format!(
-                        "Sıra sizde. {pending} klasöründeki iletiyi taşıyın ya da anahtar sözcükle işaretleyin - \
-                         onay: {approve}, ret: {reject}{tr}. Komutla: kepctl job approve {id}"
-                    ),
-                    format!(
-                        "It is your turn. Move the mail in {pending}, or set the keyword - approve: {approve}, \
-                         reject: {reject}{en}. By command: kepctl job approve {id}"
-                    ),
-                )
-            }
-            Call::Release => {
-                let ready = folder(Mailbox::JobsReady);
-                let release = format!("{} ($KepGonder)", folder(Mailbox::Release));
-                both(
-                    format!(
-                        "Bütün onaylar verildi. Göndermek için {ready} klasöründeki iletiyi taşıyın ya da işaretleyin: \
-                         {release}. Komutla: kepctl job release {id}"
-                    ),
-                    format!(
-                        "All approvals are given. To send it, move the mail in {ready} or mark it: {release}. By command: \
-                         kepctl job release {id}"
-                    ),
-                )
-            }
+            Call::Decide => self.deciding(),
+            Call::Release => self.releasing(),
             Call::Reassign => both(
                 format!("Adımı başkasına verin: kepctl job reassign {id} --to role:ROL"),
                 format!("Give the step to others: kepctl job reassign {id} --to role:NAME"),
             ),
             Call::Resume => {
-                let drafts = folder(Mailbox::Drafts);
+                let drafts = self.folder(Mailbox::Drafts);
                 both(
                     format!("İleti {drafts} klasöründe; düzeltip yeniden gönderebilirsiniz."),
                     format!("The mail lies in {drafts}; you can change it and hand it in anew."),
                 )
             }
             Call::Withdraw => {
-                let withdraw = format!("{} ($KepGeriCek)", folder(Mailbox::Withdraw));
+                let withdraw = self.way(Mailbox::Withdraw, "$KepGeriCek");
                 both(
                     format!("Geri çekmek için: {withdraw}. Komutla: kepctl job withdraw {id}"),
                     format!("To take it back: {withdraw}. By command: kepctl job withdraw {id}"),
                 )
             }
         })
+    }
+
+    /// The two ways of deciding in a mail reader.
+    fn way(&self, mailbox: Mailbox, keyword: &str) -> String {
+        format!("{} ({keyword})", self.folder(mailbox))
+    }
+
+    fn deciding(&self) -> Both {
+        let (id, pending) = (self.job.id, self.folder(Mailbox::JobsPending));
+        let approve = self.way(Mailbox::Approve, "$KepOnay");
+        let reject = self.way(Mailbox::Reject, "$KepRet");
+        let (mut back_tr, mut back_en) = (String::new(), String::new());
+        if self.job.direction == Direction::Outgoing {
+            let back = self.way(Mailbox::Return, "$KepIade");
+            back_tr = format!(", iade: {back}");
+            back_en = format!(", give back: {back}");
+        }
+        both(
+            format!(
+                "Sıra sizde. {pending} klasöründeki iletiyi taşıyın ya da anahtar sözcükle işaretleyin - onay: {approve}, \
+                 ret: {reject}{back_tr}. Komutla: kepctl job approve {id}"
+            ),
+            format!(
+                "It is your turn. Move the mail in {pending}, or set the keyword - approve: {approve}, reject: \
+                 {reject}{back_en}. By command: kepctl job approve {id}"
+            ),
+        )
+    }
+
+    fn releasing(&self) -> Both {
+        let (id, ready) = (self.job.id, self.folder(Mailbox::JobsReady));
+        let release = self.way(Mailbox::Release, "$KepGonder");
+        both(
+            format!(
+                "Bütün onaylar verildi. Göndermek için {ready} klasöründeki iletiyi taşıyın ya da işaretleyin: {release}. \
+                 Komutla: kepctl job release {id}"
+            ),
+            format!(
+                "All approvals are given. To send it, move the mail in {ready} or mark it: {release}. By command: kepctl \
+                 job release {id}"
+            ),
+        )
     }
 
     fn answering(&self) -> Both {
