@@ -229,7 +229,7 @@ impl Sessions {
             world
                 .house
                 .accounts
-                .set_password(world.house.tenant, user, password)
+                .set_password(crate::provider::admin(), world.house.tenant, user, password)
                 .await
                 .unwrap();
             let client = Client::log_in(&door, &format!("{name}@ornekas")).await;

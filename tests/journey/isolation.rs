@@ -23,6 +23,7 @@ use kepd::service::organisation::{NewStep, RuleWish};
 use kepd::service::peers::Peers;
 use kepd::service::queueing::Queueing;
 use kepd::service::records::Records;
+use kepd::service::rehearsal::Rehearsal;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Db;
 use kepd::store::tables::{audit, evidence, items, jobs, mails, org};
@@ -187,6 +188,13 @@ impl Street {
                 relay: Default::default(),
             }),
             archive: p.archive.clone(),
+            declaring: p.declaring.clone(),
+            mailboxes: p.mailboxes.clone(),
+            rehearsal: Arc::new(Rehearsal {
+                db: p.db.clone(),
+                spool: p.spool.clone(),
+                organisations: p.organisations.clone(),
+            }),
             profile: peer,
             language: Language::Turkish,
             ports: Ports {
@@ -343,7 +351,7 @@ async fn what_is_the_neighbours_cannot_be_named_in_the_store() {
     let by = p.principal("mudur@komsu");
     let password = Secret::new("bambaska bir parola".into());
     p.accounts
-        .set_password(by.tenant, by.user, password)
+        .set_password(crate::provider::admin(), by.tenant, by.user, password)
         .await
         .unwrap();
     let stranger = (format!("{SECRET}user@ornekas"), format!("{SECRET}user-parola"));
