@@ -295,20 +295,20 @@ proptest! {
                 }
             }
             // One rule by its name tells the same of itself, and switched off what it would if it were on.
-            for n in 0..rules.len() {
+            for (n, rule) in rules.iter().enumerate() {
                 let name = format!("R{n}");
                 let caught = |told: &Rehearsed| -> Vec<MailId> { told.caught.iter().map(|c| c.mail).collect() };
                 let named = rehearse(p, Some(&name)).await;
                 let id = named.organisation.rule_by_name(&name).unwrap().id;
-                if rules[n].enabled {
+                if rule.enabled {
                     let whole: Vec<MailId> = told.caught.iter()
                         .filter(|c| c.verdict.caught.contains(&id)).map(|c| c.mail).collect();
                     assert_eq!(caught(&named), whole);
                 }
                 let o = &p.organisations;
-                o.by(admin()).enable_rule(p.tenant(TENANT), &name, !rules[n].enabled).await.unwrap();
+                o.by(admin()).enable_rule(p.tenant(TENANT), &name, !rule.enabled).await.unwrap();
                 assert_eq!(caught(&rehearse(p, Some(&name)).await), caught(&named));
-                o.by(admin()).enable_rule(p.tenant(TENANT), &name, rules[n].enabled).await.unwrap();
+                o.by(admin()).enable_rule(p.tenant(TENANT), &name, rule.enabled).await.unwrap();
             }
         });
     }

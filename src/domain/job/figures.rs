@@ -297,8 +297,10 @@ mod tests {
     fn steps_are_timed_as_they_were_walked() {
         use Act::*;
         // (deeds, for each step: jobs waiting done late and the longest time; whole: done, longest)
-        type Want<'a> = (&'a [(u64, u64, u64, u64, Option<u64>)], (u64, Option<u64>));
-        let table: [(&[(u32, Act, i64)], Want<'_>); 8] = [
+        type Walk<'a> = &'a [(u32, Act, i64)];
+        type Step = (u64, u64, u64, u64, Option<u64>);
+        type Want<'a> = (&'a [Step], (u64, Option<u64>));
+        let table: [(Walk<'_>, Want<'_>); 8] = [
             (&[], (&[(1, 1, 0, 0, None)], (0, None))),
             (&[(11, Approve, 10)], (&[(1, 1, 0, 0, None)], (0, None))),
             (
