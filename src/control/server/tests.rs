@@ -614,7 +614,6 @@ async fn every_change_is_on_the_audit_record_and_a_refusal_is_not() {
         deeds,
         [
             "unit rename",
-            "unit add",
             "user set",
             "user add",
             "role add",
