@@ -215,10 +215,12 @@ impl Appending {
         let mut item = draft(id, by.user, date.unwrap_or_else(|| to.clock.now()));
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
         let message_id = identity(&outline.summary);
-        let (known, latest) = match message_id {
-            Some(message_id) => to.latest_draft(by, message_id)?,
-            None => (None, None),
-        };
+        let latest = message_id.map(|id| drafts::latest(&*to.db, by.tenant, by.user, id));
+        let latest = latest.transpose()?.flatten();
+        let known = latest
+            .as_ref()
+            .map(|latest| items::item(&*to.db, by.tenant, latest.row.item));
+        let known = known.transpose()?.flatten();
         match (&replaced, &known) {
             (Some(old), _) => inherit(&mut item, old),
             (None, Some(old)) => {

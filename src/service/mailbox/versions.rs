@@ -26,8 +26,8 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
+use crate::store::tables::drafts;
 use crate::store::tables::items::{self, Stamped};
-use crate::store::tables::{Stored, drafts};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -119,20 +119,6 @@ pub(super) fn ended(old: &Item, hand: Filed) -> Item {
 }
 
 impl Mailboxes {
-    /// The draft that one under this Message-ID takes the place of, with the row that says so.
-    pub(super) fn latest_draft(
-        &self,
-        by: &Principal,
-        message_id: &str,
-    ) -> Result<(Option<Stamped<Item>>, Option<Stored<drafts::LatestDraft>>), Failure> {
-        let latest = drafts::latest(&*self.db, by.tenant, by.user, message_id)?;
-        let item = match &latest {
-            Some(latest) => items::item(&*self.db, by.tenant, latest.row.item)?,
-            None => None,
-        };
-        Ok((item, latest))
-    }
-
     /// Of drafts about to be expunged, which newer ones took their places (rule 3).
     pub(super) async fn followed(
         &self,
