@@ -20,6 +20,8 @@ mod canary;
 mod crash;
 #[path = "journey/doors.rs"]
 mod doors;
+#[path = "journey/events.rs"]
+mod events;
 #[path = "journey/forge.rs"]
 mod forge;
 #[path = "journey/imap_client.rs"]
@@ -54,3 +56,5 @@ mod transfers;
 mod walked;
 #[path = "journey/way.rs"]
 mod way;
+#[path = "journey/world.rs"]
+mod world;
