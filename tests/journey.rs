@@ -26,6 +26,8 @@ mod crash;
 mod declaring;
 #[path = "journey/doors.rs"]
 mod doors;
+#[path = "journey/events.rs"]
+mod events;
 #[path = "journey/forge.rs"]
 mod forge;
 #[path = "journey/imap_client.rs"]
@@ -70,3 +72,5 @@ mod transfers;
 mod walked;
 #[path = "journey/way.rs"]
 mod way;
+#[path = "journey/world.rs"]
+mod world;

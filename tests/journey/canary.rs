@@ -2,8 +2,9 @@
 //! lets them say, while others change the institution under them. No octet of an answer holds the word of a message
 //! that its user does not see at that moment, and no count tells that there is one.
 
-use super::audience::{Event, World, event, mail_with, nth};
+use super::events::{Event, event, mail_with, nth};
 use super::mailbox_house::{House, PASSWORD};
+use super::world::World;
 use kepd::domain::audit::Origin;
 use kepd::domain::org::Permission;
 use kepd::id::{ItemId, UserId};

@@ -262,7 +262,7 @@ async fn what_one_tenant_does_is_written_under_his_own_keys() {
     ] {
         let words: Vec<String> = line.split('|').map(str::to_owned).collect();
         let said = obey(&door, &words).await.unwrap();
-        assert!(!said.to_lowercase().contains("refused"), "{line}: {said}");
+        assert!(!said.to_ascii_lowercase().contains("refused"), "{line}: {said}");
     }
     for (act, by) in [("approve", "onay1@ornekas"), ("release", "mudur@ornekas")] {
         let words = ["job", act, &job.to_string(), "--as", by].map(str::to_owned);
@@ -384,8 +384,7 @@ fn value(path: &str, argument: &str, theirs: (JobId, MailId)) -> Vec<String> {
     let secret = |what: &str| format!("{SECRET}{what}");
     let one = |text: &str| vec![text.to_owned()];
     // What is ours to choose is our own: only what is sought is the neighbour's.
-    let chosen =
-        (path.ends_with(" add") && argument == "name") || path.ends_with(" set") && argument == "name";
+    let chosen = argument == "name" && (path.ends_with(" add") || path.ends_with(" set"));
     match argument {
         "name" if chosen && !path.starts_with("rule set") => one("Yepyeni"),
         "name" if path == "unit rename" => one("Yepyeni"),
@@ -535,7 +534,7 @@ async fn a_user_of_another_tenant_decides_nothing() {
             let words = ["job", act, &job.to_string(), "--as", by, "--note", "x"].map(str::to_owned);
             let said = obey(&door, &words).await.unwrap();
             assert!(
-                said.to_lowercase().contains("refused") && said.contains("there is no job"),
+                said.to_ascii_lowercase().contains("refused") && said.contains("there is no job"),
                 "{act} {by}: {said}"
             );
         }
@@ -544,7 +543,7 @@ async fn a_user_of_another_tenant_decides_nothing() {
             obey(&door, &words)
                 .await
                 .unwrap()
-                .to_lowercase()
+                .to_ascii_lowercase()
                 .contains("refused"),
             "{by}"
         );
@@ -565,7 +564,7 @@ async fn a_user_of_another_tenant_decides_nothing() {
             obey(&door, &words)
                 .await
                 .unwrap()
-                .to_lowercase()
+                .to_ascii_lowercase()
                 .contains("refused")
         );
     }
