@@ -84,6 +84,64 @@ fn a_condition_that_does_not_hold_leaves_nothing() {
     }
 }
 
+/// Whoever has seen something of a batch sees all of it from then on: a reader of the change log who finds the last
+/// change of a batch has not missed the first.
+#[test]
+fn no_reader_sees_a_part_of_a_batch() {
+    const ROWS: u64 = 40;
+    const BATCHES: u64 = 150;
+    let key =
+        |table: u8, n: u64, row: u64| [[table].as_slice(), &n.to_be_bytes(), &row.to_be_bytes()].concat();
+    for kind in KINDS {
+        let (_dir, db) = fresh(kind);
+        let done = AtomicBool::new(false);
+        let count = |name: &[u8]| {
+            db.get(name)
+                .unwrap()
+                .map_or(0, |v| u64::from_be_bytes(v.try_into().unwrap()))
+        };
+        let (db, done, count) = (&db, &done, &count);
+        std::thread::scope(|scope| {
+            // Each batch moves all rows of the log further up, and counts in the first and the last row of another table.
+            let writer = scope.spawn(|| {
+                for n in 1..=BATCHES {
+                    let mut batch = Batch::new();
+                    batch.put(b"c0".to_vec(), n.to_be_bytes().to_vec());
+                    for row in 0..ROWS {
+                        batch.delete(key(b'l', n - 1, row));
+                        batch.put(key(b'l', n, row), Vec::new());
+                    }
+                    batch.put(b"c9".to_vec(), n.to_be_bytes().to_vec());
+                    run(db.commit(batch)).unwrap();
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            for (first, then) in [(b"c0", b"c9"), (b"c9", b"c0")] {
+                scope.spawn(move || {
+                    while !done.load(Ordering::SeqCst) {
+                        let (seen, after) = (count(first), count(then));
+                        assert!(after >= seen, "{kind:?}: {after} was read after {seen}");
+                    }
+                });
+            }
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let begun = count(b"c9");
+                    let rows = db.range(b"l", &prefix_end(b"l"), usize::MAX).unwrap();
+                    let moved: std::collections::BTreeSet<Vec<u8>> =
+                        rows.iter().map(|(key, _)| key[9..].to_vec()).collect();
+                    let all = moved.len() as u64;
+                    assert!(
+                        begun == 0 || all == ROWS,
+                        "{kind:?}: {all} of {ROWS} rows were seen"
+                    );
+                }
+            });
+            writer.join().unwrap();
+        });
+    }
+}
+
 #[test]
 fn many_callers_count_to_the_exact_number() {
     for kind in KINDS {

@@ -1,11 +1,14 @@
 //! The default engine: fjall 3, one keyspace, each group written to its journal and synced before it is visible.
+//!
+//! Every read is of a snapshot: fjall puts a batch into its memory row by row, and a read outside a snapshot sees those
+//! that are there already.
 
 use super::StoreError;
 use super::db::Rows;
 use super::floors::Floors;
 use super::group::{Changes, Engine};
 use super::probe::{self, Probe};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +40,7 @@ impl FjallEngine {
         if from.as_slice() >= to {
             return Ok(rows);
         }
-        let mut range = self.rows.range(from..to.to_vec());
+        let mut range = self.database.snapshot().range(&self.rows, from..to.to_vec());
         while rows.len() < limit {
             let next = if back { range.next_back() } else { range.next() };
             let Some(guard) = next else { break };
@@ -50,7 +53,8 @@ impl FjallEngine {
 
 impl Engine for FjallEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.rows.get(key).map_err(io)?.map(|v| v.to_vec()))
+        let found = self.database.snapshot().get(&self.rows, key).map_err(io)?;
+        Ok(found.map(|v| v.to_vec()))
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {

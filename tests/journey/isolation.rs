@@ -500,6 +500,7 @@ async fn no_word_of_kepctl_reaches_the_neighbour() {
             };
             said += 1;
             if answer.contains(SECRET) {
+                eprintln!("DBG {line:?} -> {answer}");
                 told.insert(name.clone());
             }
         }

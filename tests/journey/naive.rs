@@ -430,7 +430,10 @@ impl Drawing {
         offer(decides, &deciding);
         offer(composes || decides, &["İşlerim/Geri Al"]);
         offer(person.officer, &["İşlerim/Gönder"]);
-        offer(self.holds(user, Permission::Jobs), &["İşlerim/İptal Et"]);
+        offer(
+            self.holds(user, Permission::Jobs),
+            &["İşlerim/İptal Et", "İşlerim/Kabul Et", "İşlerim/Geri Çevir"],
+        );
         if composes {
             for flow in &self.flows {
                 let everybodys = flow.speaks_of.is_empty();
