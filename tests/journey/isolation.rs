@@ -389,6 +389,11 @@ fn value(path: &str, argument: &str, theirs: (JobId, MailId)) -> Vec<String> {
         "name" if chosen && !path.starts_with("rule set") => one("Yepyeni"),
         "name" if path == "unit rename" => one("Yepyeni"),
         "new" | "title" | "note" | "description" | "subject" | "from" | "when" => one("subject is Yeni"),
+        "rename" | "activity" | "tax_office" | "postal_address" => one("Yeni"),
+        "since" | "before" | "until" => one("2026-12-01"),
+        "mailbox" => one(&format!("Etiketler/{SECRET}etiket")),
+        "items" => vec![theirs.1.to_string(), "1".to_owned()],
+        "deputy" | "drop_deputy" => vec![secret("user"), secret("user@komsu")],
         "to" if path.starts_with("rule") => one("Yeni"),
         "tenant" => one("ornekas"),
         "name" if path.starts_with("tenant") => one("ornekas"),
@@ -500,7 +505,6 @@ async fn no_word_of_kepctl_reaches_the_neighbour() {
             };
             said += 1;
             if answer.contains(SECRET) {
-                eprintln!("DBG {line:?} -> {answer}");
                 told.insert(name.clone());
             }
         }
