@@ -3,7 +3,7 @@
 use super::words::{ControlDoor, Outcome, list, not_built};
 use crate::control::protocol::{AuditShow, AuditWord, LIST_MAX, Record};
 use crate::domain::audit::{AuditRecord, AuditRoute, Matter, Origin};
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::Who;
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use crate::service::failure::{Failure, Kind};
@@ -13,7 +13,8 @@ impl ControlDoor {
     pub(super) fn audit(&self, word: AuditWord) -> Outcome {
         match word {
             AuditWord::Show(show) => {
-                let organisation = self.organisations.by_name(&show.tenant)?;
+                self.demand(Permission::Account)?;
+                let organisation = self.organisation(&show.tenant)?;
                 let matter = matter(&organisation, &show)?;
                 let limit = show.limit.min(LIST_MAX);
                 let records = self.records.audit(organisation.tenant.id, matter, limit)?;

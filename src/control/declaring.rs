@@ -10,7 +10,7 @@ use crate::service::failure::{Failure, Kind};
 
 impl ControlDoor {
     pub(super) async fn declare(&self, wish: Declare, declared: Declared) -> Outcome {
-        let by = self.act_as(&wish.by)?;
+        let by = self.actor()?;
         let invalid = |say: &str| Failure::refused(Kind::Invalid, say);
         let original_sha256 = match wish.sha256 {
             Some(text) => Some(Fingerprint::try_from(text).map_err(invalid)?.0),
@@ -23,7 +23,7 @@ impl ControlDoor {
             note: &wish.note,
             original_sha256,
         };
-        let consignment = self.declaring.declare(&by, asked).await?;
+        let consignment = self.declaring.declare(by, asked).await?;
         let record = Record::new()
             .text("mail", consignment.id)
             .text("subject", &consignment.subject)

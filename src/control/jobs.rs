@@ -1,16 +1,16 @@
 //! Jobs: approvals in flight.
 
 use super::traffic::recipients_of;
-use super::words::{ControlDoor, Outcome, hex, list, moment, one};
+use super::words::{ControlDoor, Outcome, hex, list, one};
 use crate::address::LoginName;
+use crate::clock::UtcTime;
 use crate::control::protocol::{Decide, JobListWord, JobWord, LIST_MAX, Record};
 use crate::domain::job::figures::Tally;
 use crate::domain::job::{Act, Entry, Job, Route};
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::provider::Fingerprint;
 use crate::domain::rule::Direction;
 use crate::id::{JobId, UserId};
-use crate::service::account::Principal;
 use crate::service::approval::{DecisionAsked, JobList};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{unknown, who_named};
@@ -24,10 +24,8 @@ impl ControlDoor {
                 stats: true,
                 since,
                 ..
-            } => self.job_figures(&tenant, since.as_deref()).await,
-            JobWord::List {
-                tenant, which, by, ..
-            } => self.jobs(&tenant, which, by),
+            } => self.job_figures(&tenant, since.map(|since| since.from)).await,
+            JobWord::List { tenant, which, .. } => self.jobs(&tenant, which),
             JobWord::Show { job } => self.show_job(job),
             JobWord::Approve(wish) => self.decide(wish, Act::Approve).await,
             JobWord::Reject(wish) => self.decide(wish, Act::Reject).await,
@@ -37,24 +35,24 @@ impl ControlDoor {
             JobWord::Cancel(wish) => self.decide(wish, Act::Cancel).await,
             JobWord::Undo(wish) => self.decide(wish, Act::Undo).await,
             JobWord::Note(wish) => {
-                let by = self.act_as(&wish.by)?;
-                let noted = self.approval.note(&by, wish.job, &wish.note, Route::Kepctl);
+                let by = self.actor()?;
+                let noted = self.approval.note(by, wish.job, &wish.note, Route::Kepctl);
                 self.job_answer(&noted.await?)
             }
             JobWord::Delegate { wish, to } => {
-                let to = self.delegate_of(&wish, &to)?;
+                let to = self.delegate_of(&to)?;
                 self.decide(wish, Act::Delegate(to)).await
             }
             JobWord::Reassign { wish, to } => {
-                let organisation = self.organisations.by_name(wish.by.realm())?;
+                let organisation = self.organisations.of(self.actor()?.tenant)?;
                 let to = who_named(&organisation, &to)?;
                 self.decide(wish, Act::Reassign(to)).await
             }
         }
     }
 
-    fn jobs(&self, tenant: &str, which: JobListWord, by: Option<LoginName>) -> Outcome {
-        let organisation = self.organisations.by_name(tenant)?;
+    fn jobs(&self, tenant: &str, which: JobListWord) -> Outcome {
+        let organisation = self.organisation(tenant)?;
         let which = match which {
             JobListWord::Pending => JobList::Pending,
             JobListWord::Elsewhere => JobList::Elsewhere,
@@ -63,26 +61,19 @@ impl ControlDoor {
             JobListWord::Late => JobList::Late,
             JobListWord::All => JobList::All,
         };
-        let user = match by {
-            None => None,
-            Some(login) => {
-                let principal = self.act_as(&login)?;
-                if principal.tenant != organisation.tenant.id {
-                    let say = format!("{login} is not a user of {tenant}");
-                    return Err(Failure::refused(Kind::NoPermission, say));
-                }
-                organisation.users.get(&principal.user)
-            }
-        };
+        let user = self
+            .acting
+            .as_ref()
+            .and_then(|by| organisation.users.get(&by.user));
         let mut jobs = self.approval.list(organisation.tenant.id, user, which)?;
         jobs.sort_by_key(|job| (job.started_at, job.id));
         list(jobs.iter().map(|job| self.job_record(&organisation, job)))
     }
 
     /// For each rule its whole flow, then its steps.
-    async fn job_figures(&self, tenant: &str, since: Option<&str>) -> Outcome {
-        let organisation = self.organisations.by_name(tenant)?;
-        let since = since.map(moment).transpose()?;
+    async fn job_figures(&self, tenant: &str, since: Option<UtcTime>) -> Outcome {
+        self.demand(Permission::Jobs)?;
+        let organisation = self.organisation(tenant)?;
         let figures = self.approval.figures(organisation.tenant.id, since).await?;
         let mut rows = Vec::new();
         for of_rule in figures.0.values() {
@@ -94,7 +85,10 @@ impl ControlDoor {
     }
 
     fn show_job(&self, id: JobId) -> Outcome {
-        let job = self.approval.show_any(id)?;
+        let job = match &self.acting {
+            Some(by) => self.approval.show(by, id)?,
+            None => self.approval.show_any(id)?,
+        };
         let organisation = self.organisations.of(job.tenant)?;
         let history = self.approval.history(&job)?;
         let decisions: Vec<Value> = history.iter().map(|e| decision_record(e).into()).collect();
@@ -117,7 +111,7 @@ impl ControlDoor {
     }
 
     async fn decide(&self, wish: Decide, act: Act) -> Outcome {
-        let by = self.act_as(&wish.by)?;
+        let by = self.actor()?;
         let invalid = |say: &str| Failure::refused(Kind::Invalid, say);
         let original_sha256 = match wish.sha256 {
             Some(text) => Some(Fingerprint::try_from(text).map_err(invalid)?.0),
@@ -130,7 +124,7 @@ impl ControlDoor {
             note: &wish.note,
             original_sha256,
         };
-        let job = self.approval.decide(&by, asked).await?;
+        let job = self.approval.decide(by, asked).await?;
         self.job_answer(&job)
     }
 
@@ -160,29 +154,14 @@ impl ControlDoor {
     }
 
     /// The user a decision is handed to: one of the same tenant.
-    fn delegate_of(&self, wish: &Decide, to: &LoginName) -> Result<UserId, Failure> {
-        let organisation = self.organisations.by_name(wish.by.realm())?;
-        let same = to.realm() == wish.by.realm();
+    fn delegate_of(&self, to: &LoginName) -> Result<UserId, Failure> {
+        let organisation = self.organisations.of(self.actor()?.tenant)?;
+        let same = to.realm() == organisation.tenant.name;
         let found = organisation.user_by_name(to.user()).filter(|_| same);
         found.map(|user| user.id).ok_or_else(|| {
             let users = organisation.live_users().map(|u| u.name.as_str());
             Failure::refused(Kind::NotFound, unknown("user", &to.to_string(), users))
         })
-    }
-
-    /// Somebody the administrator acts for. Only who may log in may act.
-    pub(super) fn act_as(&self, login: &LoginName) -> Result<Principal, Failure> {
-        if let Some(principal) = self.accounts.principal(login)? {
-            return Ok(principal.at(self.by.from));
-        }
-        let say = match self.organisations.by_name(login.realm()) {
-            Ok(organisation) if organisation.user_by_name(login.user()).is_none() => {
-                let users = organisation.live_users().map(|u| u.name.as_str());
-                unknown("user", login.user(), users)
-            }
-            _ => format!("there is no user {login} who may log in"),
-        };
-        Err(Failure::refused(Kind::NotFound, say))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The server side puts each word to a service and writes the answer down; it decides nothing itself.
 
+mod acting;
 mod auditing;
 mod declaring;
 mod jobs;

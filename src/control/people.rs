@@ -18,10 +18,11 @@ use std::sync::Arc;
 impl ControlDoor {
     /// `user` reaches officers too, `officer` nobody else; only `add` makes one or the other.
     pub(super) async fn user(&self, word: UserWord, noun: UserKind) -> Outcome {
+        self.demand(Permission::Account)?;
         match word {
             UserWord::Add(new) => self.add_user(new, noun).await,
             UserWord::List { tenant, kind } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let users = organisation.live_users();
                 let kind = kind.map(|word| match word {
                     UserKindWord::Officer => UserKind::Officer,
@@ -39,6 +40,7 @@ impl ControlDoor {
             UserWord::Set(set) => self.set_user(set, noun).await,
             UserWord::Passwd(wish) => {
                 let (organisation, user) = self.find_user(&wish.login, noun)?;
+                self.demand_hand_over(&user)?;
                 let Some(password) = wish.password.password else {
                     return Err(Failure::refused(Kind::Invalid, "no password was given"));
                 };
@@ -48,6 +50,7 @@ impl ControlDoor {
             }
             UserWord::Remove { login } => {
                 let (organisation, user) = self.find_user(&login, noun)?;
+                self.demand_hand_over(&user)?;
                 let tenant = organisation.tenant.id;
                 let removed = self.organisations.by(&self.by).remove_user(tenant, &user.name);
                 let removed = removed.await?;
@@ -60,7 +63,7 @@ impl ControlDoor {
     }
 
     async fn add_user(&self, new: UserAdd, kind: UserKind) -> Outcome {
-        let tenant = self.organisations.by_name(new.login.realm())?.tenant.id;
+        let tenant = self.organisation(new.login.realm())?.tenant.id;
         let user = NewUser {
             name: new.login.user().into(),
             display_name: new.name,
@@ -68,6 +71,9 @@ impl ControlDoor {
             units: new.units,
             roles: new.roles,
         };
+        if kind == UserKind::Officer {
+            self.demand_officer()?;
+        }
         if let Some(password) = &new.password.password {
             check_password_text(&password.0)?;
         }
@@ -86,7 +92,7 @@ impl ControlDoor {
 
     /// The user behind a login; a wrong name is answered with the nearest right one.
     fn find_user(&self, login: &LoginName, noun: UserKind) -> Result<(Arc<Organisation>, User), Failure> {
-        let organisation = self.organisations.by_name(login.realm())?;
+        let organisation = self.organisation(login.realm())?;
         let Some(user) = organisation.user_by_name(login.user()).cloned() else {
             let live = organisation.users.values().filter(|u| !u.removed);
             let say = unknown("user", login.user(), live.map(|u| u.name.as_str()));
@@ -98,6 +104,7 @@ impl ControlDoor {
 
     async fn set_user(&self, set: UserSet, noun: UserKind) -> Outcome {
         let (organisation, user) = self.find_user(&set.login, noun)?;
+        self.demand_hand_over(&user)?;
         let tenant = organisation.tenant.id;
         let changes = self.organisations.by(&self.by);
         let mut user = user;
@@ -129,7 +136,9 @@ impl ControlDoor {
     }
 
     async fn change_units(&self, change: &Membership, noun: UserKind) -> Outcome {
-        let tenant = self.organisations.by_name(change.login.realm())?.tenant.id;
+        let (organisation, user) = self.find_user(&change.login, noun)?;
+        self.demand_hand_over(&user)?;
+        let tenant = organisation.tenant.id;
         let changed = self
             .organisations
             .by(&self.by)
@@ -148,7 +157,9 @@ impl ControlDoor {
     }
 
     async fn change_roles(&self, change: &Membership, noun: UserKind) -> Outcome {
-        let tenant = self.organisations.by_name(change.login.realm())?.tenant.id;
+        let (organisation, user) = self.find_user(&change.login, noun)?;
+        self.demand_hand_over(&user)?;
+        let tenant = organisation.tenant.id;
         let changed = self
             .organisations
             .by(&self.by)
@@ -167,6 +178,7 @@ impl ControlDoor {
     }
 
     pub(super) async fn role(&self, word: RoleWord) -> Outcome {
+        self.demand(Permission::Account)?;
         match word {
             RoleWord::Add {
                 tenant,
@@ -174,7 +186,7 @@ impl ControlDoor {
                 description,
                 permit,
             } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let permissions = permit.into_iter().map(permission).collect();
                 let role = self
                     .organisations
@@ -183,11 +195,11 @@ impl ControlDoor {
                 one(role_record(&role.await?))
             }
             RoleWord::List { tenant } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 list(organisation.live_roles().map(role_record))
             }
             RoleWord::Show { tenant, name } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let Some(role) = organisation.role_by_name(&name) else {
                     let names = organisation.live_roles().map(|r| r.name.as_str());
                     return Err(Failure::refused(Kind::NotFound, unknown("role", &name, names)));
@@ -207,7 +219,7 @@ impl ControlDoor {
                 rename,
                 description,
             } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let wish = RoleWish {
                     name: rename,
                     description,
@@ -216,7 +228,7 @@ impl ControlDoor {
                 one(role_record(&role.await?))
             }
             RoleWord::Remove { tenant, name } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let role = self.organisations.by(&self.by).remove_role(id, &name).await?;
                 one(Record::new().text("removed", role.name))
             }
@@ -224,7 +236,7 @@ impl ControlDoor {
     }
 
     async fn grant(&self, grant: &Grant, give: bool) -> Outcome {
-        let tenant = self.organisations.by_name(&grant.tenant)?.tenant.id;
+        let tenant = self.organisation(&grant.tenant)?.tenant.id;
         let role = self
             .organisations
             .by(&self.by)

@@ -10,6 +10,7 @@ mod rule_words;
 mod spelling;
 mod words;
 
+use crate::address::LoginName;
 pub use mail_words::*;
 pub use provider_words::*;
 pub use record::Record;
@@ -30,6 +31,9 @@ pub const LIST_MAX: usize = 10_000;
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub version: u32,
+    /// In whose name it is asked, by his rights; without him the administrator of the provider asks.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<LoginName>,
     pub word: Word,
 }
 
@@ -70,15 +74,20 @@ mod tests {
 
     #[derive(Parser)]
     struct Typed {
+        #[arg(long = "as", global = true)]
+        by: Option<LoginName>,
         #[command(subcommand)]
         word: Word,
     }
 
-    fn typed(line: &str) -> Word {
+    fn typed(line: &str) -> Request {
         let words = line.split('|').map(str::trim);
-        Typed::try_parse_from(std::iter::once("kepctl").chain(words))
-            .unwrap()
-            .word
+        let typed = Typed::try_parse_from(std::iter::once("kepctl").chain(words)).unwrap();
+        Request {
+            version: VERSION,
+            by: typed.by,
+            word: typed.word,
+        }
     }
 
     #[test]
@@ -108,10 +117,7 @@ mod tests {
             "credit|add|ornekas|50",
         ];
         for text in lines {
-            let request = Request {
-                version: VERSION,
-                word: typed(text),
-            };
+            let request = typed(text);
             let octets = line(&request).unwrap();
             assert_eq!(octets.iter().filter(|b| **b == b'\n').count(), 1, "{text}");
             assert_eq!(read::<Request>(&octets).unwrap(), request, "{text}");
@@ -139,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_password_file_stays_with_the_client() {
-        let Word::User(UserWord::Passwd(passwd)) = typed("user|passwd|a@b|--password-file|/tmp/x") else {
+        let Word::User(UserWord::Passwd(passwd)) = typed("user|passwd|a@b|--password-file|/tmp/x").word
+        else {
             panic!("another word");
         };
         let octets = line(&passwd).unwrap();

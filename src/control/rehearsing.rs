@@ -1,15 +1,13 @@
 //! `rule test`: what rules would make of a mail that is described, or of the mail that is stored.
 
 use super::rules::steps;
-use super::words::{ControlDoor, Outcome, moment, one};
-use crate::address::LoginName;
+use super::words::{ControlDoor, Outcome, one};
 use crate::control::protocol::{Record, RuleTest};
-use crate::domain::org::{Organisation, User};
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::policy::{self, Then, Verdict};
 use crate::domain::rule::{Direction, Matchable};
 use crate::id::{LabelId, RuleId, UnitId};
 use crate::service::failure::{Failure, Kind};
-use crate::service::organisation::unknown;
 use crate::service::rehearsal::{Caught, MAILS_USUAL, Rehearse};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,10 +18,10 @@ const SUBJECT_SHOWN_CHARS: usize = 60;
 impl ControlDoor {
     /// A mail that is described.
     pub(super) fn rehearse_one(&self, test: RuleTest) -> Outcome {
-        let organisation = self.organisations.by_name(&test.tenant)?;
+        let organisation = self.organisation(&test.tenant)?;
         let org = &*organisation;
         let incoming = !test.from.is_empty();
-        if incoming && test.by.is_some() {
+        if incoming && self.acting.is_some() {
             let say = "nobody here writes a mail that comes in: leave out --as, or --from";
             return Err(Failure::refused(Kind::Invalid, say));
         }
@@ -31,7 +29,7 @@ impl ControlDoor {
             let say = "incoming rules read From and Subject, outgoing ones To and Subject: leave out --to, or --from";
             return Err(Failure::refused(Kind::Invalid, say));
         }
-        let author = test.by.map(|login| author(org, &login)).transpose()?;
+        let author = self.acting.as_ref().and_then(|by| org.users.get(&by.user));
         let mail = Matchable {
             from: test.from,
             to: test.to,
@@ -61,10 +59,11 @@ impl ControlDoor {
 
     /// The mail that is stored.
     pub(super) async fn rehearse_stored(&self, test: RuleTest) -> Outcome {
-        let tenant = self.organisations.by_name(&test.tenant)?.tenant.id;
+        self.demand(Permission::Account)?;
+        let tenant = self.organisation(&test.tenant)?.tenant.id;
         let asked = Rehearse {
             rule: test.rule,
-            since: test.since.as_deref().map(moment).transpose()?,
+            since: test.since.map(|since| since.from),
             limit: test.limit.unwrap_or(MAILS_USUAL),
         };
         let told = self.rehearsal.over_stored(tenant, &asked).await?;
@@ -78,20 +77,6 @@ impl ControlDoor {
             .with("older_left", told.more)
             .with("mails", mails.collect::<Vec<Value>>()))
     }
-}
-
-/// The user a mail is imagined of.
-fn author<'a>(org: &'a Organisation, login: &LoginName) -> Result<&'a User, Failure> {
-    let same = login.realm() == org.tenant.name;
-    let found = org.user_by_name(login.user()).filter(|_| same);
-    found.ok_or_else(|| {
-        let logins: Vec<String> = org
-            .live_users()
-            .map(|u| format!("{}@{}", u.name, org.tenant.name))
-            .collect();
-        let say = unknown("user", &login.to_string(), logins.iter().map(String::as_str));
-        Failure::refused(Kind::NotFound, say)
-    })
 }
 
 fn names(org: &Organisation, rules: &[RuleId]) -> Vec<String> {

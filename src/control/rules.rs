@@ -4,17 +4,20 @@ use super::words::{ControlDoor, Outcome, list, one};
 use crate::control::protocol::{
     CombineWord, ConditionWord, NeedWord, Record, RuleAdd, RuleOptions, RuleWord, StepWord,
 };
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::{Combine, Comparison, Condition, DayKind, Direction, Field, Need, Rule, Step, Who};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{NewStep, RuleWish, unheld, unknown};
 
 impl ControlDoor {
     pub(super) async fn rule(&self, word: RuleWord) -> Outcome {
+        if !matches!(word, RuleWord::Test(_)) {
+            self.demand(Permission::Account)?;
+        }
         match word {
             RuleWord::Add(new) => self.add_rule(new).await,
             RuleWord::Set(set) => {
-                let tenant = self.organisations.by_name(&set.tenant)?.tenant.id;
+                let tenant = self.organisation(&set.tenant)?.tenant.id;
                 let mut wish = wish(set.options)?;
                 let organisation = self.organisations.of(tenant)?;
                 if let Some(rule) = organisation.rule_by_name(&set.name) {
@@ -25,17 +28,17 @@ impl ControlDoor {
                 one(self.rule_record(&*self.organisations.of(tenant)?, &rule))
             }
             RuleWord::Remove { tenant, name } => {
-                let tenant = self.organisations.by_name(&tenant)?.tenant.id;
+                let tenant = self.organisation(&tenant)?.tenant.id;
                 let rule = self.organisations.by(&self.by).remove_rule(tenant, &name).await?;
                 one(Record::new().text("removed", rule.name))
             }
             RuleWord::List { tenant } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let rules = organisation.rules_in_order();
                 list(rules.into_iter().map(|r| self.rule_record(&organisation, r)))
             }
             RuleWord::Show { tenant, name } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let Some(rule) = organisation.rule_by_name(&name) else {
                     let names = organisation.rules.values().map(|r| r.name.as_str());
                     return Err(Failure::refused(Kind::NotFound, unknown("rule", &name, names)));
@@ -50,7 +53,7 @@ impl ControlDoor {
     }
 
     async fn add_rule(&self, new: RuleAdd) -> Outcome {
-        let tenant = self.organisations.by_name(&new.tenant)?.tenant.id;
+        let tenant = self.organisation(&new.tenant)?.tenant.id;
         let direction = if new.incoming {
             Direction::Incoming
         } else {
@@ -66,7 +69,7 @@ impl ControlDoor {
     }
 
     async fn enable(&self, tenant: &str, name: &str, enabled: bool) -> Outcome {
-        let id = self.organisations.by_name(tenant)?.tenant.id;
+        let id = self.organisation(tenant)?.tenant.id;
         let rule = self
             .organisations
             .by(&self.by)

@@ -4,7 +4,7 @@ use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::control::protocol::{KindWord, LabelWord, LanguageWord, Record, TenantAdd, TenantWord, UnitWord};
 use crate::domain::label::Label;
-use crate::domain::org::{Organisation, Unit, UnitEnd, UserKind};
+use crate::domain::org::{Organisation, Permission, Unit, UnitEnd, UserKind};
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::UnitId;
 use crate::service::failure::{Failure, Kind};
@@ -13,11 +13,14 @@ use crate::service::organisation::NewTenant;
 
 impl ControlDoor {
     pub(super) async fn tenant(&self, word: TenantWord) -> Outcome {
+        if !matches!(word, TenantWord::Show { .. } | TenantWord::Summary { .. }) {
+            self.demand_provider()?;
+        }
         match word {
             TenantWord::Add(new) => self.add_tenant(new).await,
             TenantWord::List => list(self.organisations.tenants()?.iter().map(tenant_record)),
             TenantWord::Show { name, client } => {
-                let organisation = self.organisations.by_name(&name)?;
+                let organisation = self.organisation(&name)?;
                 let record = tenant_record(&organisation.tenant);
                 one(if client {
                     self.with_client_settings(record, &organisation)
@@ -26,7 +29,7 @@ impl ControlDoor {
                 })
             }
             TenantWord::Set(set) => {
-                let tenant = self.organisations.by_name(&set.name)?.tenant.id;
+                let tenant = self.organisation(&set.name)?.tenant.id;
                 let changed = self.organisations.by(&self.by).set_tenant(tenant, |t| {
                     if let Some(title) = &set.title {
                         t.title.clone_from(title);
@@ -91,7 +94,7 @@ impl ControlDoor {
     }
 
     async fn move_life(&self, name: &str, from: TenantLife, to: TenantLife) -> Outcome {
-        let tenant = &self.organisations.by_name(name)?.tenant;
+        let tenant = &self.organisation(name)?.tenant;
         if tenant.life != from && tenant.life != to {
             let say = format!("the account {} is {}", tenant.name, life_word(tenant.life));
             return Err(Failure::refused(Kind::WrongState, say));
@@ -108,7 +111,8 @@ impl ControlDoor {
     }
 
     fn summary(&self, name: &str) -> Outcome {
-        let organisation = self.organisations.by_name(name)?;
+        self.demand(Permission::Account)?;
+        let organisation = self.organisation(name)?;
         let tenant = &organisation.tenant;
         let users = |kind| {
             let live = organisation
@@ -151,9 +155,10 @@ impl ControlDoor {
     }
 
     pub(super) async fn unit(&self, word: UnitWord) -> Outcome {
+        self.demand(Permission::Account)?;
         match word {
             UnitWord::Add { tenant, name, parent } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let unit = self
                     .organisations
                     .by(&self.by)
@@ -162,13 +167,13 @@ impl ControlDoor {
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::List { tenant } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let mut units: Vec<&Unit> = organisation.live_units().collect();
                 units.sort_by_key(|u| organisation.unit_path(u.id));
                 list(units.into_iter().map(|u| unit_record(&organisation, u)))
             }
             UnitWord::Tree { tenant } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 let mut lines = Vec::new();
                 branch(&organisation, None, 0, &mut lines);
                 list(lines)
@@ -179,7 +184,7 @@ impl ControlDoor {
                 labels,
                 drop,
             } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let unit = self
                     .organisations
                     .by(&self.by)
@@ -188,7 +193,7 @@ impl ControlDoor {
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::Rename { tenant, unit, name } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let unit = self
                     .organisations
                     .by(&self.by)
@@ -197,7 +202,7 @@ impl ControlDoor {
                 one(unit_record(&*self.organisations.of(id)?, &unit))
             }
             UnitWord::Move { tenant, unit, under } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 let unit = self
                     .organisations
                     .by(&self.by)
@@ -211,7 +216,7 @@ impl ControlDoor {
     }
 
     async fn end_unit(&self, tenant: &str, unit: &str, into: Option<&str>) -> Outcome {
-        let id = self.organisations.by_name(tenant)?.tenant.id;
+        let id = self.organisation(tenant)?.tenant.id;
         let ended = self.organisations.by(&self.by).end_unit(id, unit, into).await?;
         let organisation = self.organisations.of(id)?;
         let into = match ended.ended {
@@ -222,24 +227,31 @@ impl ControlDoor {
     }
 
     pub(super) async fn label(&self, word: LabelWord) -> Outcome {
+        // The same right as over IMAP; what a label is put on is checked mail by mail.
+        if matches!(
+            word,
+            LabelWord::Add { .. } | LabelWord::Remove { .. } | LabelWord::Rename { .. }
+        ) {
+            self.demand(Permission::Jobs)?;
+        }
         match word {
             LabelWord::Add { tenant, name } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 one(label_record(
                     &self.organisations.by(&self.by).add_label(id, &name).await?,
                 ))
             }
             LabelWord::List { tenant } => {
-                let organisation = self.organisations.by_name(&tenant)?;
+                let organisation = self.organisation(&tenant)?;
                 list(organisation.labels.values().map(label_record))
             }
             LabelWord::Remove { tenant, name } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 self.organisations.by(&self.by).remove_label(id, &name).await?;
                 one(Record::new().text("removed", name))
             }
             LabelWord::Rename { tenant, name, new } => {
-                let id = self.organisations.by_name(&tenant)?.tenant.id;
+                let id = self.organisation(&tenant)?.tenant.id;
                 one(label_record(
                     &self
                         .organisations

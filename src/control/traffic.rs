@@ -17,18 +17,19 @@ impl ControlDoor {
     pub(super) async fn evidence(&self, word: EvidenceWord) -> Outcome {
         match word {
             EvidenceWord::List { tenant, mail, limit } => {
-                let tenant = self.organisations.by_name(&tenant)?.tenant.id;
+                let tenant = self.organisation(&tenant)?.tenant.id;
                 let rows = match mail {
                     Some(mail) => self.records.evidence_of(tenant, mail)?,
                     None => self.records.evidence_of_tenant(tenant)?,
                 };
-                list(rows.iter().take(limit.min(LIST_MAX)).map(evidence_record))
+                let seen = rows.iter().filter(|row| self.sees(tenant, row.id));
+                list(seen.take(limit.min(LIST_MAX)).map(evidence_record))
             }
             EvidenceWord::Show { tenant, evidence } => {
-                let tenant = self.organisations.by_name(&tenant)?.tenant.id;
+                let tenant = self.organisation(&tenant)?.tenant.id;
                 let rows = self.records.evidence_of_tenant(tenant)?;
                 let wanted = |e: &&EvidenceRow| e.identifier == evidence || e.id.to_string() == evidence;
-                let Some(row) = rows.iter().find(wanted) else {
+                let Some(row) = rows.iter().find(wanted).filter(|row| self.sees(tenant, row.id)) else {
                     let say = format!("there is no evidence \"{evidence}\" of this tenant");
                     return Err(Failure::refused(Kind::NotFound, say));
                 };
@@ -45,6 +46,9 @@ impl ControlDoor {
 
     /// The export bundle of a mail, sent or received.
     pub(super) async fn export(&self, wish: &Export) -> Outcome {
+        if let Some(by) = &self.acting {
+            self.mailboxes.item_of_mail(by, wish.mail)?;
+        }
         let tenant = self.archive.tenant_of(wish.mail)?;
         let exported = self.archive.export(tenant, wish.mail, &wish.out).await?;
         let files = exported.files.iter().map(|file| {
@@ -63,6 +67,7 @@ impl ControlDoor {
     }
 
     pub(super) async fn queue(&self, word: QueueWord) -> Outcome {
+        self.demand_provider()?;
         match word {
             QueueWord::List => {
                 let rows = self.queue.list()?;
@@ -85,6 +90,7 @@ impl ControlDoor {
     }
 
     pub(super) async fn peer(&self, word: PeerWord) -> Outcome {
+        self.demand_provider()?;
         match word {
             PeerWord::List => list(self.peers.list()?.iter().map(peer_record)),
             PeerWord::Show { domain } => one(peer_record(&self.peers.show(&domain)?)),

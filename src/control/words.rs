@@ -1,12 +1,10 @@
 //! What the server answers from, and which room of it answers a word.
 
-use crate::clock::UtcTime;
 use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::domain::audit::Author;
-use crate::domain::calendar::typed_moment;
 use crate::domain::provider::Peer;
 use crate::domain::tenant::Language;
-use crate::service::account::Accounts;
+use crate::service::account::{Accounts, Principal};
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::declaring::Declaring;
@@ -39,8 +37,10 @@ pub struct ControlDoor {
     /// Language of new tenants.
     pub language: Language,
     pub ports: Ports,
-    /// For whom it stands open: the process at the other end.
+    /// For whom it stands open: the process at the other end, or in whose name that asks.
     pub by: Author,
+    /// The user in whose name it is asked.
+    pub acting: Option<Principal>,
 }
 
 /// The ports that are really open; what `ports.json` says.
@@ -81,7 +81,14 @@ impl ControlDoor {
                 request.version
             ));
         }
-        match self.answer(request.word).await {
+        let answer = match &request.by {
+            None => self.answer(request.word).await,
+            Some(login) => match self.opened_as(login) {
+                Ok(door) => door.answer(request.word).await,
+                Err(failure) => Err(failure),
+            },
+        };
+        match answer {
             Ok(Answer::List(list)) => Reply::List(list),
             Ok(Answer::One(one)) => Reply::One(one),
             Err(Failure::Refused(refusal)) => Reply::Refused(refusal.text),
@@ -139,15 +146,6 @@ pub(super) fn one(record: Record) -> Outcome {
 
 pub(super) fn list(records: impl IntoIterator<Item = Record>) -> Outcome {
     Ok(Answer::List(records.into_iter().collect()))
-}
-
-/// A day or a moment as it is typed.
-pub(super) fn moment(text: &str) -> Result<UtcTime, Failure> {
-    typed_moment(text).ok_or_else(|| {
-        let say =
-            format!("\"{text}\" is no day like 2026-11-23 and no moment like 2026-11-23T10:00:00+03:00");
-        Failure::refused(Kind::Invalid, say)
-    })
 }
 
 /// Lower-case hexadecimal.

@@ -334,6 +334,7 @@ impl Services {
             size_max_bytes: self.identity.size_max_bytes,
         };
         Ok(ControlDoor {
+            acting: None,
             organisations: self.organisations.clone(),
             accounts: self.accounts.clone(),
             approval: self.approval.clone(),

@@ -74,7 +74,7 @@ impl DemoProvider {
 
     pub async fn say_word(&self, word: Word) -> anyhow::Result<Vec<Record>> {
         let socket = PathBuf::from(&self.ports().control);
-        let answer = tokio::task::spawn_blocking(move || kepctl::ask(&socket, word)).await?;
+        let answer = tokio::task::spawn_blocking(move || kepctl::ask(&socket, None, word)).await?;
         match answer.map_err(anyhow::Error::msg)? {
             Reply::List(records) => Ok(records),
             Reply::One(record) => Ok(vec![record]),

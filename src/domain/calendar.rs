@@ -180,20 +180,6 @@ impl Calendar {
     }
 }
 
-/// A moment as people type it: `2026-11-23`, the beginning of that day in Türkiye, or a moment of RFC 3339.
-pub fn typed_moment(text: &str) -> Option<UtcTime> {
-    let text = text.trim();
-    let midnight = |day: Date| {
-        let stamp = jiff::tz::Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
-        Some(UtcTime::from_unix_ms(stamp.as_millisecond()).minus(LOCAL_OFFSET))
-    };
-    // RFC 3339 is asked first: a date is also the beginning of a moment.
-    UtcTime::parse_rfc3339(text).or_else(|| {
-        let is_day = text.len() == 10 && text.is_ascii();
-        text.parse::<Date>().ok().filter(|_| is_day).and_then(midnight)
-    })
-}
-
 /// Local date, and the milliseconds since its midnight.
 fn local(moment: UtcTime) -> (Date, i64) {
     let here = moment.plus(LOCAL_OFFSET).unix_ms();
@@ -312,25 +298,6 @@ mod tests {
         let due = |days| calendar.after(now, days, DayKind::Business);
         assert_eq!(calendar.doubt(now, due(3)), None);
         assert!(calendar.doubt(now, due(20)).unwrap().contains("2029-01-"));
-    }
-
-    #[test]
-    fn moments_are_typed_as_days_or_whole() {
-        assert_eq!(typed_moment("2026-11-23"), Some(at(2026, 11, 23, 0)));
-        assert_eq!(
-            typed_moment(" 2026-11-23T12:00:00+03:00 "),
-            Some(at(2026, 11, 23, 12))
-        );
-        for bad in [
-            "",
-            "2026-02-30",
-            "23.11.2026",
-            "dün",
-            "2026-11-23T12:00",
-            "20261123",
-        ] {
-            assert_eq!(typed_moment(bad), None, "{bad}");
-        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One question to the daemon, one answer.
 
+use crate::address::LoginName;
 use crate::control::protocol::{self, REPLY_MAX_OCTETS, REQUEST_MAX_OCTETS, Reply, Request, VERSION, Word};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,7 @@ use std::time::Duration;
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 /// Asks; the error is a sentence for the user.
-pub fn ask(socket: &Path, word: Word) -> Result<Reply, String> {
+pub fn ask(socket: &Path, by: Option<LoginName>, word: Word) -> Result<Reply, String> {
     let name = socket.display();
     let stream = UnixStream::connect(socket).map_err(|e| {
         format!("the daemon cannot be reached at {name} ({e}); is it running, and may you use it?")
@@ -20,6 +21,7 @@ pub fn ask(socket: &Path, word: Word) -> Result<Reply, String> {
     stream.set_write_timeout(Some(ANSWER_MAX)).map_err(broken)?;
     let request = Request {
         version: VERSION,
+        by,
         word,
     };
     let octets = zeroize::Zeroizing::new(protocol::line(&request).map_err(|e| e.to_string())?);

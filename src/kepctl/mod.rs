@@ -10,6 +10,7 @@ mod verify;
 pub use client::ask;
 pub use verify::verified;
 
+use crate::address::LoginName;
 use crate::control::protocol::{EvidenceWord, PeerWord, Reply, Word};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
@@ -31,6 +32,9 @@ struct Cli {
     /// JSON for scripts in place of tables
     #[arg(long, global = true)]
     json: bool,
+    /// In whose name: his rights are checked, and what he sees is shown
+    #[arg(long = "as", global = true, value_name = "USER@TENANT")]
+    by: Option<LoginName>,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,7 +97,7 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
         .socket
         .or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from))
         .unwrap_or_else(|| SOCKET_DEFAULT.into());
-    match client::ask(&socket, word)? {
+    match client::ask(&socket, cli.by, word)? {
         Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
         Reply::One(one) => print(show::one(&one, json)?.as_bytes()),
         Reply::Refused(why) | Reply::Unavailable(why) => Err(why),

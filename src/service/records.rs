@@ -3,7 +3,7 @@
 use crate::domain::audit::{AuditRecord, Matter};
 use crate::domain::item::Item;
 use crate::domain::mail::Mail;
-use crate::id::{ItemId, MailId, TenantId};
+use crate::id::{EvidenceId, ItemId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
 use crate::store::spool::Spool;
@@ -49,6 +49,11 @@ impl Records {
     pub fn evidence_of_tenant(&self, tenant: TenantId) -> Result<Vec<EvidenceRow>, Failure> {
         let rows = evidence::of_tenant(&*self.db, tenant)?;
         Ok(rows.into_iter().map(|e| e.row).collect())
+    }
+
+    /// The mail an evidence belongs to.
+    pub fn mail_of_evidence(&self, tenant: TenantId, id: EvidenceId) -> Result<Option<MailId>, Failure> {
+        Ok(evidence::mail_of(&*self.db, tenant, id)?)
     }
 
     /// The sealed document itself.

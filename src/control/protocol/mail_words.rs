@@ -1,8 +1,7 @@
 //! The words about mail: what a user sees and does, and the labels he puts on it.
 
 use super::LIST_MAX;
-use super::words::{Declare, Export};
-use crate::address::LoginName;
+use super::words::{Declare, Export, When};
 use crate::id::{ItemId, MailId};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -15,9 +14,6 @@ pub struct LabelItems {
     /// Mail ids, or message numbers as `mail list` shows them; all of them or none
     #[arg(required = true, value_name = "MAIL")]
     pub items: Vec<MailRef>,
-    /// Whose rights are checked
-    #[arg(long = "as", value_name = "USER@TENANT")]
-    pub by: LoginName,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Subcommand)]
@@ -39,6 +35,14 @@ pub enum MailWord {
     Archive(MailItems),
     /// Into the bin. What stands on the legal record stays there and cannot be destroyed
     Trash(MailItems),
+    /// Hand a draft in, as if it was moved to `İşlerim/Gönder` or, with --rule, to that flow's folder
+    Send {
+        /// Its number, as `mail list` shows it
+        draft: MailRef,
+        /// Start the flow of this rule
+        #[arg(long, value_name = "RULE")]
+        rule: Option<String>,
+    },
     /// Out of the bin and the archive; a removed draft, back among the drafts
     Restore(MailRestore),
 }
@@ -55,14 +59,11 @@ pub enum MailRef {
 #[serde(rename_all = "kebab-case")]
 pub struct MailList {
     pub tenant: String,
-    /// As this user sees it
-    #[arg(long = "as", value_name = "USER@TENANT")]
-    pub by: Option<LoginName>,
     /// One of the user's mailboxes; all mail when left out
-    #[arg(long, requires = "by", value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     pub mailbox: Option<String>,
     /// Drafts the user removed and can bring back
-    #[arg(long, requires = "by", conflicts_with = "mailbox")]
+    #[arg(long, conflicts_with = "mailbox")]
     #[serde(default)]
     pub removed: bool,
     #[arg(long, default_value_t = LIST_MAX)]
@@ -74,11 +75,8 @@ pub struct MailList {
 pub struct MailShow {
     /// A mail's id; with --as also a message's number
     pub mail: MailRef,
-    /// As this user sees it
-    #[arg(long = "as", value_name = "USER@TENANT")]
-    pub by: Option<LoginName>,
     /// The earlier versions of a draft, or of the draft a mail was
-    #[arg(long, requires = "by")]
+    #[arg(long)]
     #[serde(default)]
     pub versions: bool,
 }
@@ -87,9 +85,6 @@ pub struct MailShow {
 #[serde(rename_all = "kebab-case")]
 pub struct MailSearch {
     pub tenant: String,
-    /// As this user sees it
-    #[arg(long = "as", value_name = "USER@TENANT")]
-    pub by: LoginName,
     #[arg(long)]
     pub from: Option<String>,
     /// In To or Cc
@@ -100,26 +95,17 @@ pub struct MailSearch {
     /// In header or text
     #[arg(long)]
     pub text: Option<String>,
-    /// Arrived on this day or later (UTC)
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub since: Option<DayWord>,
+    /// Arrived on this day or later
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<When>,
     /// Arrived before this day
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub before: Option<DayWord>,
+    #[arg(long, value_name = "DAY")]
+    pub before: Option<When>,
     /// One of the user's mailboxes; all mail when left out
     #[arg(long, value_name = "NAME")]
     pub mailbox: Option<String>,
     #[arg(long, default_value_t = LIST_MAX)]
     pub limit: usize,
-}
-
-/// A day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct DayWord {
-    pub year: i16,
-    pub month: i8,
-    pub day: i8,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
@@ -128,9 +114,6 @@ pub struct MailItems {
     /// Mail ids, or message numbers as `mail list` shows them; all of them or none
     #[arg(required = true, value_name = "MAIL")]
     pub items: Vec<MailRef>,
-    /// Whose rights are checked
-    #[arg(long = "as", value_name = "USER@TENANT")]
-    pub by: LoginName,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]

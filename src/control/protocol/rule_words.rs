@@ -1,7 +1,7 @@
 //! The words about rules: how they are made, changed, shown and tried. How conditions and steps are spelled is in `spelling`.
 
+use super::words::When;
 use super::words::{CombineWord, words};
-use crate::address::LoginName;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ words! {
         Disable { tenant: String, name: String },
         /// Jobs that run go on
         Remove { tenant: String, name: String },
-        /// Which rules would catch such a mail, or the mail that is stored? Nothing is sent or changed
+        /// Which rules would catch such a mail (with --as: of that user), or the mail that is stored? Nothing is sent or changed
         Test(RuleTest),
     }
 
@@ -34,12 +34,8 @@ words! {
         #[arg(long)]
         #[serde(default)]
         pub from: Vec<String>,
-        /// As if this user wrote it: rules that speak of others are left out
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        #[serde(default)]
-        pub by: Option<LoginName>,
         /// Ask about the mail that is stored, newest first, and show what is caught
-        #[arg(long, conflicts_with_all = ["subject", "to", "from", "by"])]
+        #[arg(long, conflicts_with_all = ["subject", "to", "from"])]
         #[serde(default)]
         pub stored: bool,
         /// What this rule would catch, be it switched on or not
@@ -47,9 +43,9 @@ words! {
         #[serde(default)]
         pub rule: Option<String>,
         /// Only mail since this day (2026-11-23) or moment
-        #[arg(long, requires = "stored", value_name = "DATE")]
+        #[arg(long, requires = "stored", value_name = "DAY")]
         #[serde(default)]
-        pub since: Option<String>,
+        pub since: Option<When>,
         /// Mails to look at; 1000 when left out
         #[arg(long, requires = "stored", value_name = "N")]
         #[serde(default)]

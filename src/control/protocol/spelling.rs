@@ -1,7 +1,7 @@
 //! How days, messages, and conditions and steps of rules, are spelled on the command line: texts to words. What they name
 //! is not looked up here.
 
-use super::mail_words::{DayWord, MailRef};
+use super::mail_words::MailRef;
 use super::rule_words::{ConditionWord, NeedWord, PartyWord, StepWord};
 use super::words::When;
 use crate::clock::UtcTime;
@@ -128,20 +128,6 @@ impl FromStr for MailRef {
             return text.parse().map(|n| MailRef::Number(ItemId(n))).map_err(|_| SAY);
         }
         text.parse().map(MailRef::Mail).map_err(|_| SAY)
-    }
-}
-
-impl FromStr for DayWord {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SAY: &str = "a day is YYYY-MM-DD, as in 2026-11-04";
-        let day: jiff::civil::Date = text.parse().map_err(|_| SAY)?;
-        Ok(Self {
-            year: day.year(),
-            month: day.month(),
-            day: day.day(),
-        })
     }
 }
 

@@ -428,17 +428,14 @@ words! {
             tenant: String,
             #[arg(value_enum, default_value = "all")]
             which: JobListWord,
-            /// As this user sees them
-            #[arg(long = "as", value_name = "USER@TENANT")]
-            by: Option<LoginName>,
             /// Figures by rule and step instead: how many wait, are done, were late, and how long it took
-            #[arg(long, conflicts_with_all = ["which", "by"])]
+            #[arg(long, conflicts_with = "which")]
             #[serde(default)]
             stats: bool,
             /// Of jobs that started since this day (2026-11-23) or moment
-            #[arg(long, requires = "stats", value_name = "DATE")]
+            #[arg(long, requires = "stats", value_name = "DAY")]
             #[serde(default)]
-            since: Option<String>,
+            since: Option<When>,
         },
         /// One job with its history, and who may decide it now
         Show { job: JobId },
@@ -479,9 +476,6 @@ words! {
     #[derive(Args)]
     pub struct Decide {
         pub job: JobId,
-        /// Who decides; his rights are checked
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: LoginName,
         #[arg(long, default_value = "")]
         pub note: String,
         /// SHA-256 (hexadecimal) of what was read; what the job holds when left out
@@ -493,9 +487,6 @@ words! {
     pub struct Declare {
         /// The mail as it stands in the recipient's account
         pub mail: MailId,
-        /// Who declares; his rights are checked
-        #[arg(long = "as", value_name = "USER@TENANT")]
-        pub by: LoginName,
         /// Words to the sender; they stand in the evidence
         #[arg(long, default_value = "")]
         #[serde(default)]

@@ -6,6 +6,7 @@ mod people;
 mod rules;
 
 use super::*;
+use crate::address::LoginName;
 use crate::clock::{ManualClock, UtcTime};
 use crate::control::protocol::{Record, Request, VERSION, Word};
 use crate::control::words::Ports;
@@ -35,15 +36,20 @@ use serde_json::json;
 
 #[derive(Parser)]
 struct Typed {
+    #[arg(long = "as", global = true)]
+    by: Option<LoginName>,
     #[command(subcommand)]
     word: Word,
 }
 
-fn typed(line: &str) -> Word {
+fn typed(line: &str) -> Request {
     let words = line.split('|').map(str::trim);
-    Typed::try_parse_from(std::iter::once("kepctl").chain(words))
-        .unwrap()
-        .word
+    let typed = Typed::try_parse_from(std::iter::once("kepctl").chain(words)).unwrap();
+    Request {
+        version: VERSION,
+        by: typed.by,
+        word: typed.word,
+    }
 }
 
 struct Running {
@@ -122,6 +128,7 @@ fn door(dir: &Path) -> ControlDoor {
     ControlDoor {
         declaring,
         by: crate::domain::audit::Author::administrator(0),
+        acting: None,
         archive: Arc::new(archive),
         organisations: organisations.clone(),
         accounts,
@@ -189,11 +196,16 @@ async fn say_octets(path: &Path, octets: &[u8]) -> Reply {
     protocol::read(&line).unwrap()
 }
 
-async fn say(running: &Running, word: Word) -> Reply {
-    let request = Request {
+/// A word of the administrator himself.
+fn bare(word: Word) -> Request {
+    Request {
         version: VERSION,
+        by: None,
         word,
-    };
+    }
+}
+
+async fn say(running: &Running, request: Request) -> Reply {
     say_octets(&running.path, &protocol::line(&request).unwrap()).await
 }
 
@@ -311,14 +323,18 @@ async fn refusals_name_the_nearest_and_passwords_work() {
             .contains("no password")
     );
 
-    let Word::User(crate::control::protocol::UserWord::Passwd(mut wish)) = typed("user|passwd|alici@alici")
-    else {
+    let typed_word = typed("user|passwd|alici@alici").word;
+    let Word::User(crate::control::protocol::UserWord::Passwd(mut wish)) = typed_word else {
         panic!("another word");
     };
     for (text, works) in [("kısa", false), ("doğru at pil zımba", true)] {
         wish.password.password = Some(crate::control::protocol::PasswordText(text.into()));
         let word = Word::User(crate::control::protocol::UserWord::Passwd(wish.clone()));
-        assert_eq!(matches!(say(&r, word).await, Reply::One(_)), works, "{text}");
+        assert_eq!(
+            matches!(say(&r, bare(word)).await, Reply::One(_)),
+            works,
+            "{text}"
+        );
     }
     let login = "alici@alici".parse().unwrap();
     let secret = |text: &str| Secret::new(text.into());
@@ -358,10 +374,10 @@ async fn a_profile_goes_from_provider_to_provider() {
         })
     };
     // One's own profile is not a peer's.
-    assert!(matches!(say(&r, import(&profile)).await, Reply::Refused(_)));
+    assert!(matches!(say(&r, bare(import(&profile))).await, Reply::Refused(_)));
     profile["domain"] = json!("hs02.kep.test");
     profile["service"] = json!("kep@hs02.kep.test");
-    assert!(matches!(say(&r, import(&profile)).await, Reply::One(_)));
+    assert!(matches!(say(&r, bare(import(&profile))).await, Reply::One(_)));
     done(&r, "peer|set|hs02.kep.test|--port|26").await;
     let peers = listed(&r, "peer|list").await;
     assert_eq!(peers.len(), 1);
@@ -402,7 +418,7 @@ async fn the_socket_is_guarded_bounded_and_cleared_away() {
     ));
     let newer = Request {
         version: VERSION + 1,
-        word: typed("tenant|list"),
+        ..typed("tenant|list")
     };
     let Reply::Refused(why) = say_octets(&r.path, &protocol::line(&newer).unwrap()).await else {
         panic!("taken")

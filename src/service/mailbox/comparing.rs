@@ -2,6 +2,7 @@
 //! reader expects.
 
 use super::{Letter, Mailboxes};
+use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
 use crate::domain::selector::Mailbox;
 use crate::id::ItemId;
@@ -52,10 +53,10 @@ pub struct Sought {
     pub subject: Option<String>,
     /// In the header or the text.
     pub text: Option<String>,
-    /// (year, month, day) of arrival, UTC as in IMAP: from this day on.
-    pub since: Option<(i16, i8, i8)>,
-    /// Before this day.
-    pub before: Option<(i16, i8, i8)>,
+    /// Arrived at this moment or later.
+    pub since: Option<UtcTime>,
+    /// Arrived before this moment.
+    pub before: Option<UtcTime>,
 }
 
 /// A message that was found, as a list shows it.
@@ -105,8 +106,8 @@ impl Sought {
 
     /// What the attributes say; the cheapest question comes first.
     fn in_time(&self, look: &Look) -> bool {
-        let day = look.item().internal_date.date();
-        self.since.is_none_or(|since| day >= since) && self.before.is_none_or(|before| day < before)
+        let arrived = look.item().internal_date;
+        self.since.is_none_or(|since| arrived >= since) && self.before.is_none_or(|before| arrived < before)
     }
 
     fn in_summary(&self, summary: &Summary) -> bool {

@@ -10,17 +10,23 @@ use crate::id::ItemId;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::octets::ContentReader;
-use crate::service::submission::draft_recipients;
+use crate::service::submission::{Accepted, draft_recipients};
 
 impl Mailboxes {
-    pub(super) async fn send_draft(&self, by: &Principal, id: ItemId, asked: Asked) -> Result<(), Failure> {
+    /// Hands a draft in, as if its author had submitted it: by the wish it carries, or by `asked`. Gives what became of it.
+    pub async fn send_draft(
+        &self,
+        by: &Principal,
+        id: ItemId,
+        asked: Option<Asked>,
+    ) -> Result<Accepted, Failure> {
         let seat = self.seat(by)?;
         let missing = || Failure::refused(Kind::NotFound, "the draft is not there any more");
         let item = self.visible(&seat.viewer(), id)?.ok_or_else(missing)?;
         if item.row.kind != ItemKind::Draft {
             return Err(Failure::refused(
                 Kind::Invalid,
-                "only a draft can be sent by moving it",
+                "only a draft can be handed in; this message is none",
             ));
         }
         let letter = self.letter(&item).await?.ok_or_else(missing)?;
@@ -31,11 +37,14 @@ impl Mailboxes {
             self.submission
                 .check_recipient(recipient, Some(letter.size_bytes()))?;
         }
-        let mut receiving = self.submission.begin(by, recipients).force(asked).of_draft(id);
+        let mut receiving = self.submission.begin(by, recipients).of_draft(id);
+        if let Some(asked) = asked {
+            receiving = receiving.force(asked);
+        }
         let mut reader = ContentReader::whole(&self.spool, &letter.content);
         while let Some(chunk) = reader.next_chunk().await? {
             receiving.write(&chunk).await?;
         }
-        receiving.finish().await.map(drop)
+        receiving.finish().await
     }
 }

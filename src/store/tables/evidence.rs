@@ -42,14 +42,28 @@ fn prefix(tenant: TenantId, mail: MailId) -> Key {
     Key::tenant(tenant, b"ev").octets(&mail.octets())
 }
 
+/// Key of the row that tells which mail an evidence belongs to.
+fn holder_key(tenant: TenantId, evidence: EvidenceId) -> Vec<u8> {
+    Key::tenant(tenant, b"eh").octets(&evidence.octets()).done()
+}
+
+/// The mail an evidence of this tenant belongs to.
+pub fn mail_of(db: &dyn Db, tenant: TenantId, evidence: EvidenceId) -> Result<Option<MailId>, StoreError> {
+    let holder = super::read::<EvidenceHolder>(db, holder_key(tenant, evidence))?;
+    Ok(holder.map(|h| h.row.mail))
+}
+
 pub fn add(batch: &mut Batch, tenant: TenantId, mail: MailId, row: &EvidenceRow) -> Result<(), RowError> {
     let key = prefix(tenant, mail)
         .long(row.event_time.unix_ms().max(0) as u64)
         .octets(&row.id.octets())
         .done();
     insert(batch, key, row)?;
-    let holder = Key::tenant(tenant, b"eh").octets(&row.id.octets()).done();
-    super::put(batch, holder, &EvidenceHolder { tenant, mail })
+    super::put(
+        batch,
+        holder_key(tenant, row.id),
+        &EvidenceHolder { tenant, mail },
+    )
 }
 
 /// The evidence of a mail in order of event.

@@ -184,13 +184,86 @@ async fn a_password_that_is_set_is_on_the_audit_record_and_nowhere_to_be_read() 
     let r = run().await;
     done(&r, "tenant|add|alici").await;
     done(&r, "officer|add|alici@alici").await;
-    let Word::User(UserWord::Passwd(mut passwd)) = typed("user|passwd|alici@alici") else {
+    let Word::User(UserWord::Passwd(mut passwd)) = typed("user|passwd|alici@alici").word else {
         panic!("another word");
     };
     passwd.password.password = Some(PasswordText::new("çok gizli kelime".into()));
-    let reply = say(&r, Word::User(UserWord::Passwd(passwd))).await;
+    let reply = say(&r, bare(Word::User(UserWord::Passwd(passwd)))).await;
     assert!(matches!(reply, Reply::One(_)), "{reply:?}");
     let records = listed(&r, "audit|show|alici|--user|alici").await;
     assert_eq!(records[0].value("deed"), Some(&json!("user passwd")));
     assert!(!format!("{records:?}").contains("gizli"));
+}
+
+#[tokio::test]
+async fn who_asks_in_a_users_name_may_what_that_user_may() {
+    let r = run().await;
+    for line in [
+        "tenant|add|ornekas",
+        "tenant|add|komsu",
+        "officer|add|mudur@ornekas",
+        "officer|add|reis@komsu",
+        "role|add|ornekas|Yönetici|--permit|account",
+        "role|add|ornekas|İşçi|--permit|jobs,view",
+        "user|add|ali@ornekas|--role|Yönetici",
+        "user|add|veli@ornekas|--role|İşçi",
+    ] {
+        done(&r, line).await;
+    }
+    // Who manages the account changes its people, but no officer.
+    done(&r, "user|add|can@ornekas|--as|ali@ornekas").await;
+    let told = listed(&r, "audit|show|ornekas|--user|can|--as|ali@ornekas").await;
+    assert_eq!(told[0].value("who"), Some(&json!("ali@ornekas")));
+    // Who manages jobs defines labels, as over IMAP.
+    done(&r, "label|add|ornekas|Acil|--as|veli@ornekas").await;
+    let before = r.door.organisations.by_name("ornekas").unwrap().version;
+    for (line, words) in [
+        ("user|add|x@ornekas|--as|veli@ornekas", "permission \"account\""),
+        (
+            "unit|add|ornekas|Depo|--as|veli@ornekas",
+            "permission \"account\"",
+        ),
+        ("role|list|ornekas|--as|veli@ornekas", "permission \"account\""),
+        ("rule|list|ornekas|--as|veli@ornekas", "permission \"account\""),
+        ("audit|show|ornekas|--as|veli@ornekas", "permission \"account\""),
+        ("label|add|ornekas|Yeni|--as|ali@ornekas", "permission \"jobs\""),
+        ("job|list|ornekas|--stats|--as|ali@ornekas", "permission \"jobs\""),
+        ("officer|add|x@ornekas|--as|ali@ornekas", "only an officer"),
+        (
+            "user|set|mudur@ornekas|--imap|false|--as|ali@ornekas",
+            "only an officer",
+        ),
+        ("user|remove|mudur@ornekas|--as|ali@ornekas", "only an officer"),
+        (
+            "user|role|mudur@ornekas|--add|İşçi|--as|ali@ornekas",
+            "only an officer",
+        ),
+        ("officer|list|komsu|--as|mudur@ornekas", "not a user of"),
+        ("tenant|show|komsu|--as|mudur@ornekas", "not a user of"),
+        (
+            "tenant|set|ornekas|--title|X|--as|mudur@ornekas",
+            "the provider's to do",
+        ),
+        ("tenant|list|--as|mudur@ornekas", "the provider's to do"),
+        ("peer|list|--as|mudur@ornekas", "the provider's to do"),
+        ("queue|list|--as|mudur@ornekas", "the provider's to do"),
+        ("user|list|ornekas|--as|mudr@ornekas", "did you mean \"mudur\""),
+        ("mail|search|ornekas", "--as USER@TENANT"),
+        (
+            "job|approve|00000000-0000-0000-0000-000000000001",
+            "--as USER@TENANT",
+        ),
+    ] {
+        let said = refused(&r, line).await;
+        assert!(said.contains(words), "{line}: {said}");
+    }
+    assert_eq!(r.door.organisations.by_name("ornekas").unwrap().version, before);
+    // An officer may all of it.
+    done(&r, "officer|add|ikinci@ornekas|--as|mudur@ornekas").await;
+    done(
+        &r,
+        "user|set|mudur@ornekas|--title|Genel Müdür|--as|ikinci@ornekas",
+    )
+    .await;
+    assert_eq!(listed(&r, "user|list|ornekas|--as|ikinci@ornekas").await.len(), 5);
 }
