@@ -276,8 +276,6 @@ async fn a_wish_about_rules_that_cannot_be_is_answered_by_what_to_do() {
             "rule|test|ornekas|--stored|--rule|irmk".into(),
             "did you mean \"Irmak\"",
         ),
-            "no day like 2026-11-23",
-        ),
         (
             "rule|test|ornekas|--stored|--limit|0".into(),
             "between 1 and 10000",
@@ -288,7 +286,7 @@ async fn a_wish_about_rules_that_cannot_be_is_answered_by_what_to_do() {
         ),
         (
             "rule|test|ornekas|--as|aise@ornekas".into(),
-            "did you mean \"ayse@ornekas\"",
+            "did you mean \"ayse\"",
         ),
         ("rule|test|ornekas|--as|ayse@baska".into(), "there is no user"),
         (
@@ -296,10 +294,6 @@ async fn a_wish_about_rules_that_cannot_be_is_answered_by_what_to_do() {
             "leave out --as",
         ),
         ("rule|test|ornekas|--from|x|--to|y".into(), "leave out --to"),
-        (
-            "job|list|ornekas|--stats|--since|2026-13-01".into(),
-            "no day like 2026-11-23",
-        ),
     ];
     // Names that differ by nothing but a dot are one name.
     for name in ["irmak", "ırmak", "IRMAK", "İRMAK", "İrMaK"] {
@@ -345,6 +339,7 @@ async fn a_wish_about_rules_that_cannot_be_is_answered_by_what_to_do() {
         "rule|test|ornekas|--rule|x",
         "rule|test|ornekas|--stored|--subject|x",
         "rule|test|ornekas|--stored|--since|dün",
+        "job|list|ornekas|--stats|--since|2026-13-01",
         "job|list|ornekas|--since|2026-11-23",
     ] {
         let words = usage.split('|');
