@@ -290,10 +290,9 @@ impl Session<'_> {
         let Some(principal) = &self.principal else {
             return Verdict::Refuse(reply::AUTH_REQUIRED);
         };
-        verdict(
-            self.door.submission.check_reverse_path(principal, from),
-            At::Sender,
-        )
+        let checked = self.door.accounts.check_door(principal, Door::Smtp);
+        let checked = checked.and_then(|()| self.door.submission.check_reverse_path(principal, from));
+        verdict(checked, At::Sender)
     }
 
     fn recipient(&mut self, rcpt: Rcpt) -> Verdict {

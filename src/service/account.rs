@@ -122,11 +122,11 @@ impl Accounts {
         }))
     }
 
-    /// Whether the user may come in by a door; asked after he has proved who he is.
+    /// Whether the user may come in by a door, or stay: asked after he has proved who he is, and again as he goes on.
     pub fn check_door(&self, by: &Principal, door: Door) -> Result<(), Failure> {
         let organisation = self.organisations.of(by.tenant)?;
         let user = organisation.users.get(&by.user);
-        let open = user.is_some_and(|u| match door {
+        let open = user.filter(|u| !u.removed).is_some_and(|u| match door {
             Door::Imap => u.doors.imap,
             Door::Smtp => u.doors.smtp,
         });

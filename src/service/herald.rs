@@ -11,6 +11,7 @@ use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Call, Entry, Job, Terms};
 use crate::domain::org::Organisation;
 use crate::domain::reply::{self, ReplyToken};
+use crate::domain::selector::Viewer;
 use crate::id::{IdSource, TenantId, UserId};
 use crate::mime::Structure;
 use crate::mime::compose;
@@ -100,6 +101,16 @@ impl Herald {
         let job = stored.row.as_it_was(standing, participants);
         let now = self.clock.now();
         let mut hearers = job.hearers(&organisation, &entry, now);
+        // Nobody hears of a mail he does not see: who manages jobs manages those he sees.
+        let item = items::item(&*self.db, tenant, job.item)?;
+        hearers.retain(|user, _| {
+            let viewer = organisation
+                .users
+                .get(user)
+                .map(|u| Viewer::new(&organisation, u, now));
+            let seen = |viewer: Viewer<'_>| item.as_ref().is_some_and(|item| viewer.sees(&item.row, None));
+            viewer.is_some_and(seen)
+        });
         if let Some(told) = told {
             hearers = hearers.split_off(&UserId(told.0.saturating_add(1)));
         }

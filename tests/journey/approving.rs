@@ -8,12 +8,15 @@ use kepd::domain::item::{Item, ItemKind, JobPhase};
 use kepd::domain::job::{Act, Job, JobState, Route};
 use kepd::domain::mail::{MailState, RecipientState};
 use kepd::domain::org::{Deputy, Permission, UserKind};
+use kepd::domain::policy::Asked;
 use kepd::domain::rule::{Comparison, Condition, Direction, Field, Step, Who};
 use kepd::domain::schedule::DAY;
-use kepd::domain::selector::Viewer;
+use kepd::domain::selector::{Mailbox, Viewer};
 use kepd::id::{JobId, MailId};
+use kepd::service::account::Principal;
 use kepd::service::approval::DecisionAsked;
 use kepd::service::failure::{Failure, Kind};
+use kepd::service::mailbox::Marks;
 use kepd::service::organisation::{Deputising, NewStep, RuleWish};
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
@@ -120,6 +123,47 @@ async fn a_mail_given_back_is_a_draft_and_is_handed_in_anew() {
     assert!(decide(p, "onay1", old, Act::Undo).await.is_err());
     walk_to_the_end(&pair, second, new).await;
     assert_eq!(mail_state(p, first), MailState::Dropped);
+}
+
+/// What is saved under the Message-ID of a draft is its next version.
+async fn save(p: &Provider, by: &Principal, text: &str) {
+    let size = text.len() as u64;
+    let mut saving = p.mailboxes.append(by, Mailbox::Drafts, size).await.unwrap();
+    saving.write(text.as_bytes()).await.unwrap();
+    saving.finish(&Marks::default(), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_made_of_a_returned_mail_goes_on_from_it_until_it_is_handed_in() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let ayse = p.principal("ayse@ornekas");
+    let (_, old) = submit(p, &letter("Fiyat teklifi", "a")).await;
+    decide(p, "onay1", old, Act::Return).await.unwrap();
+    save(p, &ayse, &letter("Selam", "a")).await;
+    let saved = drafts(p);
+    assert_eq!(saved.len(), 1, "the newer version stands alone");
+    assert_eq!(saved[0].resumes, Some(old));
+    // No rule matches what it is now: it stays a draft, and the job stays given back.
+    let became = p.mailboxes.send_draft(&ayse, saved[0].id, None).await.unwrap();
+    assert!(matches!(became, Accepted::Draft { .. }));
+    let again = drafts(p);
+    assert_eq!((again.len(), again[0].resumes), (1, Some(old)));
+    assert_eq!(job(p, old).standing.state, JobState::Returned);
+    let flow = Some(Asked::Flow(Some("Teklif".into())));
+    let became = p.mailboxes.send_draft(&ayse, again[0].id, flow).await.unwrap();
+    let Accepted::Job { job: new, .. } = became else {
+        panic!("{became:?}")
+    };
+    assert_eq!(job(p, new).follows, Some(old));
+    assert_eq!(job(p, old).standing.state, JobState::Resubmitted);
+    assert!(drafts(p).is_empty());
+    // Saved and then submitted by the client itself: no draft is left behind either.
+    decide(p, "onay1", new, Act::Return).await.unwrap();
+    save(p, &ayse, &letter("Fiyat teklifi 3", "a")).await;
+    let (_, third) = submit(p, &letter("Fiyat teklifi 3", "a")).await;
+    assert_eq!(job(p, third).follows, Some(new));
+    assert!(drafts(p).is_empty());
 }
 
 #[tokio::test]

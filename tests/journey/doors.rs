@@ -393,6 +393,27 @@ async fn who_may_not_send_hears_why() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_use_smtp_comes_in_by_no_mechanism() {
+    let doors = doors().await;
+    let p = &doors.pair.hs01;
+    let login = json!([["login", "ayse@ornekas", "ayse-parola"]]);
+    assert!(doors.client(true, login.clone()).await[0].starts_with("235"));
+    let closed =
+        p.organisations
+            .by(crate::provider::admin())
+            .set_user(p.tenant("ornekas"), "ayse", |_, user| {
+                user.doors.smtp = false;
+                Ok(())
+            });
+    closed.await.unwrap();
+    let replies = doors.client(true, login).await;
+    assert!(
+        replies[0].starts_with("535 5.7.8 you may not use SMTP"),
+        "{replies:?}"
+    );
+}
+
 /// A client of our own, line by line.
 pub struct Lines<S>(pub BufReader<S>);
 

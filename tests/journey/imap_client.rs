@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -129,6 +129,55 @@ async fn a_real_client_walks_the_mailboxes() {
         .iter()
         .filter(|o| o.row.facts.kind == EvidenceKind::RetrievalNonRetrievalByRecipient);
     assert_eq!(read.count(), 2);
+}
+
+/// One line of a client, and the answer up to its tag, or to the end of the connection.
+async fn said(client: &mut BufReader<tokio::io::DuplexStream>, ask: &str) -> String {
+    client.get_mut().write_all(ask.as_bytes()).await.unwrap();
+    let tag = ask.split(' ').next().unwrap();
+    let mut answer = String::new();
+    while client.read_line(&mut answer).await.unwrap() > 0 {
+        let last = answer.trim_end().rsplit("\r\n").next().unwrap_or_default();
+        if last.starts_with(&format!("{tag} ")) {
+            break;
+        }
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_door_that_is_closed_lets_nobody_in_and_nobody_stay() {
+    let house = House::build().await.with_passwords().await;
+    let connect = |door: Arc<ImapDoor>| {
+        let (client, server) = tokio::io::duplex(4096);
+        tokio::spawn(async move {
+            let (_keep, stopping) = watch::channel(false);
+            door.serve(server, Begin::Tls, Origin::Inside, stopping).await
+        });
+        BufReader::new(client)
+    };
+    let login = format!("a LOGIN ayse@ornekas \"{PASSWORD}\"\r\n");
+    let mut client = connect(door(&house, Duration::ZERO));
+    assert!(said(&mut client, &login).await.contains("a OK"));
+    assert!(said(&mut client, "b SELECT INBOX\r\n").await.contains("b OK"));
+    let close = |open: bool| {
+        let changes = house.mailboxes.organisations.by(crate::provider::admin());
+        changes.set_user(house.tenant, "ayse", move |_, user| {
+            user.doors.imap = open;
+            Ok(())
+        })
+    };
+    close(false).await.unwrap();
+    let answer = said(&mut client, "c NOOP\r\n").await;
+    assert!(answer.contains("c NO [NOPERM] you may not use IMAP"), "{answer}");
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.starts_with("* BYE"), "{rest}");
+    let mut another = connect(door(&house, Duration::ZERO));
+    let answer = said(&mut another, &login).await;
+    assert!(answer.contains("a NO [NOPERM] you may not use IMAP"), "{answer}");
+    close(true).await.unwrap();
+    assert!(said(&mut another, &login).await.contains("a OK"));
 }
 
 #[tokio::test]

@@ -107,6 +107,9 @@ impl Connection<'_> {
             Some(by) => by,
             None => return self.before_login(ask).await.map(Some),
         };
+        if let Err(failure) = self.may_stay() {
+            return Ok(Some(refused(failure)));
+        }
         if self.session.selected().is_none() {
             self.opened = None;
         }

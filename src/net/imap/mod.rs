@@ -14,7 +14,7 @@ use crate::domain::audit::Origin;
 use crate::imap::ask::{Member, Out};
 use crate::imap::{Session, Settings};
 use crate::sasl::ServerExchange;
-use crate::service::account::{Accounts, Principal};
+use crate::service::account::{Accounts, Door, Principal};
 use crate::service::failure::Failure;
 use crate::service::mailbox::{Mailboxes, Opened};
 use bytes::BytesMut;
@@ -165,6 +165,7 @@ impl Connection<'_> {
                 if let Some(answer) = self.carry_out(ask).await? {
                     self.session.answer(answer);
                 }
+                self.leave_if_barred();
                 self.gather().await?;
             }
             self.gather().await?;
@@ -184,7 +185,10 @@ impl Connection<'_> {
             match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
                 Woken::Read(true) => {}
                 Woken::Read(false) => return Ok(()),
-                Woken::Rung => self.push_news().await,
+                Woken::Rung => {
+                    self.push_news().await;
+                    self.leave_if_barred();
+                }
                 Woken::Stopping => self.session.shut_down("the server is going down; come back soon"),
             }
         }
@@ -297,8 +301,26 @@ impl Connection<'_> {
         Ok(true)
     }
 
+    /// Whether the user may still be here.
+    fn may_stay(&self) -> Result<(), Failure> {
+        match &self.by {
+            Some(by) => self.door.accounts.check_door(by, Door::Imap),
+            None => Ok(()),
+        }
+    }
+
+    /// Says goodbye to whom the door was closed to meanwhile.
+    fn leave_if_barred(&mut self) {
+        if let Err(Failure::Refused(refused)) = self.may_stay() {
+            self.session.shut_down(&refused.text);
+        }
+    }
+
     /// While idling: tells what happened, at once.
     async fn push_news(&mut self) {
+        if self.may_stay().is_err() {
+            return;
+        }
         match self.news().await {
             Ok(changes) => self.session.mailbox_changed(changes),
             Err(failure) => carry::log(&failure),

@@ -13,7 +13,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::owing::Owing;
 use crate::store::db::Batch;
 use crate::store::tables::work::{self, JobAlarm};
-use crate::store::tables::{Stored, audit, items, jobs, mails};
+use crate::store::tables::{Stored, audit, drafts, items, jobs, mails};
 
 /// Who moves a job, and when.
 pub(super) struct Cause {
@@ -111,6 +111,11 @@ impl Approval {
         };
         items::add(batch, job.tenant, &draft, &body.row)?;
         job.returned_as = Some(id);
+        // Saved anew under its Message-ID, the draft is a new version of this one and does not stand beside it.
+        if let Some(author) = job.author.filter(|_| !job.thread.is_empty()) {
+            let known = drafts::latest(&*self.db, job.tenant, author, &job.thread)?;
+            drafts::set_latest(batch, job.tenant, author, &job.thread, known.as_ref(), id)?;
+        }
         Ok(())
     }
 

@@ -291,15 +291,19 @@ impl Filing {
             };
             items::replace(batch, tenant, &item, &ended)?;
         }
-        let draft = old.row.returned_as.filter(|draft| self.draft != Some(*draft));
-        if let Some(draft) = draft.map(|d| items::item(db, tenant, d)).transpose()?.flatten()
-            && !draft.row.gone
-        {
-            let ended = Item {
-                gone: true,
-                ..draft.row.clone()
-            };
-            items::replace(batch, tenant, &draft, &ended)?;
+        // The draft it was given back as, or what its author has made of that meanwhile.
+        let latest = drafts::latest(db, tenant, self.by.user, &old.row.thread)?;
+        let given = BTreeSet::from_iter([old.row.returned_as, latest.map(|l| l.row.item)]);
+        for id in given.into_iter().flatten().filter(|id| self.draft != Some(*id)) {
+            let draft = items::item(db, tenant, id)?;
+            let resumes = |item: &Item| !item.gone && item.resumes == Some(old.row.id);
+            if let Some(draft) = draft.filter(|draft| resumes(&draft.row)) {
+                let ended = Item {
+                    gone: true,
+                    ..draft.row.clone()
+                };
+                items::replace(batch, tenant, &draft, &ended)?;
+            }
         }
         if let Some(stored) = mails::mail(db, tenant, old.row.mail)? {
             let mut mail = stored.row.clone();
@@ -372,8 +376,24 @@ impl Filing {
         let mut batch = Batch::new();
         self.end_draft(&mut batch)?;
         let id = station.items.next(tenant)?;
-        let item = self.item(id, ItemKind::Draft, now);
+        let mut item = self.item(id, ItemKind::Draft, now);
+        // A mail that was given back and came to be a draft again is still to be handed in anew.
+        if let Some(draft) = self.draft {
+            item.resumes = items::item(&*station.db, tenant, draft)?.and_then(|d| d.row.resumes);
+            item.supersedes = Some(draft);
+        }
         items::add(&mut batch, tenant, &item, &self.outline.body(self.content()))?;
+        if !self.message_id().is_empty() {
+            let known = drafts::latest(&*station.db, tenant, self.by.user, self.message_id())?;
+            drafts::set_latest(
+                &mut batch,
+                tenant,
+                self.by.user,
+                self.message_id(),
+                known.as_ref(),
+                id,
+            )?;
+        }
         let no_rule_matched = rules.is_some();
         if let Some(rules) = rules {
             let text = self.no_rule_notice(organisation, &rules, now);
