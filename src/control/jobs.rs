@@ -67,7 +67,9 @@ impl ControlDoor {
             .and_then(|by| organisation.users.get(&by.user));
         let mut jobs = self.approval.list(organisation.tenant.id, user, which)?;
         jobs.sort_by_key(|job| (job.started_at, job.id));
-        list(jobs.iter().map(|job| self.job_record(&organisation, job)))
+        // Of very many the newest are listed.
+        let newest = jobs.iter().skip(jobs.len().saturating_sub(LIST_MAX));
+        list(newest.map(|job| self.job_record(&organisation, job)))
     }
 
     /// For each rule its whole flow, then its steps.

@@ -9,7 +9,7 @@ use crate::control::protocol::{
 };
 use crate::domain::audit::{AuditRoute, Matter};
 use crate::domain::item::{Filed, Item, ItemKind};
-use crate::domain::mail::{Declared, Mail, MailState};
+use crate::domain::mail::{Consignment, ConsignmentState, Declared, Mail, MailState};
 use crate::domain::org::Organisation;
 use crate::domain::policy::Asked;
 use crate::domain::selector::Mailbox;
@@ -100,7 +100,11 @@ impl ControlDoor {
                 let say = "a message's number says nothing without its tenant; add --as USER@TENANT, or name a mail id";
                 return Err(Failure::refused(Kind::Invalid, say));
             };
-            return self.show_fate(&self.records.mail(mail)?);
+            return match self.records.mail(mail) {
+                Ok(sent) => self.show_fate(&sent),
+                Err(Failure::Refused(_)) => self.show_received(&self.records.consignment(mail)?),
+                Err(failure) => Err(failure),
+            };
         };
         let organisation = self.organisations.of(by.tenant)?;
         let id = self.item_meant(by, &wish.mail)?;
@@ -141,6 +145,35 @@ impl ControlDoor {
             .text("original_sha256", hex(&mail.original_sha256))
             .with("original_size_bytes", mail.original_size_bytes)
             .with("recipients", recipients_of(mail))
+            .with("evidence", identifiers.collect::<Vec<_>>());
+        if let Some(item) = self.records.item(mail.tenant, mail.item)? {
+            record = filed_record(record.with("item", item.id.0), &organisation, &item);
+        }
+        one(record.with("history", self.history(mail.tenant, mail.item)?))
+    }
+
+    /// The same of a mail that came in.
+    fn show_received(&self, mail: &Consignment) -> Outcome {
+        let organisation = self.organisations.of(mail.tenant)?;
+        let evidence = self.records.evidence_of(mail.tenant, mail.id)?;
+        let identifiers = evidence.iter().map(|e| e.identifier.clone());
+        let state = match mail.state {
+            ConsignmentState::Delivered => "delivered",
+            ConsignmentState::Read => "read",
+            ConsignmentState::Expired => "expired",
+        };
+        let declared = mail.declaration.as_ref();
+        let mut record = Record::new()
+            .text("mail", mail.id)
+            .text("subject", &mail.subject)
+            .text("from", &mail.sender)
+            .text("to", &mail.recipient)
+            .text("state", state)
+            .with("declared", declared.map(|d| d.declared.done()))
+            .with("declared_by", declared.map(|d| d.by_login.clone()))
+            .text("delivered_at", mail.delivered_at)
+            .text("message_id", &mail.message_id)
+            .text("original_sha256", hex(&mail.original_sha256))
             .with("evidence", identifiers.collect::<Vec<_>>());
         if let Some(item) = self.records.item(mail.tenant, mail.item)? {
             record = filed_record(record.with("item", item.id.0), &organisation, &item);

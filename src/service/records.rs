@@ -2,7 +2,7 @@
 
 use crate::domain::audit::{AuditRecord, Matter};
 use crate::domain::item::Item;
-use crate::domain::mail::Mail;
+use crate::domain::mail::{Consignment, Mail};
 use crate::id::{EvidenceId, ItemId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
@@ -37,6 +37,13 @@ impl Records {
     /// The attributes of an item: where it stands, who put it there.
     pub fn item(&self, tenant: TenantId, id: ItemId) -> Result<Option<Item>, Failure> {
         Ok(items::item(&*self.db, tenant, id)?.map(|item| item.row))
+    }
+
+    /// A mail that came in.
+    pub fn consignment(&self, id: MailId) -> Result<Consignment, Failure> {
+        let none = || Failure::refused(Kind::NotFound, format!("there is no mail {id}"));
+        let tenant = mails::tenant_of(&*self.db, id)?.ok_or_else(none)?;
+        Ok(mails::consignment(&*self.db, tenant, id)?.ok_or_else(none)?.row)
     }
 
     /// The evidence of a mail in order of event.

@@ -91,8 +91,7 @@ impl Approval {
             .zip(which.mailbox())
             .map(|(viewer, mailbox)| Question::new(mailbox, viewer));
         let mut list = Vec::new();
-        for job in jobs::all(&*self.db, tenant)? {
-            let job = job.row;
+        for job in self.asked(tenant, which)? {
             let Some(item) = items::item(&*self.db, tenant, job.item)?.map(|stamped| stamped.row) else {
                 continue;
             };
@@ -106,5 +105,20 @@ impl Approval {
             }
         }
         Ok(list)
+    }
+
+    /// The jobs among which a list's are: of what has not ended, the years before cost nothing.
+    fn asked(&self, tenant: TenantId, which: JobList) -> Result<Vec<Job>, Failure> {
+        if matches!(which, JobList::Done | JobList::All) {
+            return Ok(jobs::all(&*self.db, tenant)?
+                .into_iter()
+                .map(|job| job.row)
+                .collect());
+        }
+        let mut open = Vec::new();
+        for id in jobs::open(&*self.db, tenant)? {
+            open.extend(jobs::job(&*self.db, tenant, id)?.map(|job| job.row));
+        }
+        Ok(open)
     }
 }

@@ -81,6 +81,16 @@ async fn a_mail_that_came_in_is_accepted_or_refused_once() {
         "07".repeat(32)
     );
     assert_eq!(done(&r, &refuse).await.value("declared").unwrap(), "refused");
+    let shown = done(&r, &format!("mail|show|{}", mails[1])).await;
+    assert_eq!(shown.value("declared"), Some(&json!("refused")));
+    assert_eq!(shown.value("declared_by"), Some(&json!("mudur@ornekas")));
+    assert_eq!(shown.value("state"), Some(&json!("delivered")));
+    let unknown = "00000000-0000-0000-0000-00000000ffff";
+    assert!(
+        refused(&r, &format!("mail|show|{unknown}"))
+            .await
+            .contains("there is no mail")
+    );
     let audit = listed(&r, "audit|show|ornekas|--user|mudur").await;
     let deeds: Vec<_> = audit.iter().map(|a| a.value("deed").unwrap().clone()).collect();
     assert_eq!(deeds[..2], [json!("mail refuse"), json!("mail accept")]);
