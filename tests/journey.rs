@@ -46,6 +46,8 @@ mod mailbox_house;
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]
 mod mailbox_views;
+#[path = "journey/midflight.rs"]
+mod midflight;
 #[path = "journey/naive.rs"]
 mod naive;
 #[path = "journey/officers.rs"]

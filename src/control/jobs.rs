@@ -190,6 +190,7 @@ fn decision_record(entry: &Entry) -> Record {
         .text("actor", &happening.actor_login)
         .with("in_name_of", happening.in_name_of.clone())
         .text("decision", happening.deed.word())
+        .with("to", happening.to.clone())
         .text("route", happening.route.map_or("", Route::word))
         .text("note", &happening.note)
         .text("at", happening.at)

@@ -225,15 +225,21 @@ impl ControlDoor {
         let id = self.item_meant(by, draft)?;
         let asked = rule.map(|rule| Asked::Flow(Some(rule)));
         let record = Record::new().with("draft", id.0);
-        one(match self.mailboxes.send_draft(by, id, asked).await? {
-            Accepted::Sent { mail } => record.text("mail", mail).text("became", "sent"),
-            Accepted::Job { mail, job, rule } => record
-                .text("mail", mail)
-                .text("became", "job")
-                .text("job", job)
-                .text("rule", rule),
-            Accepted::Draft { item, .. } => record.text("became", "draft").with("item", item.0),
-        })
+        one(
+            match self
+                .mailboxes
+                .send_draft(by, id, asked, AuditRoute::Kepctl)
+                .await?
+            {
+                Accepted::Sent { mail } => record.text("mail", mail).text("became", "sent"),
+                Accepted::Job { mail, job, rule } => record
+                    .text("mail", mail)
+                    .text("became", "job")
+                    .text("job", job)
+                    .text("rule", rule),
+                Accepted::Draft { item, .. } => record.text("became", "draft").with("item", item.0),
+            },
+        )
     }
 
     /// The message a user means. That it is there and his to see is found where it is used.

@@ -246,7 +246,12 @@ impl ControlDoor {
                 list(organisation.labels.values().map(label_record))
             }
             LabelWord::Remove { tenant, name } => {
-                let id = self.organisation(&tenant)?.tenant.id;
+                let organisation = self.organisation(&tenant)?;
+                let label = organisation.label_by_name(&name);
+                if label.is_some_and(|label| organisation.is_shown_by(label.id)) {
+                    self.demand(Permission::Account)?;
+                }
+                let id = organisation.tenant.id;
                 self.organisations.by(&self.by).remove_label(id, &name).await?;
                 one(Record::new().text("removed", name))
             }

@@ -2,6 +2,9 @@
 
 use crate::clock::UtcTime;
 use crate::domain::job::Route;
+use crate::domain::job::{Entry, Job};
+use crate::domain::org::Organisation;
+use crate::domain::rule::Who;
 use crate::id::{ItemId, JobId, LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -97,4 +100,80 @@ pub struct AuditRecord {
     /// JSON of how it was before; only what differs. Empty when there was nothing.
     pub before: String,
     pub after: String,
+}
+
+/// Most characters of a name in the account of a job: all parties of a step fit, though each is a unit by its whole path.
+const NAMED_MAX_CHARS: usize = 150;
+
+/// The end of a long path says more than its beginning.
+fn shortened(name: &str) -> String {
+    let chars = name.chars().count();
+    match chars.checked_sub(NAMED_MAX_CHARS) {
+        None | Some(0) => name.to_owned(),
+        Some(over) => format!("…{}", name.chars().skip(over + 1).collect::<String>()),
+    }
+}
+
+impl AuditRecord {
+    /// The record of an entry of a job's history: how the job stood before and stands after, for whom it waits, and whom
+    /// the deed names. `before` is left out when the job begins.
+    pub fn of_job(
+        org: &Organisation,
+        before: Option<&Job>,
+        after: &Job,
+        entry: &Entry,
+        author: &Author,
+        at: UtcTime,
+    ) -> Self {
+        let happening = &entry.happening;
+        let named = happening.deed.named();
+        let mut about = vec![Matter::Job(entry.job), Matter::Rule(after.rule)];
+        about.extend(happening.actor.map(Matter::User));
+        about.extend(named.map(|who| match who {
+            Who::Role(id) => Matter::Role(id),
+            Who::Unit(id) => Matter::Unit(id),
+            Who::User(id) => Matter::User(id),
+        }));
+        let standing = |word: &str, job: &Job| {
+            let facet = job.facet(org);
+            let waits_for = facet.open.iter().map(|o| shortened(&org.who(o.who)));
+            serde_json::json!({
+                "state": word,
+                "step": job.standing.state.step(),
+                "approvals": job.standing.given.len(),
+                "waits_for": waits_for.collect::<Vec<_>>(),
+            })
+        };
+        let mut is = standing(&entry.state, after);
+        if let (Some(to), Some(is)) = (&happening.to, is.as_object_mut()) {
+            is.insert("to".into(), shortened(to).into());
+        }
+        Self {
+            at,
+            author: author.clone(),
+            deed: format!("job {}", happening.deed.word()),
+            about,
+            before: before.map_or_else(String::new, |job| {
+                standing(job.standing.state.word(), job).to_string()
+            }),
+            after: is.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        assert_eq!(shortened("Genel Müdürlük/Satış"), "Genel Müdürlük/Satış");
+        let long = format!("{}/Satış", "ş".repeat(400));
+        let short = shortened(&long);
+        assert!(
+            short.chars().count() == NAMED_MAX_CHARS && short.starts_with('…') && short.ends_with("/Satış")
+        );
+        // Eight parties, before and after, are well below what an account may have.
+        assert!(8 * 4 * NAMED_MAX_CHARS + 200 < ACCOUNT_MAX_OCTETS);
+    }
 }

@@ -50,8 +50,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Those who can have a hand in one job. With the approvals of one step they fit its row, and the row of its item.
+/// Those who have decided on one job and are told of it; of more, the first are. With the approvals of one step they fit
+/// its row, and the row of its item.
 pub const PARTICIPANTS_MAX: usize = 200;
+/// Approvals of one step. Beyond, it can still be rejected, given back, cancelled or reassigned.
+pub const APPROVALS_MAX: usize = 200;
 /// Delegations of one step.
 pub const DELEGATIONS_MAX: usize = 50;
 
@@ -91,6 +94,14 @@ impl JobState {
             JobState::Cancelled => "cancelled",
             JobState::Expired => "expired",
             JobState::Resubmitted => "resubmitted",
+        }
+    }
+
+    /// The step it waits at, from 1.
+    pub fn step(self) -> Option<u16> {
+        match self {
+            JobState::Waiting(n) => Some(n + 1),
+            _ => None,
         }
     }
 

@@ -273,6 +273,11 @@ impl Organisation {
         self.users.values().filter(|u| !u.removed)
     }
 
+    /// Whether some unit sees the mail of a label: without the label it does not any more.
+    pub fn is_shown_by(&self, label: LabelId) -> bool {
+        self.live_units().any(|u| u.labels.contains(&label))
+    }
+
     /// The rules that count, in the order they are asked.
     pub fn rules_in_order(&self) -> Vec<&Rule> {
         let mut rules: Vec<&Rule> = self.rules.values().collect();

@@ -126,6 +126,11 @@ impl Accounts {
     pub fn check_door(&self, by: &Principal, door: Door) -> Result<(), Failure> {
         let organisation = self.organisations.of(by.tenant)?;
         let user = organisation.users.get(&by.user);
+        let stands = organisation.tenant.life.may_read() && organisation.tenant.life != TenantLife::Suspended;
+        if !stands {
+            let say = "this account is suspended or closed; ask your provider";
+            return Err(Failure::refused(Kind::AccountClosed, say));
+        }
         let open = user.filter(|u| !u.removed).is_some_and(|u| match door {
             Door::Imap => u.doors.imap,
             Door::Smtp => u.doors.smtp,

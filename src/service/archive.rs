@@ -66,6 +66,9 @@ struct Approval<'a> {
     /// Whom the actor stood for.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_name_of: Option<&'a str>,
+    /// To whom the step was handed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
     decision: &'static str,
     route: &'static str,
     note: &'a str,
@@ -260,6 +263,7 @@ impl Archive {
                 role: d.role.as_deref(),
                 actor: &d.actor_login,
                 in_name_of: d.in_name_of.as_deref(),
+                to: d.to.as_deref(),
                 decision: d.deed.word(),
                 route: d.route.map_or("", Route::word),
                 note: &d.note,

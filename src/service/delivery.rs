@@ -2,6 +2,7 @@
 //! owed. Unread until the limit, it counts as read.
 
 use crate::clock::{Clock, UtcTime};
+use crate::domain::audit::{AuditRecord, Author};
 use crate::domain::evidence::{Event, EvidenceKind, Reason};
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Job, JobStart, Terms};
@@ -22,7 +23,7 @@ use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::mails::{Done, consigned_once_key};
 use crate::store::tables::work::{self, AwaitedReading, DeliveryWork, JobAlarm, Placement};
-use crate::store::tables::{self, Stored, items, jobs, mails};
+use crate::store::tables::{self, Stored, audit, items, jobs, mails};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -217,6 +218,11 @@ impl Delivery {
         let moved = Job::start(start, organisation, &self.terms);
         item.job = Some(moved.job.facet(organisation));
         jobs::add(batch, &moved)?;
+        for (nth, entry) in (0u32..).zip(&moved.entries) {
+            let at = consignment.delivered_at;
+            let record = AuditRecord::of_job(organisation, None, &moved.job, entry, &Author::clock(), at);
+            audit::append(batch, consignment.tenant, nth, &record)?;
+        }
         if let Some(alarm) = moved.job.next_alarm(&self.terms) {
             let row = JobAlarm {
                 tenant: consignment.tenant,

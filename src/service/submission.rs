@@ -16,7 +16,7 @@ use crate::address::{KepAddress, ReversePath};
 use crate::clock::Clock;
 use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
 use crate::domain::job::Terms;
-use crate::domain::org::Permission;
+use crate::domain::org::{Organisation, Permission, User};
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
 use crate::domain::reply::ReplyToken;
 use crate::id::{IdSource, ItemId, JobId, MailId};
@@ -78,13 +78,7 @@ impl Submission {
 
     /// Whether the user may write mail.
     pub fn check_composer(&self, by: &Principal) -> Result<(), Failure> {
-        let organisation = self.organisations.of(by.tenant)?;
-        let user = organisation.users.get(&by.user);
-        if !user.is_some_and(|u| organisation.may(u, Permission::Compose)) {
-            let say = "you have no permission to compose; ask your account's administrator";
-            return Err(Failure::refused(Kind::NoPermission, say));
-        }
-        Ok(())
+        composer(&*self.organisations.of(by.tenant)?, by).map(drop)
     }
 
     /// What an answer is known by, when this is an address of ours that takes one.
@@ -208,6 +202,22 @@ impl Submission {
         self.bells.notary.ring();
         Ok(())
     }
+}
+
+/// The user behind a principal, if he may hand in mail as things stand: asked at the door, and again by the commit, for a
+/// right that is lost in mid-flight counts at once.
+fn composer<'o>(organisation: &'o Organisation, by: &Principal) -> Result<&'o User, Failure> {
+    if !organisation.tenant.life.may_send() {
+        let say = "this account does not send now: it is suspended or closing";
+        return Err(Failure::refused(Kind::AccountClosed, say));
+    }
+    let user = organisation.users.get(&by.user).filter(|u| !u.removed);
+    let user = user.ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
+    if organisation.may(user, Permission::Compose) {
+        return Ok(user);
+    }
+    let say = "you have no permission to compose; ask your account's administrator";
+    Err(Failure::refused(Kind::NoPermission, say))
 }
 
 fn cut_text(text: &str) -> String {

@@ -145,13 +145,21 @@ async fn what_is_made_of_a_returned_mail_goes_on_from_it_until_it_is_handed_in()
     assert_eq!(saved.len(), 1, "the newer version stands alone");
     assert_eq!(saved[0].resumes, Some(old));
     // No rule matches what it is now: it stays a draft, and the job stays given back.
-    let became = p.mailboxes.send_draft(&ayse, saved[0].id, None).await.unwrap();
+    let became = p
+        .mailboxes
+        .send_draft(&ayse, saved[0].id, None, AuditRoute::Kepctl)
+        .await
+        .unwrap();
     assert!(matches!(became, Accepted::Draft { .. }));
     let again = drafts(p);
     assert_eq!((again.len(), again[0].resumes), (1, Some(old)));
     assert_eq!(job(p, old).standing.state, JobState::Returned);
     let flow = Some(Asked::Flow(Some("Teklif".into())));
-    let became = p.mailboxes.send_draft(&ayse, again[0].id, flow).await.unwrap();
+    let became = p
+        .mailboxes
+        .send_draft(&ayse, again[0].id, flow, AuditRoute::Kepctl)
+        .await
+        .unwrap();
     let Accepted::Job { job: new, .. } = became else {
         panic!("{became:?}")
     };
@@ -234,6 +242,7 @@ async fn every_decision_is_on_the_audit_record() {
         [
             ("job reject", "onay2@ornekas", AuditRoute::Kepctl),
             ("job approve", "onay1@ornekas", AuditRoute::Kepctl),
+            ("job start", "ayse@ornekas", AuditRoute::Smtp),
         ]
     );
     assert!(of_job[0].1.before.contains("\"step\":2") && of_job[0].1.after.contains("rejected"));

@@ -439,7 +439,7 @@ async fn a_draft_is_sent_once_however_many_send_it_at_the_same_moment() {
             .submission
             .begin(&by, vec![ALICI.parse().unwrap()])
             .force(asked)
-            .of_draft(item);
+            .of_draft(item, kepd::domain::audit::AuditRoute::Imap);
         receiving.write(message("Duyuru", ALICI).as_bytes()).await?;
         receiving.finish().await
     };

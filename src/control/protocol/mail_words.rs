@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct LabelItems {
     pub tenant: String,
     pub label: String,
-    /// Mail ids, or message numbers as `mail list` shows them; all of them or none
+    /// Mail ids, or message numbers as `mail list` shows them; all are checked before any is changed
     #[arg(required = true, value_name = "MAIL")]
     pub items: Vec<MailRef>,
 }
@@ -111,7 +111,7 @@ pub struct MailSearch {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
 #[serde(rename_all = "kebab-case")]
 pub struct MailItems {
-    /// Mail ids, or message numbers as `mail list` shows them; all of them or none
+    /// Mail ids, or message numbers as `mail list` shows them; all are checked before any is changed
     #[arg(required = true, value_name = "MAIL")]
     pub items: Vec<MailRef>,
 }

@@ -2,6 +2,7 @@
 
 use super::{Act, Route};
 use crate::clock::UtcTime;
+use crate::domain::rule::Who;
 use crate::id::{JobId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,15 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// Whom a decision hands the step to.
+    pub fn named(&self) -> Option<Who> {
+        match self {
+            Deed::Decided(Act::Delegate(to)) => Some(Who::User(*to)),
+            Deed::Decided(Act::Reassign(to)) => Some(*to),
+            _ => None,
+        }
+    }
+
     /// The word of `approvals.json` and of `kepctl`.
     pub fn word(&self) -> &'static str {
         match self {
@@ -57,6 +67,8 @@ pub struct Happening {
     pub step: Option<u16>,
     /// The role, unit or user he decided as, by its name at that time.
     pub role: Option<String>,
+    /// To whom the step was handed, by the name of that time.
+    pub to: Option<String>,
     pub route: Option<Route>,
     pub note: String,
 }
@@ -72,6 +84,7 @@ impl Happening {
             in_name_of: None,
             step: None,
             role: None,
+            to: None,
             route: None,
             note: String::new(),
         }

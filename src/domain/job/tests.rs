@@ -339,6 +339,70 @@ fn a_delegation_holds_as_long_as_its_giver_could_decide() {
 }
 
 #[test]
+fn whom_a_step_was_handed_to_has_nothing_to_do_with_it_when_that_is_undone() {
+    let org = house();
+    let job = done(
+        &org,
+        &begin(&org, one(), Direction::Outgoing),
+        3,
+        Act::Delegate(UserId(7)),
+    );
+    let told = job.facet(&org).concerned.contains(&Who::User(UserId(7)));
+    assert!(told, "he reads what he may decide");
+    let job = done(&org, &job, 3, Act::Undo);
+    let facet = job.facet(&org);
+    assert!(!facet.participants.contains(&UserId(7)) && !facet.concerned.contains(&Who::User(UserId(7))));
+}
+
+#[test]
+fn a_job_in_which_very_many_had_a_hand_can_still_be_decided_and_ended() {
+    let org = house();
+    let mut job = begin(&org, one(), Direction::Outgoing);
+    job.participants = (1000..).map(UserId).take(PARTICIPANTS_MAX).collect();
+    for (who, act) in [
+        (1, Act::Cancel),
+        (2, Act::Withdraw),
+        (3, Act::Approve),
+        (3, Act::Reject),
+        (3, Act::Return),
+    ] {
+        assert!(decide(&org, &job, UserId(who), act).is_ok(), "{act:?}");
+    }
+    let given = |n| Given {
+        part: 0,
+        by: UserId(n),
+        in_name_of: UserId(n),
+        escalated: false,
+    };
+    job.standing.parts = vec![part(Who::Role(ROLE), Need::All)];
+    job.standing.given = (1000..).map(given).take(APPROVALS_MAX).collect();
+    assert_eq!(
+        decide(&org, &job, UserId(3), Act::Approve),
+        Err(JobRefusal::TooMany)
+    );
+    for (who, act) in [
+        (1, Act::Cancel),
+        (3, Act::Reject),
+        (1, Act::Reassign(Who::User(UserId(4)))),
+    ] {
+        assert!(decide(&org, &job, UserId(who), act).is_ok(), "{act:?}");
+    }
+}
+
+#[test]
+fn an_author_does_not_choose_who_approves_his_mail() {
+    let mut org = house();
+    let manages = BTreeSet::from([Permission::Jobs, Permission::Approve]);
+    org.roles.get_mut(&ROLE).unwrap().permissions = manages;
+    let job = begin(&org, one(), Direction::Outgoing);
+    let to = Act::Reassign(Who::User(UserId(7)));
+    assert_eq!(decide(&org, &job, AUTHOR, to), Err(JobRefusal::OwnMail));
+    let wish = wish(&org.users[&UserId(3)], to, after(1));
+    let moved = job.decide(&org, &terms(), &wish).unwrap();
+    assert_eq!(moved.entries[0].happening.to.as_deref(), Some("u7"));
+}
+
+#[test]
 fn a_right_lost_in_mid_flight_counts_at_once() {
     let mut org = house();
     let job = begin(&org, one(), Direction::Outgoing);
@@ -466,7 +530,10 @@ fn a_note_decides_nothing() {
     let moved = job.note(&org, &words).unwrap();
     assert_eq!(moved.job.standing, job.standing);
     assert_eq!(moved.entries[0].happening.note, "fiyat eski");
-    assert!(moved.job.participants.contains(&UserId(5)));
+    assert!(
+        !moved.job.participants.contains(&UserId(5)),
+        "words give no lasting sight"
+    );
 }
 
 fn any_part() -> impl Strategy<Value = Part> {

@@ -1,8 +1,8 @@
 //! What somebody wants of a job, and whether it is granted: the one function that decides.
 
 use super::{
-    DELEGATIONS_MAX, Deed, Delegation, Given, Happening, Job, JobState, Moved, PARTICIPANTS_MAX, Standing,
-    Terms, Undoable,
+    APPROVALS_MAX, DELEGATIONS_MAX, Deed, Delegation, Given, Happening, Job, JobState, Moved,
+    PARTICIPANTS_MAX, Standing, Terms, Undoable,
 };
 use crate::clock::UtcTime;
 use crate::domain::org::{Organisation, Permission, User, UserKind};
@@ -124,7 +124,9 @@ pub enum JobRefusal {
     OtherOctets,
     #[error("the note is longer than {NOTE_MAX_OCTETS} octets")]
     NoteTooLong,
-    #[error("this job has too many participants or delegations; cancel it and start anew")]
+    #[error(
+        "this step has as many approvals or delegations as it can hold; let an officer reassign or cancel it"
+    )]
     TooMany,
 }
 
@@ -150,12 +152,9 @@ impl Job {
         }
         let mut job = self.clone();
         let hand = job.obey(org, terms, wish)?;
-        job.participants.insert(wish.actor.id);
-        if let Act::Delegate(to) = wish.act {
-            job.participants.insert(to);
-        }
-        if job.participants.len() > PARTICIPANTS_MAX {
-            return Err(JobRefusal::TooMany);
+        // Whom it is only handed to is none of them yet: when that is undone, he has nothing to do with it.
+        if job.participants.len() < PARTICIPANTS_MAX {
+            job.participants.insert(wish.actor.id);
         }
         job.undoable = Some(Undoable {
             by: wish.actor.id,
@@ -177,16 +176,12 @@ impl Job {
         if wish.note.len() > NOTE_MAX_OCTETS {
             return Err(JobRefusal::NoteTooLong);
         }
-        let mut job = self.clone();
-        job.participants.insert(wish.actor.id);
-        if job.participants.len() > PARTICIPANTS_MAX {
-            return Err(JobRefusal::TooMany);
-        }
+        // Who leaves words has no hand in it: they give nobody a lasting sight of the mail.
         let happening = Happening {
             deed: Deed::Noted,
             ..self.happening(org, wish, None)
         };
-        Ok(job.moved(org, happening))
+        Ok(self.clone().moved(org, happening))
     }
 
     /// Writes the happening down, and that nobody is left who could decide if that is so now.
@@ -211,6 +206,7 @@ impl Job {
                 _ => None,
             },
             role: hand.map(|h| org.who(h.who)),
+            to: Deed::Decided(wish.act).named().map(|who| org.who(who)),
             route: Some(wish.route),
             note: wish.note.to_owned(),
         }
@@ -294,6 +290,9 @@ impl Job {
 
     fn approve(&mut self, org: &Organisation, wish: &Wish<'_>, n: u16) -> Result<Hand, JobRefusal> {
         let hand = self.hand(org, wish)?;
+        if self.standing.given.len() >= APPROVALS_MAX {
+            return Err(JobRefusal::TooMany);
+        }
         self.standing.given.push(Given {
             part: hand.part,
             by: wish.actor.id,
@@ -332,6 +331,10 @@ impl Job {
     fn reassign(&mut self, org: &Organisation, wish: &Wish<'_>, to: Who) -> Result<Option<Hand>, JobRefusal> {
         if !org.may(wish.actor, Permission::Jobs) {
             return Err(JobRefusal::NotJobManager);
+        }
+        // He would choose himself who approves his mail.
+        if self.author == Some(wish.actor.id) && !self.own_approval && wish.actor.kind != UserKind::Officer {
+            return Err(JobRefusal::OwnMail);
         }
         if self.members(org, to).difference(&self.decided()).next().is_none() {
             return Err(JobRefusal::NobodyAble(org.who(to)));

@@ -2,9 +2,9 @@
 
 use super::Approval;
 use crate::clock::UtcTime;
-use crate::domain::audit::{AuditRecord, Author, Matter};
+use crate::domain::audit::{AuditRecord, Author};
 use crate::domain::item::{Item, ItemKind, Report};
-use crate::domain::job::{Act, Deed, Job, JobRefusal, JobState, Moved};
+use crate::domain::job::{Job, JobRefusal, JobState, Moved};
 use crate::domain::mail::{Mail, MailEvent};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Direction;
@@ -35,8 +35,11 @@ impl Approval {
         let (was, is) = (before.standing.state, moved.job.standing.state);
         self.give_back(batch, before, &mut moved.job, cause)?;
         jobs::replace(batch, stored, &moved)?;
-        record(batch, before, &moved, cause)?;
+        record(batch, organisation, before, &moved, cause)?;
         let job = moved.job;
+        if was.is_ended() && !is.is_ended() && job.direction == Direction::Incoming {
+            self.not_declared(batch, &job)?;
+        }
         self.mark_item(batch, organisation, &job)?;
         self.set_alarm(batch, &job)?;
         if was != is && job.direction == Direction::Outgoing {
@@ -53,12 +56,33 @@ impl Approval {
         Ok(job)
     }
 
+    /// What the account has told the sender about a mail is not contradicted: the job of one that was accepted or refused
+    /// does not come back.
+    fn not_declared(&self, batch: &mut Batch, job: &Job) -> Result<(), Failure> {
+        let Some(consignment) = mails::consignment(&*self.db, job.tenant, job.mail)? else {
+            return Ok(());
+        };
+        consignment.require_unchanged(batch);
+        if let Some(declaration) = &consignment.row.declaration {
+            let say = format!(
+                "this cannot be undone: the sender was told meanwhile that the mail is {}",
+                declaration.declared.done()
+            );
+            return Err(Failure::refused(Kind::WrongState, say));
+        }
+        Ok(())
+    }
+
     fn mark_item(&self, batch: &mut Batch, organisation: &Organisation, job: &Job) -> Result<(), Failure> {
         let Some(old) = items::item(&*self.db, job.tenant, job.item)? else {
             return Ok(());
         };
         let mut item = old.row.clone();
         item.job = Some(job.facet(organisation));
+        if !job.is_ended() {
+            // What lives again is not left in the bin, where nobody would find it among his jobs.
+            item.trashed = None;
+        }
         if job.standing.late {
             item.reports.insert(Report::Late);
         } else {
@@ -210,35 +234,22 @@ fn is_dropped(state: JobState) -> bool {
 }
 
 /// The audit record of each decision, note and ending.
-fn record(batch: &mut Batch, before: &Job, moved: &Moved, cause: &Cause) -> Result<(), Failure> {
+fn record(
+    batch: &mut Batch,
+    organisation: &Organisation,
+    before: &Job,
+    moved: &Moved,
+    cause: &Cause,
+) -> Result<(), Failure> {
     for (nth, entry) in (0u32..).zip(&moved.entries) {
-        let happening = &entry.happening;
-        let mut about = vec![Matter::Job(entry.job), Matter::Rule(before.rule)];
-        about.extend(happening.actor.map(Matter::User));
-        let named = match &happening.deed {
-            Deed::Decided(Act::Delegate(to)) => Some(Matter::User(*to)),
-            _ => None,
-        };
-        about.extend(named);
-        let state = |word: &str, job: &Job| {
-            serde_json::json!({
-                "state": word,
-                "approvals": job.standing.given.len(),
-                "step": job.current_step().and(match job.standing.state {
-                    JobState::Waiting(n) => Some(n + 1),
-                    _ => None,
-                }),
-            })
-            .to_string()
-        };
-        let record = AuditRecord {
-            at: cause.at,
-            author: cause.author.clone(),
-            deed: format!("job {}", happening.deed.word()),
-            about,
-            before: state(before.standing.state.word(), before),
-            after: state(&entry.state, &moved.job),
-        };
+        let record = AuditRecord::of_job(
+            organisation,
+            Some(before),
+            &moved.job,
+            entry,
+            &cause.author,
+            cause.at,
+        );
         audit::append(batch, before.tenant, nth, &record)?;
     }
     Ok(())

@@ -336,11 +336,14 @@ impl Mailboxes {
                 let seat = self.seat(by)?;
                 let rule = seat.organisation.rules.get(&rule).map(|r| r.name.clone());
                 let rule = rule.ok_or_else(|| Failure::refused(Kind::NotFound, "there is no such rule"))?;
-                self.send_draft(by, id, Some(Asked::Flow(Some(rule))))
+                self.send_draft(by, id, Some(Asked::Flow(Some(rule))), AuditRoute::Imap)
                     .await
                     .map(drop)
             }
-            Deed::Send => self.send_draft(by, id, Some(Asked::Send)).await.map(drop),
+            Deed::Send => self
+                .send_draft(by, id, Some(Asked::Send), AuditRoute::Imap)
+                .await
+                .map(drop),
             Deed::Edit(_) => Err(Failure::Broken("an edit is not done alone".into())),
         }
     }

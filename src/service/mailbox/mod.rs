@@ -227,6 +227,12 @@ impl Mailboxes {
         let Some(label) = seat.organisation.labels.get(&label) else {
             return Err(Failure::refused(Kind::NotFound, "there is no such label"));
         };
+        // With it units would lose the sight of mail: that is for who arranges them.
+        if seat.organisation.is_shown_by(label.id) && !seat.organisation.may(&seat.user, Permission::Account)
+        {
+            let say = "units see mail by this label; an officer, or a role with the permission \"account\", may remove it";
+            return Err(Failure::refused(Kind::NoPermission, say));
+        }
         let author = by.author(AuditRoute::Imap);
         let gone = self
             .organisations

@@ -4,6 +4,7 @@
 
 use super::Mailboxes;
 use crate::address::ReversePath;
+use crate::domain::audit::AuditRoute;
 use crate::domain::item::ItemKind;
 use crate::domain::policy::Asked;
 use crate::id::ItemId;
@@ -19,6 +20,7 @@ impl Mailboxes {
         by: &Principal,
         id: ItemId,
         asked: Option<Asked>,
+        route: AuditRoute,
     ) -> Result<Accepted, Failure> {
         let seat = self.seat(by)?;
         let missing = || Failure::refused(Kind::NotFound, "the draft is not there any more");
@@ -37,7 +39,7 @@ impl Mailboxes {
             self.submission
                 .check_recipient(recipient, Some(letter.size_bytes()))?;
         }
-        let mut receiving = self.submission.begin(by, recipients).of_draft(id);
+        let mut receiving = self.submission.begin(by, recipients).of_draft(id, route);
         if let Some(asked) = asked {
             receiving = receiving.force(asked);
         }

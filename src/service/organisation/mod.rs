@@ -14,7 +14,7 @@ use crate::service::bell::Bells;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::tables::work::{self, OwedReview};
-use crate::store::tables::{audit, org, tenants};
+use crate::store::tables::{Stored, audit, org, tenants};
 use account::Account;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,6 +79,23 @@ impl Organisations {
         Ok(organisation)
     }
 
+    /// The organisation as it stands, to be committed upon.
+    pub fn standing(&self, tenant: TenantId) -> Result<OrgStanding, Failure> {
+        for _ in 0..CHANGE_ATTEMPTS {
+            let Some(version) = org::version(&*self.db, tenant)? else {
+                return Err(missing("tenant"));
+            };
+            let organisation = self.of(tenant)?;
+            if organisation.version == version.row.version {
+                return Ok(OrgStanding {
+                    organisation,
+                    version,
+                });
+            }
+        }
+        Err(Failure::Unavailable("the organisation changes too often".into()))
+    }
+
     pub fn by_name(&self, name: &str) -> Result<Arc<Organisation>, Failure> {
         match tenants::by_name(&*self.db, &name.to_ascii_lowercase())? {
             Some(tenant) => self.of(tenant),
@@ -104,6 +121,20 @@ impl Organisations {
     /// The changes somebody makes: each is written into the tenant's audit record under his name.
     pub fn by<'a>(&'a self, author: &'a Author) -> Changes<'a> {
         Changes { house: self, author }
+    }
+}
+
+/// An organisation, and the row by which a commit holds on to it: what was decided by it is written only as long as it
+/// stands so.
+pub struct OrgStanding {
+    pub organisation: Arc<Organisation>,
+    version: Stored<org::OrgVersion>,
+}
+
+impl OrgStanding {
+    /// The batch is committed only if nobody has changed the organisation.
+    pub fn require(&self, batch: &mut Batch) {
+        self.version.require_unchanged(batch);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Changes, Draft, check_name, missing, refuse_taken, unknown};
 use crate::domain::folding::turkish_fold;
+use crate::domain::job::APPROVALS_MAX;
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::{
     CONDITION_MAX_CHARS, CONDITIONS_MAX, Combine, Condition, DayKind, Direction, Escalation, NAMED_MAX, Need,
@@ -312,6 +313,15 @@ fn check_step(org: &Organisation, step: &Step) -> Result<(), Failure> {
         let able = able(org, part.who)?;
         let wanted = match part.need {
             Need::Quorum(0) => return no("a quorum is at least one"),
+            Need::Quorum(n) if usize::from(n) > APPROVALS_MAX => {
+                return no(format!("a step can have at most {APPROVALS_MAX} approvals"));
+            }
+            Need::All if able > APPROVALS_MAX => {
+                return no(format!(
+                    "all of \"{}\" are {able}; a step can have at most {APPROVALS_MAX} approvals",
+                    org.who(part.who)
+                ));
+            }
             Need::Quorum(n) => usize::from(n),
             Need::One | Need::All => 1,
         };

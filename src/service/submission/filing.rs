@@ -1,27 +1,29 @@
 //! A complete, stored submission becomes a mail, a job or a draft, in one commit.
 
-use super::{Accepted, Submission, cut_text};
+use super::{Accepted, Submission, composer, cut_text};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
+use crate::domain::audit::{AuditRecord, AuditRoute};
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route};
 use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
 use crate::domain::org::Organisation;
-use crate::domain::policy::{Disposition, may_pick};
+use crate::domain::policy::{Asked, Disposition, dispose, may_pick};
 use crate::domain::rule::Rule;
 use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
 use crate::mime::compose;
 use crate::rem::notice;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::outline::Outline;
+use crate::service::organisation::OrgStanding;
+use crate::service::outline::{Outline, read_by_rules};
 use crate::service::owing::Owing;
 use crate::store::db::{Batch, CommitError};
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use crate::store::tables::mails::Known;
 use crate::store::tables::work::{self, JobAlarm};
-use crate::store::tables::{Stored, drafts, items, jobs, mails};
+use crate::store::tables::{Stored, audit, drafts, items, jobs, mails};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,6 +41,13 @@ pub(super) struct Filing {
     pub(super) has_8bit: bool,
     /// The draft that is being sent.
     pub(super) draft: Option<ItemId>,
+    pub(super) asked: Asked,
+    /// By which route it is handed in.
+    pub(super) route: AuditRoute,
+}
+
+fn is_draft(disposition: &Disposition) -> bool {
+    matches!(disposition, Disposition::Draft { .. })
 }
 
 /// The refusal of a wish for a rule that is not there; names those the user could have wished for.
@@ -54,14 +63,52 @@ pub(super) fn no_such_rule(organisation: &Organisation, user: UserId, name: &str
 }
 
 impl Filing {
-    pub(super) async fn file(self, disposition: Disposition) -> Result<Accepted, Failure> {
-        let organisation = self.station.organisations.of(self.by.tenant)?;
-        match disposition {
-            Disposition::NoSuchRule(name) => Err(no_such_rule(&organisation, self.by.user, &name)),
-            Disposition::Draft { notice } => self.file_draft(&organisation, notice.map(|n| n.rules)).await,
-            Disposition::Send => self.file_mail(&organisation, None).await,
-            Disposition::Flow(rule) => self.file_mail(&organisation, Some(rule)).await,
+    /// Files the message by the rights and rules that hold when it is committed. `begun`: what was decided when its header
+    /// came in, by which the header was edited.
+    pub(super) async fn file(self, begun: &Disposition) -> Result<Accepted, Failure> {
+        let matchable = read_by_rules(&self.outline.summary, &self.recipients);
+        for _ in 0..COMMIT_ATTEMPTS {
+            let standing = self.station.organisations.standing(self.by.tenant)?;
+            let organisation = &*standing.organisation;
+            let user = composer(organisation, &self.by)?;
+            let disposition = dispose(organisation, user, &self.asked, &matchable);
+            if is_draft(&disposition) != is_draft(begun) {
+                let say =
+                    "the rules or rights changed while the message came in; it is not kept, send it again";
+                return Err(Failure::Unavailable(say.into()));
+            }
+            let filed = match disposition {
+                Disposition::NoSuchRule(name) => return Err(no_such_rule(organisation, self.by.user, &name)),
+                Disposition::Draft { notice } => self.file_draft(&standing, notice.map(|n| n.rules)).await?,
+                Disposition::Send => self.file_mail(&standing, None).await?,
+                Disposition::Flow(rule) => self.file_mail(&standing, Some(rule)).await?,
+            };
+            if let Some(accepted) = filed {
+                return Ok(accepted);
+            }
         }
+        Err(Failure::Unavailable(
+            "too many submissions of one Message-ID, or changes of the organisation, at once".into(),
+        ))
+    }
+
+    /// The audit record of a job that begins, or of the one it takes the place of.
+    fn record(
+        &self,
+        batch: &mut Batch,
+        organisation: &Organisation,
+        before: Option<&Job>,
+        moved: &Moved,
+        now: UtcTime,
+    ) -> Result<(), Failure> {
+        let author = self.by.author(self.route);
+        // Both stand in one commit: the old job's record first.
+        let nth = if before.is_some() { 0 } else { 100 };
+        for (entry, nth) in moved.entries.iter().zip(nth..) {
+            let record = AuditRecord::of_job(organisation, before, &moved.job, entry, &author, now);
+            audit::append(batch, self.by.tenant, nth, &record)?;
+        }
+        Ok(())
     }
 
     fn message_id(&self) -> &str {
@@ -145,35 +192,36 @@ impl Filing {
         Content::whole(self.original.id, self.original.size_bytes)
     }
 
-    async fn file_mail(self, organisation: &Organisation, rule: Option<RuleId>) -> Result<Accepted, Failure> {
+    /// `None`: something it rests on changed meanwhile.
+    async fn file_mail(
+        &self,
+        standing: &OrgStanding,
+        rule: Option<RuleId>,
+    ) -> Result<Option<Accepted>, Failure> {
         let station = &self.station;
-        for _ in 0..COMMIT_ATTEMPTS {
-            let known = mails::known(&*station.db, self.by.tenant, self.message_id())?;
-            let mut batch = Batch::new();
-            self.end_draft(&mut batch)?;
-            let accepted = match self.seen_before(known.as_ref())? {
-                Some(earlier) if batch.is_empty() => return Ok(earlier),
-                Some(earlier) => earlier,
-                None => self.write_mail(&mut batch, organisation, rule, known)?,
-            };
-            match station.db.commit(batch).await {
-                Ok(_) => {
-                    tracing::info!(outcome = ?accepted, by = %self.by.login, size = self.original.size_bytes,
-                        recipients = self.recipients.len(), "submission accepted");
-                    station.bells.notary.ring();
-                    station.bells.timers.ring();
-                    station.bells.herald.ring();
-                    station.bells.mailboxes.ring(self.by.tenant);
-                    return Ok(accepted);
-                }
-                // The same Message-ID on another connection was faster.
-                Err(CommitError::Conflict { .. }) => continue,
-                Err(other) => return Err(other.into()),
+        let known = mails::known(&*station.db, self.by.tenant, self.message_id())?;
+        let mut batch = Batch::new();
+        self.end_draft(&mut batch)?;
+        let accepted = match self.seen_before(known.as_ref())? {
+            Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
+            Some(earlier) => earlier,
+            None => self.write_mail(&mut batch, &standing.organisation, rule, known)?,
+        };
+        standing.require(&mut batch);
+        match station.db.commit(batch).await {
+            Ok(_) => {
+                tracing::info!(outcome = ?accepted, by = %self.by.login, size = self.original.size_bytes,
+                    recipients = self.recipients.len(), "submission accepted");
+                station.bells.notary.ring();
+                station.bells.timers.ring();
+                station.bells.herald.ring();
+                station.bells.mailboxes.ring(self.by.tenant);
+                Ok(Some(accepted))
             }
+            // The same Message-ID on another connection was faster, or somebody changed the organisation.
+            Err(CommitError::Conflict { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
         }
-        Err(Failure::Unavailable(
-            "too many submissions of one Message-ID at once".into(),
-        ))
     }
 
     /// Adds the mail with all that follows: its item, its job or the evidence owed for it.
@@ -210,6 +258,7 @@ impl Filing {
                 mail.job = Some(job.id);
                 item.job = Some(job.facet(organisation));
                 jobs::add(batch, moved)?;
+                self.record(batch, organisation, None, moved, now)?;
                 if let Some(alarm) = job.next_alarm(&station.terms) {
                     let row = JobAlarm { tenant, job: job.id };
                     work::add(batch, alarm.at, &row)?;
@@ -284,6 +333,7 @@ impl Filing {
             return Ok(());
         };
         jobs::replace(batch, old, &moved)?;
+        self.record(batch, organisation, Some(&old.row), &moved, now)?;
         if let Some(item) = items::item(db, tenant, old.row.item)? {
             let ended = Item {
                 job: Some(moved.job.facet(organisation)),
@@ -367,10 +417,11 @@ impl Filing {
     }
 
     async fn file_draft(
-        self,
-        organisation: &Organisation,
+        &self,
+        standing: &OrgStanding,
         rules: Option<Vec<String>>,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Option<Accepted>, Failure> {
+        let organisation = &*standing.organisation;
         let (station, tenant) = (&self.station, self.by.tenant);
         let now = station.clock.now();
         let mut batch = Batch::new();
@@ -403,13 +454,18 @@ impl Filing {
             let item = self.item(station.items.next(tenant)?, ItemKind::Notice, now);
             items::add(&mut batch, tenant, &item, &outline.body(content))?;
         }
-        station.db.commit(batch).await?;
+        standing.require(&mut batch);
+        match station.db.commit(batch).await {
+            Ok(_) => {}
+            Err(CommitError::Conflict { .. }) => return Ok(None),
+            Err(other) => return Err(other.into()),
+        }
         station.bells.mailboxes.ring(self.by.tenant);
         tracing::info!(item = %id, by = %self.by.login, no_rule_matched, "submission became a draft");
-        Ok(Accepted::Draft {
+        Ok(Some(Accepted::Draft {
             item: id,
             no_rule_matched,
-        })
+        }))
     }
 }
 

@@ -4,8 +4,9 @@
 use super::filing::{Filing, no_such_rule};
 use super::header::{check_header, header_end, keep_blind, malformed, wishes};
 use super::octet_check::OctetCheck;
-use super::{Accepted, Submission};
+use super::{Accepted, Submission, composer};
 use crate::address::KepAddress;
+use crate::domain::audit::AuditRoute;
 use crate::domain::policy::{Asked, Disposition, dispose};
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
 use crate::id::ItemId;
@@ -28,6 +29,8 @@ pub struct Receiving {
     forced: Option<Asked>,
     /// The draft that is being sent.
     draft: Option<ItemId>,
+    /// By which route it is handed in.
+    route: AuditRoute,
     header: Vec<u8>,
     body: Option<Body>,
     size_bytes: u64,
@@ -40,6 +43,7 @@ struct Body {
     writer: BlobWriter,
     scanner: Scanner,
     summary: Summary,
+    asked: Asked,
     disposition: Disposition,
     blind: BTreeSet<KepAddress>,
 }
@@ -52,6 +56,7 @@ impl Receiving {
             recipients,
             forced: None,
             draft: None,
+            route: AuditRoute::Smtp,
             header: Vec::new(),
             body: None,
             size_bytes: 0,
@@ -61,8 +66,9 @@ impl Receiving {
     }
 
     /// Ends this draft in the same commit that makes the mail.
-    pub fn of_draft(mut self, draft: ItemId) -> Self {
+    pub fn of_draft(mut self, draft: ItemId, route: AuditRoute) -> Self {
         self.draft = Some(draft);
+        self.route = route;
         self
     }
 
@@ -139,17 +145,16 @@ impl Receiving {
             original,
             has_8bit: self.has_8bit,
             draft: self.draft,
+            asked: body.asked,
+            route: self.route,
         };
-        filing.file(body.disposition).await
+        filing.file(&body.disposition).await
     }
 
     /// The header block is complete: decide, edit, and start to store.
     async fn open_body(&mut self) -> Result<(), Failure> {
         let organisation = self.to.organisations.of(self.by.tenant)?;
-        let user = organisation
-            .users
-            .get(&self.by.user)
-            .ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
+        let user = composer(&organisation, &self.by)?;
         check_header(&organisation, &self.header)?;
         let (asked, block) = wishes(&self.header)?;
         let asked = self.forced.clone().unwrap_or(asked);
@@ -184,6 +189,7 @@ impl Receiving {
             writer: self.to.spool.create().await?,
             scanner: Scanner::new(),
             summary: Summary::of(&block),
+            asked,
             disposition,
             blind,
         };

@@ -15,7 +15,7 @@ use crate::store::row::RowError;
 
 rows! {
     Job => "jobs" v 2;
-    Entry => "job histories" v 1;
+    Entry => "job histories" v 2;
 }
 
 pub fn key(tenant: TenantId, job: JobId) -> Vec<u8> {
@@ -235,6 +235,8 @@ mod tests {
                 step: Some(u16::MAX),
                 // A unit is named by its whole path.
                 role: Some("u".repeat(NAME_MAX_OCTETS * crate::domain::org::UNIT_DEPTH_MAX)),
+                // Who reassigns decides as nobody: never both are paths.
+                to: Some("l".repeat(crate::address::LOGIN_MAX_OCTETS)),
                 route: Some(Route::Keyword),
                 note: "n".repeat(NOTE_MAX_OCTETS),
             },

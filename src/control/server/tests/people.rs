@@ -258,7 +258,13 @@ async fn who_asks_in_a_users_name_may_what_that_user_may() {
         assert!(said.contains(words), "{line}: {said}");
     }
     assert_eq!(r.door.organisations.by_name("ornekas").unwrap().version, before);
+    // A label by which units see mail is theirs who arrange the units.
+    done(&r, "unit|add|ornekas|Depo").await;
+    done(&r, "unit|label|ornekas|Depo|Acil").await;
+    let said = refused(&r, "label|remove|ornekas|Acil|--as|veli@ornekas").await;
+    assert!(said.contains("permission \"account\""), "{said}");
     // An officer may all of it.
+    done(&r, "label|remove|ornekas|Acil|--as|mudur@ornekas").await;
     done(&r, "officer|add|ikinci@ornekas|--as|mudur@ornekas").await;
     done(
         &r,
