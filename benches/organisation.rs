@@ -44,6 +44,8 @@ const UNITS: usize = 20;
 const IDLERS: usize = 50;
 const LABELLED: usize = 10_000;
 const MAILS: usize = 100_000;
+/// To hear of all that concerns one: who has not by then never will.
+const HEARD_WITHIN: Duration = Duration::from_secs(120);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -377,7 +379,9 @@ async fn labels() {
             let wanted = if n % UNITS == 0 { LABELLED } else { own };
             let (mut there, mut marked) = (own, 0);
             while there < wanted || marked < own {
-                let line = idler.line().await;
+                let line = tokio::time::timeout(HEARD_WITHIN, idler.line()).await;
+                let line = line
+                    .unwrap_or_else(|_| panic!("idler {n} hears nothing at {there} mails, {marked} marked"));
                 if let Some(exists) = line.strip_suffix(" EXISTS\r\n") {
                     there = exists.trim_start_matches("* ").parse().unwrap();
                 } else if line.contains("FETCH") && line.contains("Acil") {
