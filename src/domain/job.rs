@@ -43,7 +43,7 @@ pub use wish::{Act, JobRefusal, NOTE_MAX_OCTETS, Route, Wish};
 use crate::clock::UtcTime;
 use crate::domain::calendar::Calendar;
 use crate::domain::item::{JobFacet, JobPhase, Opening};
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, Roll, User};
 use crate::domain::rule::{DayKind, Direction, Need, Part, Rule, Step, Who};
 use crate::id::{ItemId, JobId, MailId, RuleId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
@@ -374,8 +374,9 @@ impl Job {
         let deputies = deputies.flat_map(|u| u.deputies.iter().map(|d| d.user));
         let delegates = self.standing.delegations.iter().map(|d| d.to);
         let able: BTreeSet<UserId> = deputies.chain(delegates).chain(members.iter().copied()).collect();
-        let may = |user: &&crate::domain::org::User| {
-            let capacities = org.capacities(user, now);
+        let roll = Roll::of_all(org, now);
+        let may = |user: &&User| {
+            let capacities = roll.capacities(user);
             facet.opening(org, self.author, user.id, &capacities).is_some()
         };
         let able = able.iter().filter_map(|u| org.users.get(u));

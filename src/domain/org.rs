@@ -12,7 +12,12 @@ use crate::domain::rule::{Rule, RuleBook, Who};
 use crate::domain::tenant::Tenant;
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+
+mod roll;
+
+pub use roll::Roll;
 
 /// How deep a unit tree may be. Türkiye's largest ministries have fewer than ten levels; and a unit named by its whole
 /// path fits an entry of a job's history.
@@ -287,11 +292,7 @@ impl Organisation {
 
     /// These units, all below them, and all that were merged into one of these: in one walk over the tree.
     pub fn units_and_below(&self, units: &BTreeSet<UnitId>) -> BTreeSet<UnitId> {
-        self.closure(units, |u| match u.ended {
-            None => u.parent,
-            Some(UnitEnd::MergedInto(other)) => Some(other),
-            Some(UnitEnd::Dissolved) => None,
-        })
+        walk(units, || self.below())
     }
 
     /// The unit and all units below it.
@@ -299,12 +300,31 @@ impl Organisation {
         self.units_and_below(&BTreeSet::from([unit]))
     }
 
-    /// These units, and all that were merged into one of them.
-    fn units_and_merged(&self, units: &BTreeSet<UnitId>) -> BTreeSet<UnitId> {
-        self.closure(units, |u| match u.ended {
+    /// Where a unit's mail is seen besides: in the unit above it, or the one it was merged into.
+    fn below(&self) -> Under {
+        self.under(|u| match u.ended {
+            None => u.parent,
+            Some(UnitEnd::MergedInto(other)) => Some(other),
+            Some(UnitEnd::Dissolved) => None,
+        })
+    }
+
+    /// Only what was merged.
+    fn merged(&self) -> Under {
+        self.under(|u| match u.ended {
             Some(UnitEnd::MergedInto(other)) => Some(other),
             _ => None,
         })
+    }
+
+    fn under(&self, leads_to: impl Fn(&Unit) -> Option<UnitId>) -> Under {
+        let mut under = Under::new();
+        for unit in self.units.values() {
+            if let Some(above) = leads_to(unit) {
+                under.entry(above).or_default().push(unit.id);
+            }
+        }
+        under
     }
 
     /// The labels whose mail these units see. What ended has left its labels to its heir, who may have given them up
@@ -319,72 +339,14 @@ impl Organisation {
             .collect()
     }
 
-    fn closure(
-        &self,
-        units: &BTreeSet<UnitId>,
-        leads_to: impl Fn(&Unit) -> Option<UnitId>,
-    ) -> BTreeSet<UnitId> {
-        let mut found = units.clone();
-        if found.is_empty() {
-            return found;
-        }
-        let mut under: BTreeMap<UnitId, Vec<UnitId>> = BTreeMap::new();
-        for unit in self.units.values() {
-            if let Some(above) = leads_to(unit) {
-                under.entry(above).or_default().push(unit.id);
-            }
-        }
-        let mut walk: Vec<UnitId> = found.iter().copied().collect();
-        while let Some(unit) = walk.pop() {
-            for below in under.get(&unit).into_iter().flatten() {
-                if found.insert(*below) {
-                    walk.push(*below);
-                }
-            }
-        }
-        found
-    }
-
-    /// The one function that says who sees what.
+    /// Who sees what: see [`Roll::audience`].
     pub fn audience(&self, user: &User, now: UtcTime) -> Audience {
-        if user.kind == UserKind::Officer {
-            return Audience::Tenant;
-        }
-        let units = if self.may(user, Permission::View) {
-            self.units_and_below(&user.units)
-        } else {
-            BTreeSet::new()
-        };
-        Audience::Limited {
-            user: user.id,
-            labels: self.labels_of(&units),
-            units,
-            capacities: self.capacities(user, now),
-        }
+        Roll::of_one(self, user.id, now).audience(user)
     }
 
-    /// As what a user may decide at this moment: himself first, then those whose deputy he is. A deputy needs no
-    /// permission of his own, but whom he stands for must hold it.
+    /// As what a user may decide at this moment: see [`Roll::capacities`].
     pub fn capacities(&self, user: &User, now: UtcTime) -> Vec<Capacity> {
-        if user.removed {
-            return Vec::new();
-        }
-        let stands_for = |other: &&User| {
-            other.id != user.id
-                && other
-                    .deputies
-                    .iter()
-                    .any(|d| d.user == user.id && d.from <= now && now < d.until)
-        };
-        std::iter::once(user)
-            .chain(self.live_users().filter(stands_for))
-            .filter(|u| self.may(u, Permission::Approve))
-            .map(|u| Capacity {
-                user: u.id,
-                roles: u.roles.clone(),
-                units: self.units_and_merged(&u.units),
-            })
-            .collect()
+        Roll::of_one(self, user.id, now).capacities(user)
     }
 
     /// The users who may decide as this role, unit or user, in their own name.
@@ -449,4 +411,26 @@ impl Organisation {
             }
         }
     }
+}
+
+/// Of each unit, those that lead to it straight away.
+type Under = BTreeMap<UnitId, Vec<UnitId>>;
+
+/// These units and all that lead to one of them. Who has none costs nothing.
+fn walk<U: Borrow<Under>>(units: &BTreeSet<UnitId>, under: impl FnOnce() -> U) -> BTreeSet<UnitId> {
+    let mut found = units.clone();
+    if found.is_empty() {
+        return found;
+    }
+    let under = under();
+    let under: &Under = under.borrow();
+    let mut left: Vec<UnitId> = found.iter().copied().collect();
+    while let Some(unit) = left.pop() {
+        for below in under.get(&unit).into_iter().flatten() {
+            if found.insert(*below) {
+                left.push(*below);
+            }
+        }
+    }
+    found
 }

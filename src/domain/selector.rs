@@ -7,7 +7,7 @@ use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind, JobPhase, UserFlags};
 use crate::domain::job::Act;
 use crate::domain::mail::Declared;
-use crate::domain::org::{Audience, Capacity, Organisation, Permission, Unit, User, UserKind};
+use crate::domain::org::{Audience, Capacity, Organisation, Permission, Roll, Unit, User, UserKind};
 use crate::domain::policy::may_pick;
 use crate::domain::tenant::Language;
 use crate::id::{LabelId, RuleId, UnitId};
@@ -303,16 +303,17 @@ pub struct Place {
 
 impl Place {
     pub fn new(org: &Organisation, user: &User, now: UtcTime) -> Self {
-        let deputies = org.live_users().flat_map(|u| &u.deputies);
-        let turns = deputies
-            .filter(|d| d.user == user.id)
-            .flat_map(|d| [d.from, d.until]);
-        let (past, ahead): (Vec<UtcTime>, Vec<UtcTime>) = turns.partition(|turn| *turn <= now);
+        Self::on(&Roll::of_one(org, user.id, now), user)
+    }
+
+    /// The same for one of many.
+    pub fn on(roll: &Roll<'_>, user: &User) -> Self {
+        let (from, until) = roll.holds_between(user.id);
         Self {
-            audience: org.audience(user, now),
-            capacities: org.capacities(user, now),
-            from: past.into_iter().max(),
-            until: ahead.into_iter().min(),
+            audience: roll.audience(user),
+            capacities: roll.capacities(user),
+            from,
+            until,
         }
     }
 

@@ -9,9 +9,9 @@ use crate::address::KepAddress;
 use crate::clock::{Clock, UtcTime};
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::job::{Call, Entry, Job, Terms};
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, Roll};
 use crate::domain::reply::{self, ReplyToken};
-use crate::domain::selector::Viewer;
+use crate::domain::selector::{Place, Viewer};
 use crate::id::{IdSource, TenantId, UserId};
 use crate::mime::Structure;
 use crate::mime::compose;
@@ -52,7 +52,7 @@ pub struct Herald {
     pub terms: Arc<Terms>,
 }
 
-/// A message in the blob of all: a head of its own, and a body that others share.
+/// A message in the blob of all: a head of its own, and a body that others may share.
 struct Message {
     user: UserId,
     token: ReplyToken,
@@ -101,22 +101,12 @@ impl Herald {
         let job = stored.row.as_it_was(standing, participants);
         let now = self.clock.now();
         let mut hearers = job.hearers(&organisation, &entry, now);
-        // Nobody hears of a mail he does not see: who manages jobs manages those he sees.
-        let item = items::item(&*self.db, tenant, job.item)?;
-        hearers.retain(|user, _| {
-            let viewer = organisation
-                .users
-                .get(user)
-                .map(|u| Viewer::new(&organisation, u, now));
-            let seen = |viewer: Viewer<'_>| item.as_ref().is_some_and(|item| viewer.sees(&item.row, None));
-            viewer.is_some_and(seen)
-        });
         if let Some(told) = told {
             hearers = hearers.split_off(&UserId(told.0.saturating_add(1)));
         }
-        let more = hearers.keys().nth(TOLD_AT_ONCE).copied();
-        if let Some(next) = more {
-            hearers.split_off(&next);
+        let item = items::item(&*self.db, tenant, job.item)?;
+        let (hearers, more) = next_of(hearers, &organisation, item.as_ref().map(|item| &item.row), now);
+        if more {
             let told = hearers.keys().next_back().copied();
             let rest = OwedStatus {
                 told,
@@ -136,10 +126,32 @@ impl Herald {
         letter.file(&mut batch, &hearers).await?;
         commit(&*self.db, batch).await?;
         tracing::info!(job = %job.id, entry = entry.n, deed = entry.happening.deed.word(), told = hearers.len(),
-            more = more.is_some(), "told");
+            more, "told");
         self.bells.mailboxes.ring(tenant);
         Ok(())
     }
+}
+
+/// The next of those concerned who see the mail, and whether there are more. Nobody hears of a mail he does not see: who
+/// manages jobs manages those he sees. Only so many are asked what they see as are told.
+fn next_of(
+    hearers: BTreeMap<UserId, Call>,
+    org: &Organisation,
+    item: Option<&Item>,
+    now: UtcTime,
+) -> (BTreeMap<UserId, Call>, bool) {
+    let roll = Roll::of_all(org, now);
+    let sees = |user: UserId| {
+        let place = org.users.get(&user).map(|u| (u, Place::on(&roll, u)));
+        let viewer = place.as_ref().map(|(u, place)| Viewer::placed(org, u, place));
+        viewer
+            .zip(item)
+            .is_some_and(|(viewer, item)| viewer.sees(item, None))
+    };
+    let mut seeing = hearers.into_iter().filter(|(user, _)| sees(*user));
+    let next = seeing.by_ref().take(TOLD_AT_ONCE).collect();
+    let more = seeing.next().is_some();
+    (next, more)
 }
 
 /// Somebody else was faster: it is done already, or the next look finds it as it is then.
@@ -177,9 +189,11 @@ impl Letter<'_> {
         Ok(())
     }
 
-    /// All messages in one run of octets. Those of whom the same is asked share a body.
+    /// All messages in one run of octets. Those of whom the same is asked share a body, unless it names a command: that
+    /// names its user as well, and a few thousand octets for each are the price.
     fn write(&self, hearers: &BTreeMap<UserId, Call>) -> Result<(Vec<u8>, Vec<Message>), Failure> {
         let status = self.status();
+        let words = status.words();
         let mut octets = Vec::new();
         let mut add = |part: &[u8]| {
             let from = octets.len();
@@ -189,8 +203,10 @@ impl Letter<'_> {
         let mut bodies = BTreeMap::new();
         let mut messages = Vec::new();
         for (user, call) in hearers {
-            let body = bodies.entry(*call).or_insert_with(|| {
-                let text = status.text(*call);
+            let named = call.has_command().then_some(*user);
+            let body = bodies.entry((*call, named)).or_insert_with(|| {
+                let reader = named.and_then(|user| self.organisation.users.get(&user));
+                let text = words.text(*call, reader);
                 let boundary = compose::boundary("status", self.herald.ids.uuid());
                 add(&compose::alternative(&text.plain, &text.html, &boundary))
             });

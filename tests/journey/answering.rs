@@ -231,9 +231,10 @@ async fn what_is_no_note_is_refused_and_uses_nothing_up() {
             "554 5.6.0 the answer has no words of its own",
         ),
         (
-            html.replace("Uygundur.", "<blockquote>Uygundur.</blockquote>"),
-            "554 5.6.0 the answer is in HTML only",
+            html.replace("Uygundur.", "<div>Onaylanabilir</div><div>değil</div>"),
+            "554 5.6.0 the answer is in HTML only; set your mail reader to plain text",
         ),
+        (html, "554 5.6.0 the answer is in HTML only"),
         (
             plain.replace("text/plain", "image/png"),
             "554 5.6.0 the answer has no text",

@@ -1,6 +1,7 @@
 //! Every message has a word that stands nowhere else, in each of its places. Users who see little say whatever IMAP
 //! lets them say, while others change the institution under them. No octet of an answer holds the word of a message
-//! that its user does not see at that moment, and no count tells that there is one.
+//! that its user does not see at that moment, and no count tells that there is one. Nor does a status message hold the
+//! word of a mail that its reader does not see when he is told.
 
 use super::events::{Event, event, mail_with, nth};
 use super::mailbox_house::{House, PASSWORD};
@@ -8,8 +9,10 @@ use super::world::World;
 use kepd::domain::audit::Origin;
 use kepd::domain::org::Permission;
 use kepd::id::{ItemId, UserId};
+use kepd::mime::summary::Summary;
 use kepd::net::imap::{Begin, ImapDoor};
 use kepd::sasl::Secret;
+use kepd::service::herald::Herald;
 use kepd::service::mailbox::{MarkHow, Marks};
 use kepd::service::octets::ContentReader;
 use kepd::store::tables::items;
@@ -517,6 +520,125 @@ proptest! {
                 if let Some(event) = event {
                     sessions.world.happen(event).await;
                 }
+            }
+        });
+    }
+}
+
+/// A herald beside a house, held against the drawing.
+struct Telling {
+    world: World,
+    herald: Herald,
+    told: BTreeSet<ItemId>,
+}
+
+impl Telling {
+    /// Somebody manages jobs who sees none of those that concern the role of approvers.
+    async fn build() -> Self {
+        let mut world = World::build().await;
+        let place = |name: &str, of: &BTreeMap<u32, String>| {
+            let at = of.values().position(|n| n == name).unwrap();
+            u8::try_from(at).unwrap()
+        };
+        let org = world
+            .house
+            .mailboxes
+            .organisations
+            .of(world.house.tenant)
+            .unwrap();
+        let roles: BTreeMap<u32, String> = org.roles.values().map(|r| (r.id.0, r.name.clone())).collect();
+        let units: BTreeMap<u32, String> = org.units.values().map(|u| (u.id.0, u.name.clone())).collect();
+        world
+            .happen(Event::AddUser {
+                unit: place("Mali İşler", &units),
+                role: place("İş Yönetimi", &roles),
+            })
+            .await;
+        let m = &world.house.mailboxes;
+        let herald = Herald {
+            db: m.db.clone(),
+            spool: m.spool.clone(),
+            clock: m.clock.clone(),
+            ids: m.ids.clone(),
+            organisations: m.organisations.clone(),
+            identity: m.identity.clone(),
+            items: m.items.clone(),
+            bells: m.bells.clone(),
+            terms: m.approval.terms.clone(),
+        };
+        Self {
+            world,
+            herald,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// The number by which an event names a user who is there.
+    fn place_of(&self, name: &str) -> u8 {
+        let people = self.world.people();
+        let named = |n: &u32| self.world.drawing.people[n].name == name;
+        u8::try_from(people.iter().position(named).unwrap()).unwrap()
+    }
+
+    async fn words(&self, item: ItemId) -> BTreeSet<String> {
+        let (db, tenant) = (self.world.house.db(), self.world.house.tenant);
+        let body = items::body(db, tenant, item).unwrap().unwrap();
+        let reader = ContentReader::whole(&self.world.house.mailboxes.spool, &body.row.content);
+        let octets = reader.collect().await.unwrap();
+        // The subject goes out encoded where it is not ASCII.
+        let subject = Summary::of(&octets).subject;
+        words_in(&(String::from_utf8_lossy(&octets) + subject.as_str()))
+    }
+
+    /// Tells what is owed. Gives how many messages name a mail.
+    async fn tell(&mut self) -> usize {
+        let before = self.world.log().0;
+        while self.herald.run_due().await.unwrap() > 0 {}
+        let (log, now) = (
+            self.world.log(),
+            kepd::clock::Clock::now(&*self.world.house.clock),
+        );
+        let mut naming = 0;
+        for (id, notice) in log.0.iter().filter(|(id, _)| !before.contains_key(id)) {
+            assert!(self.told.insert(*id));
+            let reader = notice.item.author.unwrap().0;
+            let named = self.words(*id).await;
+            naming += usize::from(!named.is_empty());
+            let mut allowed = BTreeSet::new();
+            for (id, mail) in &before {
+                if self.world.drawing.sees(reader, mail, &log, now) {
+                    allowed.extend(self.words(*id).await);
+                }
+            }
+            let foreign: Vec<_> = named.difference(&allowed).collect();
+            assert!(foreign.is_empty(), "user {reader} was told of {foreign:?}");
+        }
+        naming
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_status_message_holds_a_word_of_what_its_reader_does_not_see(
+        events in prop::collection::vec(event(), 10..40)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut telling = Telling::build().await;
+            let ayse = telling.place_of("ayse");
+            for rule in 0..2 {
+                telling.world.happen(Event::HandIn { user: ayse, rule }).await;
+            }
+            assert!(telling.tell().await >= 2, "the author and who decides are told");
+            // Nobody is left to decide: who manages jobs would like to know.
+            let onay1 = telling.place_of("onay1");
+            telling.world.happen(Event::RemoveUser { user: onay1 }).await;
+            assert!(telling.tell().await > 0, "officers are told that nobody can decide");
+            for event in events {
+                telling.world.happen(event).await;
+                telling.tell().await;
             }
         });
     }

@@ -4,7 +4,7 @@ use crate::provider::{Provider, admin};
 use crate::road::{Pair, message, pair};
 use kepd::domain::item::ItemKind;
 use kepd::domain::job::{Act, Route};
-use kepd::domain::org::{Doors, User, UserKind};
+use kepd::domain::org::{Doors, Permission, User, UserKind};
 use kepd::domain::rule::Step;
 use kepd::domain::schedule::DAY;
 use kepd::id::{JobId, UserId};
@@ -16,7 +16,7 @@ use kepd::service::octets::ContentReader;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
 use kepd::store::tables::work::{self, OwedStatus};
-use kepd::store::tables::{items, org};
+use kepd::store::tables::{items, jobs, org};
 use std::collections::BTreeSet;
 
 const ALICI: &str = "alici@hs02.kep.test";
@@ -155,6 +155,8 @@ async fn each_stage_is_told_to_those_concerned_once() {
         "Son karar zamanı: ",
         "Sıra sizde.",
         "It is your turn.",
+        &format!("Komutla: kepctl job approve {job} --as onay2@ornekas\n"),
+        &format!("By command: kepctl job approve {job} --as onay2@ornekas\n"),
     ] {
         assert!(asked.text.contains(wanted), "{wanted}\n{}", asked.text);
     }
@@ -264,6 +266,88 @@ async fn a_large_role_is_told_in_several_commits() {
     }
     assert_eq!(p.herald.run_due().await.unwrap(), 0);
     assert_eq!(heard().iter().collect::<BTreeSet<_>>().len(), 1201);
+    // Each reads the command that is his own.
+    for login in ["onay1", "uye1000", "uye1777", "uye2198"] {
+        let text = &told(p, login).await[0].text;
+        assert_eq!(
+            text.matches(&format!("--as {login}@ornekas\n")).count(),
+            2,
+            "{text}"
+        );
+        assert_eq!(text.matches("--as ").count(), 2, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_command_that_is_told_can_be_typed() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    submit(p).await;
+    pair.work().await;
+    for (login, word) in [("onay1", "approve"), ("ayse", "withdraw")] {
+        let text = told(p, login).await.remove(0).text;
+        let command = text.split("By command: kepctl ").nth(1).unwrap();
+        let typed: Vec<&str> = command.lines().next().unwrap().split(' ').collect();
+        assert_eq!(typed[1], word);
+        let mut kepctl = std::process::Command::new(env!("CARGO_BIN_EXE_kepctl"));
+        let out = kepctl
+            .args(["--socket", "/nonexistent/control.sock"])
+            .args(&typed)
+            .output()
+            .unwrap();
+        // 2 would be a usage error; nobody listens here, and that is another.
+        assert_eq!(out.status.code(), Some(1), "{typed:?}: {out:?}");
+    }
+}
+
+/// Who manages jobs manages those he sees, and hears of no others.
+#[tokio::test]
+async fn a_stuck_job_is_told_to_those_who_may_reassign_it_and_see_it() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let tenant = p.tenant(TENANT);
+    let changes = || p.organisations.by(admin());
+    changes().add_unit(tenant, "Arşiv Birimi", None).await.unwrap();
+    let manages = BTreeSet::from([Permission::Jobs, Permission::View]);
+    let role = changes()
+        .add_role(tenant, "İş Yönetimi", "", manages)
+        .await
+        .unwrap();
+    p.add_user(
+        tenant,
+        "yonet",
+        UserKind::Limited,
+        &["Arşiv Birimi"],
+        &["İş Yönetimi"],
+    )
+    .await;
+    let also = |_: &_, user: &mut User| {
+        user.roles.insert(role.id);
+        Ok(())
+    };
+    changes().set_user(tenant, "ayse", also).await.unwrap();
+    let job = submit(p).await;
+    pair.work().await;
+    changes().remove_user(tenant, "onay1").await.unwrap();
+    pair.work().await;
+
+    let row = jobs::job(&*p.db, tenant, job).unwrap().unwrap().row;
+    assert!(row.standing.stuck);
+    let last = jobs::history(&*p.db, tenant, job).unwrap().pop().unwrap();
+    let organisation = p.organisations.of(tenant).unwrap();
+    let could = row.hearers(&organisation, &last, pair.clock_now());
+    let yonet = p.principal("yonet@ornekas").user;
+    assert!(
+        could.contains_key(&yonet),
+        "by his permission alone he would hear of it"
+    );
+    assert_eq!(told(p, "yonet").await.len(), 0);
+    for login in ["mudur", "ayse"] {
+        let told = told(p, login).await.pop().unwrap();
+        assert_eq!(told.subject, "Re: [Karar verecek kimse yok] Fiyat TEKLİFİ");
+        let command = format!("kepctl job reassign {job} --as {login}@ornekas --to role:");
+        assert!(told.text.contains(&command), "{}", told.text);
+    }
 }
 
 async fn last_subject(pair: &Pair, login: &str) -> String {

@@ -3,7 +3,8 @@
 //! ```text
 //! what happened                     author  had a hand  whose turn it is   was asked  officers
 //! start                             yes     -           yes                -          -
-//! approve                           yes     yes         if a step begins   -          if all have approved
+//! approve, and the step goes on     yes     -           -                  -          -
+//! approve, and the step is done     yes     yes         if a step begins   -          if all have approved
 //! delegate                          yes     yes         only he            -          -
 //! reassign, undo, note              yes     yes         yes                -          -
 //! reject, return, withdraw, cancel  yes     yes         -                  yes        -
@@ -15,7 +16,8 @@
 //! ```
 //! Whose turn it is: who may decide the step, or the officers when all have approved. Who was asked: those whose turn it
 //! was when somebody ended it; they would look for it in vain. That a colleague approved in their place they see from
-//! their mailbox, and a large role is not told twice of each mail.
+//! their mailbox, and a large role is not told twice of each mail. While a step goes on, its approvals are told to the
+//! author alone: of a step that wants two hundred, each would else be told to all who were before.
 //!
 //! Nobody is told of what he did himself: the way he did it by has answered him. Only if a step begins that is his as
 //! well is he told, for then something is asked of him. Who has been removed is told nothing.
@@ -40,6 +42,13 @@ pub enum Call {
     Decide,
 }
 
+impl Call {
+    /// Whether it can be done by a command, which names its user.
+    pub fn has_command(self) -> bool {
+        !matches!(self, Call::Nothing | Call::Resume)
+    }
+}
+
 impl Job {
     /// The job as it was at another moment.
     pub fn as_it_was(&self, standing: Standing, participants: BTreeSet<UserId>) -> Job {
@@ -59,10 +68,13 @@ impl Job {
         if happening.deed != Deed::Reminded {
             told.extend(self.author);
         }
-        if tells_participants(&happening.deed) {
+        let begun = self.begins_step(entry);
+        let goes_on = happening.deed == Deed::Decided(Act::Approve)
+            && matches!(self.standing.state, JobState::Waiting(_))
+            && !begun;
+        if tells_participants(&happening.deed) && !goes_on {
             told.extend(&self.participants);
         }
-        let begun = self.begins_step(entry);
         match happening.deed {
             Deed::Started | Deed::Noted | Deed::Reminded => told.extend(&turn),
             Deed::Decided(Act::Approve) if begun => told.extend(&turn),

@@ -7,7 +7,7 @@ use super::{Both, Text, both, local_time, page};
 use crate::clock::UtcTime;
 use crate::domain::item::JobFacet;
 use crate::domain::job::{Act, Call, Deed, Entry, Job, JobState};
-use crate::domain::org::Organisation;
+use crate::domain::org::{Organisation, User};
 use crate::domain::rule::Direction;
 use crate::domain::selector::Mailbox;
 
@@ -41,20 +41,21 @@ impl JobStatus<'_> {
         format!("Re: [{news}] {}", line(&self.job.subject))
     }
 
-    /// The text for somebody of whom `call` is asked.
-    pub fn text(&self, call: Call) -> Text {
+    /// What all are told alike, written down once for however many.
+    pub fn words(&self) -> Words<'_> {
         let state = self.state();
-        let title = both(
-            format!("Onay işi: {}", state.tr),
-            format!("Approval job: {}", state.en),
-        );
         let mut lines = vec![self.what()];
         lines.extend(self.circumstances());
         lines.extend(self.note());
         lines.extend(self.waiting());
-        lines.extend(self.call(call));
-        lines.push(self.answering());
-        page(&title, &lines)
+        Words {
+            status: self,
+            title: both(
+                format!("Onay işi: {}", state.tr),
+                format!("Approval job: {}", state.en),
+            ),
+            lines,
+        }
     }
 
     fn state(&self) -> Both {
@@ -103,9 +104,9 @@ impl JobStatus<'_> {
                 "Bu adımda karar verebilecek kimse kalmadı.",
                 "Nobody is left who could decide this step.",
             ),
-            Deed::Expired => both(
-                "Süresi içinde karar verilmediğinden iş sona erdi; ileti gönderilmeyecek.",
-                "Nobody decided in time; the job has ended and the mail will not be sent.",
+            Deed::Expired => self.ended(
+                "Süresi içinde karar verilmediğinden iş sona erdi",
+                "Nobody decided in time; the job has ended",
             ),
             Deed::Left => both(
                 "Bekleme süresi doldu, ileti gönderime verildi.",
@@ -121,10 +122,7 @@ impl JobStatus<'_> {
     fn decided(&self, act: Act) -> Both {
         match act {
             Act::Approve => both("Adım onaylandı.", "The step was approved."),
-            Act::Reject => both(
-                "İleti reddedildi; gönderilmeyecek.",
-                "The mail was rejected; it will not be sent.",
-            ),
+            Act::Reject => self.ended("İleti reddedildi", "The mail was rejected"),
             Act::Return => both(
                 "İleti düzeltilmek üzere yazarına iade edildi.",
                 "The mail was given back to its author for changes.",
@@ -134,10 +132,7 @@ impl JobStatus<'_> {
                 "Yazarı iletiyi geri çekti; gönderilmeyecek.",
                 "Its author withdrew the mail; it will not be sent.",
             ),
-            Act::Cancel => both(
-                "İş iptal edildi; ileti gönderilmeyecek.",
-                "The job was cancelled; the mail will not be sent.",
-            ),
+            Act::Cancel => self.ended("İş iptal edildi", "The job was cancelled"),
             Act::Delegate(to) => {
                 let user = self.org.users.get(&to);
                 let to = user.map_or_else(|| "?".to_owned(), |u| named(&u.display_name, &u.name));
@@ -154,6 +149,21 @@ impl JobStatus<'_> {
                 )
             }
             Act::Undo => both("Son karar geri alındı.", "The last decision was taken back."),
+        }
+    }
+
+    /// How a job ended that was not approved, and what that means for its mail.
+    fn ended(&self, tr: &str, en: &str) -> Both {
+        match self.job.direction {
+            Direction::Outgoing => both(
+                format!("{tr}; ileti gönderilmeyecek."),
+                format!("{en}; the mail will not be sent."),
+            ),
+            // The decision is the institution's own: whoever wrote the mail hears of it only by a declaration.
+            Direction::Incoming => both(
+                format!("{tr}; gelen ileti posta kutusunda kalır, gönderenine bildirim gitmez."),
+                format!("{en}; the mail that came in stays in the mailbox, and its sender is told nothing."),
+            ),
         }
     }
 
@@ -227,20 +237,73 @@ impl JobStatus<'_> {
         lines
     }
 
+    fn answering(&self) -> Both {
+        let until = local_time(self.answer_until);
+        both(
+            format!(
+                "İşe not bırakmak için bu iletiyi {until} tarihine kadar bir kez yanıtlayabilirsiniz; alıntılar nota girmez."
+            ),
+            format!(
+                "To leave a note with the job you can answer this message once, until {until} (UTC+3); quoted lines are \
+                 left out."
+            ),
+        )
+    }
+}
+
+/// The words of a status message that all who are told share, and what is said to each.
+#[derive(Debug)]
+pub struct Words<'a> {
+    status: &'a JobStatus<'a>,
+    title: Both,
+    lines: Vec<Both>,
+}
+
+impl Words<'_> {
+    /// The text for a user of whom `call` is asked. Commands name him: an administrator types them in his name.
+    pub fn text(&self, call: Call, user: Option<&User>) -> Text {
+        let mut lines = self.lines.clone();
+        let to = Address {
+            status: self.status,
+            user,
+        };
+        lines.extend(to.call(call));
+        lines.push(self.status.answering());
+        page(&self.title, &lines)
+    }
+}
+
+/// Whom a status message speaks to.
+struct Address<'a> {
+    status: &'a JobStatus<'a>,
+    user: Option<&'a User>,
+}
+
+impl Address<'_> {
+    /// What he types to do so much with the job.
+    fn command(&self, word: &str) -> String {
+        let realm = &self.status.org.tenant.name;
+        let login = match self.user {
+            Some(user) => line(&format!("{}@{realm}", user.name)),
+            None => format!("USER@{realm}"),
+        };
+        format!("kepctl job {word} {} --as {login}", self.status.job.id)
+    }
+
     fn folder(&self, mailbox: Mailbox) -> String {
-        mailbox.name(self.org).unwrap_or_default()
+        mailbox.name(self.status.org).unwrap_or_default()
     }
 
     /// What the reader can do now.
     fn call(&self, call: Call) -> Option<Both> {
-        let id = self.job.id;
+        let command = |word: &str| self.command(word);
         Some(match call {
             Call::Nothing => return None,
             Call::Decide => self.deciding(),
             Call::Release => self.releasing(),
             Call::Reassign => both(
-                format!("Adımı başkasına verin: kepctl job reassign {id} --to role:ROL"),
-                format!("Give the step to others: kepctl job reassign {id} --to role:NAME"),
+                format!("Adımı başkasına verin: {} --to role:ROL", command("reassign")),
+                format!("Give the step to others: {} --to role:NAME", command("reassign")),
             ),
             Call::Resume => {
                 let drafts = self.folder(Mailbox::Drafts);
@@ -251,9 +314,10 @@ impl JobStatus<'_> {
             }
             Call::Withdraw => {
                 let withdraw = self.way(Mailbox::Withdraw, "$KepGeriCek");
+                let command = command("withdraw");
                 both(
-                    format!("Geri çekmek için: {withdraw}. Komutla: kepctl job withdraw {id}"),
-                    format!("To take it back: {withdraw}. By command: kepctl job withdraw {id}"),
+                    format!("Geri çekmek için: {withdraw}. Komutla: {command}"),
+                    format!("To take it back: {withdraw}. By command: {command}"),
                 )
             }
         })
@@ -265,11 +329,11 @@ impl JobStatus<'_> {
     }
 
     fn deciding(&self) -> Both {
-        let (id, pending) = (self.job.id, self.folder(Mailbox::JobsPending));
+        let (command, pending) = (self.command("approve"), self.folder(Mailbox::JobsPending));
         let approve = self.way(Mailbox::Approve, "$KepOnay");
         let reject = self.way(Mailbox::Reject, "$KepRet");
         let (mut back_tr, mut back_en) = (String::new(), String::new());
-        if self.job.direction == Direction::Outgoing {
+        if self.status.job.direction == Direction::Outgoing {
             let back = self.way(Mailbox::Return, "$KepIade");
             back_tr = format!(", iade: {back}");
             back_en = format!(", give back: {back}");
@@ -277,39 +341,26 @@ impl JobStatus<'_> {
         both(
             format!(
                 "Sıra sizde. {pending} klasöründeki iletiyi taşıyın ya da anahtar sözcükle işaretleyin - onay: {approve}, \
-                 ret: {reject}{back_tr}. Komutla: kepctl job approve {id}"
+                 ret: {reject}{back_tr}. Komutla: {command}"
             ),
             format!(
                 "It is your turn. Move the mail in {pending}, or set the keyword - approve: {approve}, reject: \
-                 {reject}{back_en}. By command: kepctl job approve {id}"
+                 {reject}{back_en}. By command: {command}"
             ),
         )
     }
 
     fn releasing(&self) -> Both {
-        let (id, ready) = (self.job.id, self.folder(Mailbox::JobsReady));
+        let (command, ready) = (self.command("release"), self.folder(Mailbox::JobsReady));
         let release = self.way(Mailbox::Release, "$KepGonder");
         both(
             format!(
                 "Bütün onaylar verildi. Göndermek için {ready} klasöründeki iletiyi taşıyın ya da işaretleyin: {release}. \
-                 Komutla: kepctl job release {id}"
+                 Komutla: {command}"
             ),
             format!(
-                "All approvals are given. To send it, move the mail in {ready} or mark it: {release}. By command: kepctl \
-                 job release {id}"
-            ),
-        )
-    }
-
-    fn answering(&self) -> Both {
-        let until = local_time(self.answer_until);
-        both(
-            format!(
-                "İşe not bırakmak için bu iletiyi {until} tarihine kadar bir kez yanıtlayabilirsiniz; alıntılar nota girmez."
-            ),
-            format!(
-                "To leave a note with the job you can answer this message once, until {until} (UTC+3); quoted lines are \
-                 left out."
+                "All approvals are given. To send it, move the mail in {ready} or mark it: {release}. By command: \
+                 {command}"
             ),
         )
     }
@@ -388,7 +439,8 @@ mod tests {
             due: moved.job.due(&terms()),
             answer_until: moved.job.started_at,
         };
-        (status.subject(), status.text(call))
+        let reader = &org.users[&UserId(1)];
+        (status.subject(), status.words().text(call, Some(reader)))
     }
 
     #[test]
@@ -431,7 +483,7 @@ mod tests {
             let what = status.what();
             assert_ne!(what.tr, what.en);
             assert!(seen.insert(what.tr.clone()), "{deed:?} has the words of another");
-            let text = status.text(Call::Nothing);
+            let text = status.words().text(Call::Nothing, None);
             assert!(text.plain.contains(&what.tr) && text.plain.contains(&what.en));
         }
     }
@@ -463,6 +515,59 @@ mod tests {
         assert!(!text.html.contains("<b>") && text.html.contains("&lt;b&gt;ben"));
         let others = said(&org, &moved, &entry, Call::Nothing).1;
         assert!(!others.plain.contains("$KepOnay"));
+    }
+
+    #[test]
+    fn a_mail_that_came_in_is_not_said_to_be_sent_or_not() {
+        let org = organisation();
+        let mut moved = started(&org, "Gelen");
+        for (direction, out) in [(Direction::Outgoing, true), (Direction::Incoming, false)] {
+            moved.job.direction = direction;
+            for deed in [
+                Deed::Decided(Act::Reject),
+                Deed::Decided(Act::Cancel),
+                Deed::Expired,
+            ] {
+                let entry = entry(&moved, deed, "");
+                let text = said(&org, &moved, &entry, Call::Nothing).1;
+                for words in ["gönderilmeyecek", "will not be sent"] {
+                    assert_eq!(text.plain.contains(words), out, "{}", text.plain);
+                }
+                for words in ["gelen ileti posta kutusunda kalır", "stays in the mailbox"] {
+                    assert_eq!(text.plain.contains(words), !out, "{}", text.plain);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_names_its_user() {
+        let org = organisation();
+        let moved = started(&org, "Fiyat");
+        let entry = entry(&moved, Deed::Started, "");
+        for (call, word) in [
+            (Call::Decide, Some("approve")),
+            (Call::Release, Some("release")),
+            (Call::Withdraw, Some("withdraw")),
+            (Call::Reassign, Some("reassign")),
+            (Call::Resume, None),
+            (Call::Nothing, None),
+        ] {
+            let text = said(&org, &moved, &entry, call).1;
+            let id = moved.job.id;
+            let commands = text.plain.matches("kepctl").count();
+            let right = word.map_or(0, |word| {
+                let command = format!("kepctl job {word} {id} --as u1@t");
+                text.plain.matches(&command).count()
+            });
+            assert_eq!(
+                (commands, right),
+                if word.is_some() { (2, 2) } else { (0, 0) },
+                "{}",
+                text.plain
+            );
+            assert_eq!(call.has_command(), word.is_some());
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Who hears of what: the table of `concern`, case by case.
 
 use super::*;
+use crate::domain::org::Roll;
+use crate::domain::selector::Place;
 
 /// Whom the `n`th entry is told to: the number of each, and what is asked of him.
 fn told_of(org: &Organisation, moved: &Moved, n: usize) -> String {
@@ -61,11 +63,24 @@ fn each_decision_is_told_to_those_concerned() {
         vec![step(&[part(Who::Role(ROLE), Need::Quorum(2))])],
         Direction::Outgoing,
     );
+    let of_three = vec![step(&[part(Who::Role(ROLE), Need::Quorum(3))])];
+    let one_of_three = done(&org, &begin(&org, of_three, Direction::Outgoing), 3, Act::Approve);
+    let two_of_three = done(&org, &one_of_three, 4, Act::Approve);
     let incoming = begin(&org, one(), Direction::Incoming);
     let cases = [
         ("start", started(&org, two()), "2w 3d 4d 5d 6d"),
         ("a step begins", hears(&org, &waiting, 3, Act::Approve), "2w 7d"),
         ("the step goes on", hears(&org, &both, 3, Act::Approve), "2w"),
+        (
+            "it goes on again",
+            hears(&org, &one_of_three, 4, Act::Approve),
+            "2w",
+        ),
+        (
+            "it is done at last",
+            hears(&org, &two_of_three, 5, Act::Approve),
+            "1s 2w 3- 4-",
+        ),
         ("ready", hears(&org, &second, 7, Act::Approve), "1s 2w 3-"),
         ("rejected", hears(&org, &waiting, 3, Act::Reject), "2- 4- 5- 6-"),
         ("rejected later", hears(&org, &second, 7, Act::Reject), "2- 3-"),
@@ -129,6 +144,64 @@ fn each_decision_is_told_to_those_concerned() {
         ..Happening::by_itself(Deed::HandedInAnew, after(2))
     };
     assert_eq!(told_of(&org, &returned.resubmitted(anew).unwrap(), 0), "3-");
+}
+
+/// Of a step that all have to approve, each approval is told to the author; the last one to all of them.
+#[test]
+fn approvals_of_a_large_step_are_not_told_to_all_who_gave_one_before() {
+    const MEMBERS: u32 = 150;
+    let mut org = house();
+    org.users.retain(|id, _| *id == BOSS || *id == AUTHOR);
+    for id in 100..100 + MEMBERS {
+        let mut member = user(id, UserKind::Limited);
+        member.roles.insert(ROLE);
+        org.users.insert(member.id, member);
+    }
+    let mut job = begin(
+        &org,
+        vec![step(&[part(Who::Role(ROLE), Need::All)])],
+        Direction::Outgoing,
+    );
+    let mut told = 0;
+    for who in 100..100 + MEMBERS {
+        let moved = moved_by(&org, &job, who, Act::Approve);
+        let hearers = moved.job.hearers(&org, &moved.entries[0], after(10));
+        if who < 99 + MEMBERS {
+            assert_eq!(hearers.into_keys().collect::<Vec<_>>(), [AUTHOR]);
+            told += 1;
+        } else {
+            // The author, the officer, and all the others.
+            told += hearers.len() as u32;
+        }
+        job = moved.job;
+    }
+    assert_eq!(job.standing.state, JobState::Ready);
+    assert_eq!(told, MEMBERS - 1 + 2 + MEMBERS - 1);
+}
+
+/// So many that to look at everybody for everybody would take minutes.
+#[test]
+fn a_role_of_twenty_thousand_is_worked_out_at_once() {
+    const MEMBERS: u32 = 20_000;
+    let mut org = house();
+    for id in 100..100 + MEMBERS {
+        let mut member = user(id, UserKind::Limited);
+        member.roles.insert(ROLE);
+        let deputy = Deputy {
+            user: UserId(id + 1),
+            from: start_time(),
+            until: after(100),
+        };
+        member.deputies.extend((id % 3 == 0).then_some(deputy));
+        org.users.insert(member.id, member);
+    }
+    let job = begin(&org, one(), Direction::Outgoing);
+    let deciders = job.deciders(&org, after(10));
+    assert_eq!(deciders.len(), MEMBERS as usize + 4);
+    let roll = Roll::of_all(&org, after(10));
+    let places = org.users.values().map(|u| Place::on(&roll, u));
+    let seeing = places.filter(|p| p.capacities.len() == 2).count();
+    assert_eq!(seeing, MEMBERS as usize / 3);
 }
 
 #[test]
