@@ -30,6 +30,8 @@ mod doors;
 mod events;
 #[path = "journey/forge.rs"]
 mod forge;
+#[path = "journey/giving_back.rs"]
+mod giving_back;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
 #[path = "journey/isolation.rs"]

@@ -145,7 +145,7 @@ pub struct Item {
     /// Units it was routed to.
     pub units: BTreeSet<UnitId>,
     pub archived: Option<Filed>,
-    /// Of a draft that is gone: who removed it or wrote a newer one in its place, and when.
+    /// Of a draft that is gone: who removed it or wrote a newer one in its place, and when; `None` when it was handed in.
     pub trashed: Option<Filed>,
     pub job: Option<JobFacet>,
     /// Keywords that report to everybody (`$KepTeslim`, `$KepOkundu`, ...).
@@ -243,6 +243,36 @@ impl Item {
             mail: Some(mail),
             about,
             ..Self::new(id, ItemKind::Evidence, at)
+        }
+    }
+
+    /// Whether a draft stands among its author's drafts: it is neither gone nor in the bin.
+    pub fn is_current_draft(&self) -> bool {
+        self.kind == ItemKind::Draft && !self.gone && self.trashed.is_none()
+    }
+
+    /// What a newer draft takes over from the one whose place it takes.
+    pub fn take_place_of(&mut self, old: &Item) {
+        self.supersedes = Some(old.id);
+        self.resumes = self.resumes.or(old.resumes);
+        self.labels.extend(old.labels.iter().copied());
+    }
+
+    /// A draft that another took the place of, or that was removed: its author can bring it back.
+    pub fn ended(&self, hand: Filed) -> Item {
+        Item {
+            gone: true,
+            trashed: Some(hand),
+            ..self.clone()
+        }
+    }
+
+    /// A draft that was handed in: the mail is in its place.
+    pub fn handed_in(&self) -> Item {
+        Item {
+            gone: true,
+            trashed: None,
+            ..self.clone()
         }
     }
 

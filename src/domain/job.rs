@@ -186,8 +186,6 @@ pub struct Job {
     pub total_due: UtcTime,
     /// The job of the mail that this one was handed in anew for.
     pub follows: Option<JobId>,
-    /// The draft its author got when it was given back.
-    pub returned_as: Option<ItemId>,
     pub standing: Standing,
     pub undoable: Option<Undoable>,
     /// All who have had a hand in it.
@@ -252,7 +250,6 @@ impl Job {
             started_at: start.at,
             total_due: terms.calendar.after(start.at, rule.total_days(), rule.days),
             follows: start.follows,
-            returned_as: None,
             standing: Standing {
                 state: JobState::Ready,
                 step_since: start.at,
@@ -464,7 +461,6 @@ impl Job {
         }
         let mut job = self.clone();
         job.undoable = None;
-        job.returned_as = None;
         job.standing.state = JobState::Resubmitted;
         job.ended_at = Some(by.at);
         let entry = job.entry(by);

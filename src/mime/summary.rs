@@ -34,6 +34,12 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The Message-ID, where it can stand for one message: some programs leave it empty, or write nothing between the
+    /// brackets.
+    pub fn identity(&self) -> Option<&str> {
+        self.message_id.as_deref().filter(|id| id.contains('@'))
+    }
+
     /// Reads a header block; what follows its empty line is not looked at. The first of doubled fields counts.
     pub fn of(block: &[u8]) -> Self {
         let block = &block[..block.len().min(HEADER_MAX_OCTETS)];

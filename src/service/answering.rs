@@ -71,15 +71,15 @@ impl Answering {
             ..reference.row.clone()
         };
         reference.replace(batch, &used)?;
-        let tenant = answer.by.tenant;
+        let (tenant, user) = (answer.by.tenant, answer.by.user);
         if let Some(id) = message_id
-            && mails::known(&*self.db, tenant, id)?.is_none()
+            && mails::known(&*self.db, tenant, user, id)?.is_none()
         {
             let known = Known {
                 item: reference.row.item,
                 mail: None,
             };
-            mails::set_known(batch, tenant, id, None, known)?;
+            mails::set_known(batch, tenant, user, id, None, known)?;
         }
         Ok(())
     }

@@ -38,20 +38,20 @@ fn asked(job: JobId, act: Act, note: &str) -> DecisionAsked<'_> {
     }
 }
 
-async fn decide(p: &Provider, login: &str, job: JobId, act: Act) -> Result<JobState, Failure> {
+pub async fn decide(p: &Provider, login: &str, job: JobId, act: Act) -> Result<JobState, Failure> {
     let by = p.principal(&format!("{login}@{TENANT}"));
     let decided = p.approval.decide(&by, asked(job, act, "")).await;
     decided.map(|job| job.standing.state)
 }
 
-async fn submit(p: &Provider, text: &str) -> (MailId, JobId) {
+pub async fn submit(p: &Provider, text: &str) -> (MailId, JobId) {
     match p.submit("ayse@ornekas", &[ALICI], text).await.unwrap() {
         Accepted::Job { mail, job, .. } => (mail, job),
         other => panic!("{other:?}"),
     }
 }
 
-fn letter(subject: &str, id: &str) -> String {
+pub fn letter(subject: &str, id: &str) -> String {
     message(subject, ALICI).replacen(
         "MIME-Version",
         &format!("Message-ID: <{id}@hs01.kep.test>\r\nMIME-Version"),
@@ -59,7 +59,7 @@ fn letter(subject: &str, id: &str) -> String {
     )
 }
 
-fn job(p: &Provider, job: JobId) -> Job {
+pub fn job(p: &Provider, job: JobId) -> Job {
     jobs::job(&*p.db, p.tenant(TENANT), job).unwrap().unwrap().row
 }
 
@@ -71,7 +71,7 @@ fn mail_state(p: &Provider, mail: MailId) -> MailState {
         .state
 }
 
-fn drafts(p: &Provider) -> Vec<Item> {
+pub fn drafts(p: &Provider) -> Vec<Item> {
     let mut items = p.items(TENANT);
     items.retain(|i| i.kind == ItemKind::Draft && !i.gone);
     items

@@ -316,14 +316,18 @@ async fn what_is_the_neighbours_cannot_be_named_in_the_store() {
     // The same Message-ID is each one's own.
     assert_ne!((our_job, our_mail), (their_job, their_mail));
     let (db, ours, theirs) = (&*p.db, street.ours, street.theirs);
-    let known = |tenant| {
-        mails::known(db, tenant, "<one@hs01.kep.test>")
+    let known = |tenant, name: &str| {
+        let author = p.principal(&format!("ayse@{name}")).user;
+        mails::known(db, tenant, author, "<one@hs01.kep.test>")
             .unwrap()
             .unwrap()
             .row
             .mail
     };
-    assert_eq!((known(ours), known(theirs)), (Some(our_mail), Some(their_mail)));
+    assert_eq!(
+        (known(ours, "ornekas"), known(theirs, "komsu")),
+        (Some(our_mail), Some(their_mail))
+    );
     // The same numbers are different things.
     let mail_of = |tenant| items::item(db, tenant, ItemId(1)).unwrap().unwrap().row.mail;
     assert_eq!(

@@ -188,12 +188,8 @@ async fn whose_hands_a_step_went_through_is_on_record_from_its_beginning() {
     // What was given back and handed in anew is two jobs, each with its records.
     decide(p, "onay2@ornekas", job, Act::Return).await.unwrap();
     let ayse = p.principal("ayse@ornekas");
-    let draft = jobs::job(&*p.db, p.tenant("ornekas"), job)
-        .unwrap()
-        .unwrap()
-        .row
-        .returned_as
-        .unwrap();
+    let resumes = |i: &Item| i.kind == ItemKind::Draft && !i.gone && i.resumes == Some(job);
+    let draft = p.items("ornekas").into_iter().find(resumes).unwrap().id;
     let anew = p
         .mailboxes
         .send_draft(&ayse, draft, None, AuditRoute::Kepctl)

@@ -3,17 +3,20 @@
 use super::Approval;
 use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRecord, Author};
-use crate::domain::item::{Item, ItemKind, Report};
+use crate::domain::item::{Filed, Item, ItemKind, Report};
 use crate::domain::job::{Job, JobRefusal, JobState, Moved};
 use crate::domain::mail::{Mail, MailEvent};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Direction;
-use crate::id::ItemId;
+use crate::id::{ItemId, UserId};
 use crate::service::failure::{Failure, Kind};
 use crate::service::owing::Owing;
 use crate::store::db::Batch;
+use crate::store::tables::drafts::{self, LatestDraft};
+use crate::store::tables::items::Stamped;
 use crate::store::tables::work::{self, JobAlarm};
-use crate::store::tables::{Stored, audit, drafts, items, jobs, mails};
+use crate::store::tables::{Stored, audit, items, jobs, mails};
+use std::collections::BTreeSet;
 
 /// Who moves a job, and when.
 pub(super) struct Cause {
@@ -28,12 +31,12 @@ impl Approval {
         batch: &mut Batch,
         organisation: &Organisation,
         stored: &Stored<Job>,
-        mut moved: Moved,
+        moved: Moved,
         cause: &Cause,
     ) -> Result<Job, Failure> {
         let before = &stored.row;
         let (was, is) = (before.standing.state, moved.job.standing.state);
-        self.give_back(batch, before, &mut moved.job, cause)?;
+        self.give_back(batch, before, &moved.job, cause)?;
         jobs::replace(batch, stored, &moved)?;
         record(batch, organisation, before, &moved, cause)?;
         let job = moved.job;
@@ -102,56 +105,80 @@ impl Approval {
         Ok(())
     }
 
-    /// A mail that is given back becomes a draft of its author, of the same octets; when that is undone the draft goes
-    /// again.
-    fn give_back(
+    /// A mail that is given back stands among its author's drafts. When its job goes on or ends without being handed in
+    /// anew, whatever its author has made of it goes as well: he could hand it in beside the job.
+    fn give_back(&self, batch: &mut Batch, before: &Job, job: &Job, cause: &Cause) -> Result<(), Failure> {
+        let returned = |job: &Job| job.standing.state == JobState::Returned;
+        if returned(before) == returned(job) {
+            return Ok(());
+        }
+        let Some(author) = job.author else { return Ok(()) };
+        let mut drafts = drafts::resuming(&*self.db, job.tenant, job.id)?;
+        drafts.retain(|draft| draft.row.author == Some(author));
+        if returned(before) {
+            let by = cause.author.user.unwrap_or(author);
+            return self.take_drafts_away(batch, job, &drafts, Filed { by, at: cause.at });
+        }
+        let newest = newest(&drafts);
+        match newest {
+            Some(_) if drafts.iter().any(|draft| draft.row.is_current_draft()) => Ok(()),
+            Some(newest) if before.is_ended() => self.bring_draft_back(batch, job, newest),
+            _ => self.add_draft(batch, job, author, newest.map(|newest| newest.row.id), cause.at),
+        }
+    }
+
+    /// Their author can bring them back, as what he removed himself: his work is not lost.
+    fn take_drafts_away(
         &self,
         batch: &mut Batch,
-        before: &Job,
-        job: &mut Job,
-        cause: &Cause,
+        job: &Job,
+        drafts: &[Stamped<Item>],
+        hand: Filed,
     ) -> Result<(), Failure> {
-        let (was, is) = (before.standing.state, job.standing.state);
-        if was == is {
-            return Ok(());
+        for draft in drafts.iter().filter(|draft| !draft.row.gone) {
+            items::replace(batch, job.tenant, draft, &draft.row.ended(hand))?;
         }
-        if was == JobState::Returned
-            && !is.is_ended()
-            && let Some(draft) = job.returned_as.take()
-        {
-            self.take_draft_away(batch, job, draft)?;
+        Ok(())
+    }
+
+    /// The job that ended with its author is with him again, and so is what he had made of the mail.
+    fn bring_draft_back(&self, batch: &mut Batch, job: &Job, newest: &Stamped<Item>) -> Result<(), Failure> {
+        if newest.row.gone && newest.row.trashed.is_none() {
+            return Err(handed_in_anew());
         }
-        if is != JobState::Returned {
-            return Ok(());
-        }
+        let back = Item {
+            gone: false,
+            trashed: None,
+            ..newest.row.clone()
+        };
+        Ok(items::replace(batch, job.tenant, newest, &back)?)
+    }
+
+    /// A draft of the octets that were given back. What the author has once made of them is its earlier version.
+    fn add_draft(
+        &self,
+        batch: &mut Batch,
+        job: &Job,
+        author: UserId,
+        before: Option<ItemId>,
+        now: UtcTime,
+    ) -> Result<(), Failure> {
         let Some(body) = items::body(&*self.db, job.tenant, job.item)? else {
             return Err(Failure::Broken(format!("item {} has no content", job.item)));
         };
         let id = self.items.next(job.tenant)?;
         let draft = Item {
-            author: job.author,
+            author: Some(author),
             resumes: Some(job.id),
-            ..Item::new(id, ItemKind::Draft, cause.at)
+            supersedes: before,
+            ..Item::new(id, ItemKind::Draft, now)
         };
         items::add(batch, job.tenant, &draft, &body.row)?;
-        job.returned_as = Some(id);
         // Saved anew under its Message-ID, the draft is a new version of this one and does not stand beside it.
-        if let Some(author) = job.author.filter(|_| !job.thread.is_empty()) {
+        if !job.thread.is_empty() {
             let known = drafts::latest(&*self.db, job.tenant, author, &job.thread)?;
-            drafts::set_latest(batch, job.tenant, author, &job.thread, known.as_ref(), id)?;
-        }
-        Ok(())
-    }
-
-    fn take_draft_away(&self, batch: &mut Batch, job: &Job, draft: ItemId) -> Result<(), Failure> {
-        if let Some(old) = items::item(&*self.db, job.tenant, draft)?
-            && !old.row.gone
-        {
-            let gone = Item {
-                gone: true,
-                ..old.row.clone()
-            };
-            items::replace(batch, job.tenant, &old, &gone)?;
+            let new = LatestDraft::saved(id);
+            drafts::set_latest(batch, job.tenant, author, &job.thread, known.as_ref(), new)?;
         }
         Ok(())
     }
@@ -207,18 +234,27 @@ impl Approval {
 
     /// A mail that was dropped may have been handed in anew: then it does not come back beside the new one.
     fn still_the_only(&self, batch: &mut Batch, mail: &Mail) -> Result<(), Failure> {
-        let known = mails::known(&*self.db, mail.tenant, &mail.message_id)?;
+        let known = mails::known(&*self.db, mail.tenant, mail.author, &mail.message_id)?;
         match known.filter(|known| known.row.mail == Some(mail.id)) {
             Some(known) => {
                 known.require_unchanged(batch);
                 Ok(())
             }
-            None => {
-                let say = "this cannot be undone: the mail has been handed in anew meanwhile";
-                Err(Failure::refused(Kind::WrongState, say))
-            }
+            None => Err(handed_in_anew()),
         }
     }
+}
+
+fn handed_in_anew() -> Failure {
+    let say = "this cannot be undone: the mail has been handed in anew meanwhile";
+    Failure::refused(Kind::WrongState, say)
+}
+
+/// Of the drafts made of one mail, the one whose place no other took.
+fn newest(drafts: &[Stamped<Item>]) -> Option<&Stamped<Item>> {
+    let old: BTreeSet<ItemId> = drafts.iter().filter_map(|draft| draft.row.supersedes).collect();
+    let current = drafts.iter().filter(|draft| !old.contains(&draft.row.id));
+    current.max_by_key(|draft| draft.row.id)
 }
 
 /// Whether a mail whose job stands so will not be sent.

@@ -6,7 +6,7 @@
 
 use super::filing::{Deed, expunging, foreseen};
 use super::marking::{MarkHow, Marked, Marks, Wish, check_change, decision};
-use super::versions::{draft, ended, identity, inherit};
+use super::versions::draft;
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::clock::UtcTime;
 use crate::domain::audit::AuditRoute;
@@ -22,7 +22,7 @@ use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
 use crate::store::spool::BlobWriter;
 use crate::store::tables::items::{self, Content, Stamped};
-use crate::store::tables::{drafts, mails};
+use crate::store::tables::{drafts, drafts::LatestDraft, mails};
 use std::sync::Arc;
 
 /// A message that is coming in.
@@ -91,7 +91,7 @@ fn taken_away(
     hand: Filed,
 ) -> Result<(Item, bool), Failure> {
     if old.kind == ItemKind::Draft && to == Mailbox::Drafts {
-        return Ok((ended(old, hand), true));
+        return Ok((old.ended(hand), true));
     }
     let edit = expunging(old, from)?;
     foreseen(viewer, old, Deed::Edit(edit), hand)?;
@@ -214,7 +214,7 @@ impl Appending {
         let seat = to.seat(by)?;
         let mut item = draft(id, by.user, date.unwrap_or_else(|| to.clock.now()));
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
-        let message_id = identity(&outline.summary);
+        let message_id = outline.summary.identity();
         let latest = message_id.map(|id| drafts::latest(&*to.db, by.tenant, by.user, id));
         let latest = latest.transpose()?.flatten();
         let known = latest
@@ -222,18 +222,19 @@ impl Appending {
             .map(|latest| items::item(&*to.db, by.tenant, latest.row.item));
         let known = known.transpose()?.flatten();
         match (&replaced, &known) {
-            (Some(old), _) => inherit(&mut item, old),
+            (Some(old), _) => item.take_place_of(old),
             (None, Some(old)) => {
-                inherit(&mut item, &old.row);
+                item.take_place_of(&old.row);
                 // What lies in the bin stays there; what is gone is gone already.
                 if !old.row.gone && old.row.trashed.is_none() {
-                    items::replace(&mut batch, by.tenant, old, &ended(&old.row, self.hand()))?;
+                    items::replace(&mut batch, by.tenant, old, &old.row.ended(self.hand()))?;
                 }
             }
             (None, None) => {}
         }
         if let Some(message_id) = message_id {
-            drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), id)?;
+            let new = LatestDraft::saved(id);
+            drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
         }
         let mut flags = UserFlags::default();
         let (mut marked, wish) = (item.clone(), Wish::new(&seat.organisation, MarkHow::Add, marks)?);
@@ -312,7 +313,8 @@ impl Appending {
             Failure::refused(Kind::Invalid, say)
         };
         let message_id = summary.message_id.as_deref().ok_or_else(unknown)?;
-        let known = mails::known(&*self.to.db, self.by.tenant, message_id)?.ok_or_else(unknown)?;
+        let known = mails::known(&*self.to.db, self.by.tenant, self.by.user, message_id)?;
+        let known = known.ok_or_else(unknown)?;
         let seat = self.to.seat(&self.by)?;
         let item = self
             .to

@@ -23,7 +23,6 @@
 //! there; a draft goes (`versions` says how it can come back); everything else goes to the bin, and in the bin what is on the legal record stays.
 
 use super::marking::{CHUNK, Decision, Marked, Marks, check_change, check_labels, keep_first, not_come_in};
-use super::versions::{ended, inherit};
 use super::{Mailboxes, Opened};
 use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Filed as FiledAway, Item, ItemKind, JobPhase, UserFlags};
@@ -256,7 +255,7 @@ impl Edit {
             flags.flagged = flagged;
         }
         if self.gone {
-            *item = ended(item, hand);
+            *item = item.ended(hand);
         }
         flags.deleted &= !self.obeyed;
         check_labels(item)
@@ -424,7 +423,7 @@ impl Mailboxes {
             self.change(by, AuditRoute::Imap, &ids, &mut marked, |_, item, flags| {
                 let before = earlier.get(&item.id).and_then(|id| old.get(id));
                 if let Some(before) = before.filter(|_| item.supersedes.is_none()) {
-                    inherit(item, before);
+                    item.take_place_of(before);
                 }
                 if going.contains(&item.id) {
                     expunging(item, from)?.apply(item, flags, hand)?;

@@ -26,7 +26,7 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
-use crate::store::tables::drafts;
+use crate::store::tables::drafts::{self, LatestDraft};
 use crate::store::tables::items::{self, Stamped};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -67,14 +67,9 @@ struct Head {
     summary: Summary,
 }
 
-/// The Message-ID, where it can stand for one message: some programs leave it empty, or write nothing between the brackets.
-pub(super) fn identity(summary: &Summary) -> Option<&str> {
-    summary.message_id.as_deref().filter(|id| id.contains('@'))
-}
-
 /// Whether one draft reads as the next version of another.
 fn reads_on(old: &Summary, new: &Summary) -> bool {
-    if identity(old).is_some() && identity(old) == identity(new) {
+    if old.identity().is_some() && old.identity() == new.identity() {
         return true;
     }
     let folded = |summary: &Summary| turkish_fold(summary.subject.trim());
@@ -100,22 +95,6 @@ fn pairs(expunged: &[Head], candidates: &[Head], now: UtcTime) -> Vec<(ItemId, I
         }
     }
     found
-}
-
-/// What a newer draft takes over from the one whose place it takes.
-pub(super) fn inherit(new: &mut Item, old: &Item) {
-    new.supersedes = Some(old.id);
-    new.resumes = new.resumes.or(old.resumes);
-    new.labels.extend(old.labels.iter().copied());
-}
-
-/// A draft that another took the place of, or that its author removed.
-pub(super) fn ended(old: &Item, hand: Filed) -> Item {
-    Item {
-        gone: true,
-        trashed: Some(hand),
-        ..old.clone()
-    }
 }
 
 impl Mailboxes {
@@ -226,9 +205,9 @@ impl Mailboxes {
             removed.ok_or_else(too_late)?;
             let (fresh, hand) = (self.items.next(by.tenant)?, Filed { by: by.user, at: now });
             let mut batch = Batch::new();
-            items::replace(&mut batch, by.tenant, &current, &ended(&current.row, hand))?;
+            items::replace(&mut batch, by.tenant, &current, &current.row.ended(hand))?;
             let mut item = draft(fresh, by.user, now);
-            inherit(&mut item, &current.row);
+            item.take_place_of(&current.row);
             self.write_again(by, &mut batch, &item, wanted.item.id).await?;
             match self.db.commit(batch).await {
                 Ok(_) => {
@@ -323,9 +302,10 @@ impl Mailboxes {
         let body = items::body(&*self.db, by.tenant, like)?.ok_or_else(|| not_there(like))?;
         items::add(batch, by.tenant, item, &body.row)?;
         let summary = Outline::of_body(&self.spool, &body.row).await?.summary;
-        if let Some(message_id) = identity(&summary) {
+        if let Some(message_id) = summary.identity() {
             let latest = drafts::latest(&*self.db, by.tenant, by.user, message_id)?;
-            drafts::set_latest(batch, by.tenant, by.user, message_id, latest.as_ref(), item.id)?;
+            let new = LatestDraft::saved(item.id);
+            drafts::set_latest(batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
         }
         Ok(())
     }

@@ -4,15 +4,13 @@ use super::{Accepted, Submission, composer, cut_text};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRecord, AuditRoute};
-use crate::domain::item::{Item, ItemKind};
+use crate::domain::item::{Filed, Item, ItemKind};
 use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route};
 use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
 use crate::domain::org::Organisation;
 use crate::domain::policy::{Asked, Disposition, dispose, may_pick};
 use crate::domain::rule::Rule;
 use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
-use crate::mime::compose;
-use crate::rem::notice;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::OrgStanding;
@@ -20,7 +18,7 @@ use crate::service::outline::{Outline, read_by_rules};
 use crate::service::owing::Owing;
 use crate::store::db::{Batch, CommitError};
 use crate::store::spool::BlobRef;
-use crate::store::tables::items::Content;
+use crate::store::tables::items::{Content, Stamped};
 use crate::store::tables::mails::Known;
 use crate::store::tables::work::{self, JobAlarm};
 use crate::store::tables::{Stored, audit, drafts, items, jobs, mails};
@@ -28,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How often a mail is filed against others with the same Message-ID.
-const COMMIT_ATTEMPTS: usize = 8;
+pub(super) const COMMIT_ATTEMPTS: usize = 8;
 
 /// A complete, stored message about to become a mail, a job or a draft.
 pub(super) struct Filing {
@@ -60,6 +58,16 @@ pub(super) fn no_such_rule(organisation: &Organisation, user: UserId, name: &str
     let rules: Vec<&str> = offered.map(|r| r.name.as_str()).collect();
     let say = format!("there is no rule \"{name}\"; the rules are: {}", rules.join(", "));
     Failure::refused(Kind::NotFound, say)
+}
+
+/// The refusal of a draft whose mail is not with its author any more.
+fn in_approval_again(job: &Job) -> Failure {
+    let say = format!(
+        "this draft was made of a mail that is in approval again (job {}): that it was given back has been undone; \
+         withdraw that job first, or wait until it is given back or ends",
+        job.id
+    );
+    Failure::refused(Kind::WrongState, say)
 }
 
 impl Filing {
@@ -111,7 +119,7 @@ impl Filing {
         Ok(())
     }
 
-    fn message_id(&self) -> &str {
+    pub(super) fn message_id(&self) -> &str {
         self.outline.summary.message_id.as_deref().unwrap_or_default()
     }
 
@@ -155,7 +163,7 @@ impl Filing {
     }
 
     /// The draft this was made from ends in the same commit: moved twice, or by two sessions, it is sent once.
-    fn end_draft(&self, batch: &mut Batch) -> Result<(), Failure> {
+    pub(super) fn end_draft(&self, batch: &mut Batch, ended: impl Fn(&Item) -> Item) -> Result<(), Failure> {
         let Some(draft) = self.draft else { return Ok(()) };
         let sent = || {
             Failure::refused(
@@ -167,11 +175,7 @@ impl Filing {
         if old.row.gone {
             return Err(sent());
         }
-        let ended = Item {
-            gone: true,
-            ..old.row.clone()
-        };
-        Ok(items::replace(batch, self.by.tenant, &old, &ended)?)
+        Ok(items::replace(batch, self.by.tenant, &old, &ended(&old.row))?)
     }
 
     /// The draft this mail was: the versions of that stay with it.
@@ -181,14 +185,21 @@ impl Filing {
         Ok(self.draft.or(latest.map(|latest| latest.row.item)))
     }
 
-    fn item(&self, id: ItemId, kind: ItemKind, now: UtcTime) -> Item {
+    pub(super) fn hand(&self, now: UtcTime) -> Filed {
+        Filed {
+            by: self.by.user,
+            at: now,
+        }
+    }
+
+    pub(super) fn item(&self, id: ItemId, kind: ItemKind, now: UtcTime) -> Item {
         Item {
             author: Some(self.by.user),
             ..Item::new(id, kind, now)
         }
     }
 
-    fn content(&self) -> Content {
+    pub(super) fn content(&self) -> Content {
         Content::whole(self.original.id, self.original.size_bytes)
     }
 
@@ -199,9 +210,9 @@ impl Filing {
         rule: Option<RuleId>,
     ) -> Result<Option<Accepted>, Failure> {
         let station = &self.station;
-        let known = mails::known(&*station.db, self.by.tenant, self.message_id())?;
+        let known = mails::known(&*station.db, self.by.tenant, self.by.user, self.message_id())?;
         let mut batch = Batch::new();
-        self.end_draft(&mut batch)?;
+        self.end_draft(&mut batch, Item::handed_in)?;
         let accepted = match self.seen_before(known.as_ref())? {
             Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
             Some(earlier) => earlier,
@@ -243,7 +254,7 @@ impl Filing {
         let mut mail = self.mail(organisation, item.id, now);
         item.mail = Some(mail.id);
         item.supersedes = self.written_as()?;
-        let returned = self.returned(known.as_ref())?;
+        let returned = self.returned(batch, known.as_ref())?;
         let follows = returned.as_ref().map(|old| old.row.id);
         mail.follows = follows;
         if let Some(old) = &returned {
@@ -285,6 +296,7 @@ impl Filing {
         mails::set_known(
             batch,
             tenant,
+            mail.author,
             &mail.message_id,
             known,
             Known {
@@ -296,22 +308,37 @@ impl Filing {
         Ok(accepted)
     }
 
-    /// The job that was given back to the author for this mail: its draft says so, or its Message-ID.
-    fn returned(&self, known: Option<&Stored<Known>>) -> Result<Option<Stored<Job>>, Failure> {
+    /// The job that was given back to the author for this mail: its draft says so, or its Message-ID. A draft that was
+    /// made of a mail whose job goes on is refused: it would be sent beside that.
+    fn returned(
+        &self,
+        batch: &mut Batch,
+        known: Option<&Stored<Known>>,
+    ) -> Result<Option<Stored<Job>>, Failure> {
         let (db, tenant) = (&*self.station.db, self.by.tenant);
-        let draft = match self.draft {
-            Some(draft) => items::item(db, tenant, draft)?,
-            None => None,
+        let job = |id: Option<JobId>| -> Result<Option<Stored<Job>>, Failure> {
+            let found = id.map(|id| jobs::job(db, tenant, id)).transpose()?.flatten();
+            Ok(found.filter(|job| job.row.author == Some(self.by.user)))
         };
-        let resumed = draft.and_then(|draft| draft.row.resumes);
-        let job = match (resumed, known.and_then(|k| k.row.mail)) {
-            (Some(job), _) => Some(job),
-            (None, Some(mail)) => mails::mail(db, tenant, mail)?.and_then(|m| m.row.job),
-            (None, None) => None,
-        };
-        let found = job.map(|j| jobs::job(db, tenant, j)).transpose()?.flatten();
-        let mine = |job: &Job| job.standing.state == JobState::Returned && job.author == Some(self.by.user);
-        Ok(found.filter(|job| mine(&job.row)))
+        let is_returned = |job: &Stored<Job>| job.row.standing.state == JobState::Returned;
+        let draft = self.written_as()?.map(|draft| items::item(db, tenant, draft));
+        let draft = draft.transpose()?.flatten();
+        if let Some(resumed) = job(draft.and_then(|draft| draft.row.resumes))? {
+            if is_returned(&resumed) {
+                return Ok(Some(resumed));
+            }
+            if !resumed.row.is_ended() {
+                return Err(in_approval_again(&resumed.row));
+            }
+            // That it ended may be undone at this moment; then this decides again.
+            resumed.require_unchanged(batch);
+        }
+        let mail = known.and_then(|known| known.row.mail);
+        let mail = mail
+            .map(|mail| mails::mail(db, tenant, mail))
+            .transpose()?
+            .flatten();
+        Ok(job(mail.and_then(|mail| mail.row.job))?.filter(is_returned))
     }
 
     /// What was given back has been handed in anew: its job and its mail end, and the draft it was given back as.
@@ -341,19 +368,17 @@ impl Filing {
             };
             items::replace(batch, tenant, &item, &ended)?;
         }
-        // The draft it was given back as, or what its author has made of that meanwhile.
-        let latest = drafts::latest(db, tenant, self.by.user, &old.row.thread)?;
-        let given = BTreeSet::from_iter([old.row.returned_as, latest.map(|l| l.row.item)]);
-        for id in given.into_iter().flatten().filter(|id| self.draft != Some(*id)) {
-            let draft = items::item(db, tenant, id)?;
-            let resumes = |item: &Item| !item.gone && item.resumes == Some(old.row.id);
-            if let Some(draft) = draft.filter(|draft| resumes(&draft.row)) {
-                let ended = Item {
-                    gone: true,
-                    ..draft.row.clone()
-                };
-                items::replace(batch, tenant, &draft, &ended)?;
-            }
+        // The draft it was given back as, and whatever its author has made of that meanwhile.
+        let written = self.written_as()?;
+        let there = |draft: &Stamped<Item>| !draft.row.gone && self.draft != Some(draft.row.id);
+        let mut drafts = drafts::resuming(db, tenant, old.row.id)?;
+        drafts.retain(there);
+        for draft in drafts {
+            let ended = match written == Some(draft.row.id) {
+                true => draft.row.handed_in(),
+                false => draft.row.ended(self.hand(now)),
+            };
+            items::replace(batch, tenant, &draft, &ended)?;
         }
         if let Some(stored) = mails::mail(db, tenant, old.row.mail)? {
             let mut mail = stored.row.clone();
@@ -414,88 +439,5 @@ impl Filing {
                 })
                 .collect(),
         }
-    }
-
-    async fn file_draft(
-        &self,
-        standing: &OrgStanding,
-        rules: Option<Vec<String>>,
-    ) -> Result<Option<Accepted>, Failure> {
-        let organisation = &*standing.organisation;
-        let (station, tenant) = (&self.station, self.by.tenant);
-        let now = station.clock.now();
-        let mut batch = Batch::new();
-        self.end_draft(&mut batch)?;
-        let id = station.items.next(tenant)?;
-        let mut item = self.item(id, ItemKind::Draft, now);
-        // A mail that was given back and came to be a draft again is still to be handed in anew.
-        if let Some(draft) = self.draft {
-            item.resumes = items::item(&*station.db, tenant, draft)?.and_then(|d| d.row.resumes);
-            item.supersedes = Some(draft);
-        }
-        items::add(&mut batch, tenant, &item, &self.outline.body(self.content()))?;
-        if !self.message_id().is_empty() {
-            let known = drafts::latest(&*station.db, tenant, self.by.user, self.message_id())?;
-            drafts::set_latest(
-                &mut batch,
-                tenant,
-                self.by.user,
-                self.message_id(),
-                known.as_ref(),
-                id,
-            )?;
-        }
-        let no_rule_matched = rules.is_some();
-        if let Some(rules) = rules {
-            let text = self.no_rule_notice(organisation, &rules, now);
-            let blob = station.spool.store(&text).await?;
-            let content = Content::whole(blob.id, blob.size_bytes);
-            let outline = Outline::of(&station.spool, &content).await?;
-            let item = self.item(station.items.next(tenant)?, ItemKind::Notice, now);
-            items::add(&mut batch, tenant, &item, &outline.body(content))?;
-        }
-        standing.require(&mut batch);
-        match station.db.commit(batch).await {
-            Ok(_) => {}
-            Err(CommitError::Conflict { .. }) => return Ok(None),
-            Err(other) => return Err(other.into()),
-        }
-        station.bells.mailboxes.ring(self.by.tenant);
-        tracing::info!(item = %id, by = %self.by.login, no_rule_matched, "submission became a draft");
-        Ok(Some(Accepted::Draft {
-            item: id,
-            no_rule_matched,
-        }))
-    }
-}
-
-impl Filing {
-    /// The message that tells the author why it became a draft, and which rules there are.
-    fn no_rule_notice(&self, organisation: &Organisation, rules: &[String], now: UtcTime) -> Vec<u8> {
-        let station = &self.station;
-        let text = notice::draft_for_no_rule(&self.outline.summary.subject, rules);
-        let head = format!(
-            "From: {from}\r\nTo: {to}\r\nSubject: {subject}\r\nDate: {date}\r\nMessage-ID: <{id}@{domain}>\r\n\
-             In-Reply-To: {replied}\r\nReferences: {replied}\r\nMIME-Version: 1.0\r\n",
-            from = compose::mailbox(
-                Some(&station.identity.issuer.name),
-                station.identity.service.as_str()
-            ),
-            to = compose::mailbox(
-                Some(&organisation.tenant.title),
-                organisation.tenant.address.as_str()
-            ),
-            subject = compose::unstructured(&format!("Taslak (draft): {}", self.outline.summary.subject)),
-            date = now.rfc5322(),
-            id = station.ids.uuid(),
-            domain = station.identity.domain,
-            replied = self.message_id(),
-        );
-        let boundary = compose::boundary("notice", station.ids.uuid());
-        [
-            head.into_bytes(),
-            compose::alternative(&text.plain, &text.html, &boundary),
-        ]
-        .concat()
     }
 }

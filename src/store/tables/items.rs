@@ -5,7 +5,7 @@
 //! them, and a reader who has caught up to a number has missed nothing below it. A change moves the row up: catching
 //! up costs what changed, not what is there.
 
-use super::{Key, Stored, for_each_raw, insert, read, rows};
+use super::{Key, Stored, drafts, for_each_raw, insert, read, rows};
 use crate::domain::item::{Item, UserFlags};
 use crate::id::{ItemId, ModSeq, TenantId, UserId};
 use crate::store::StoreError;
@@ -193,6 +193,7 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
     if let Some(about) = item.about {
         batch.put(about_key(tenant, about, item.id), Vec::new());
     }
+    drafts::list(batch, tenant, item);
     put_stamped(batch, tenant, key(tenant, item.id), item, item.id, ChangeOf::Item)?;
     match row::encode(body) {
         Ok(octets) if octets.len() <= crate::store::db::ROW_MAX_BYTES => {
@@ -213,6 +214,7 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
 pub fn replace(batch: &mut Batch, tenant: TenantId, old: &Stamped<Item>, new: &Item) -> Result<(), RowError> {
     batch.require_equals(key(tenant, new.id), old.octets.clone());
     batch.delete(change_key(tenant, old.modseq, new.id, ChangeOf::Item));
+    drafts::list(batch, tenant, new);
     put_stamped(batch, tenant, key(tenant, new.id), new, new.id, ChangeOf::Item)
 }
 

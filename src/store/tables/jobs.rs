@@ -14,7 +14,7 @@ use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 
 rows! {
-    Job => "jobs" v 2;
+    Job => "jobs" v 3;
     Entry => "job histories" v 2;
 }
 
@@ -210,7 +210,6 @@ mod tests {
                 to: UserId(u32::MAX),
             })
             .collect();
-        job.returned_as = Some(ItemId(u64::MAX));
         job.undoable = Some(Undoable {
             by: UserId(u32::MAX),
             until: late,

@@ -4,13 +4,13 @@ use super::items::Content;
 use super::tenants::Holder;
 use super::{Key, Stored, insert, read, read_all, rows};
 use crate::domain::mail::{Consignment, Mail};
-use crate::id::{ItemId, MailId, TenantId};
+use crate::id::{ItemId, MailId, TenantId, UserId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use serde::{Deserialize, Serialize};
 
-/// What a Message-ID of a tenant stands for.
+/// What a Message-ID of a user stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     pub item: ItemId,
@@ -121,28 +121,36 @@ pub fn add_consignment(batch: &mut Batch, consignment: &Consignment) -> Result<(
     )
 }
 
-fn message_id_key(tenant: TenantId, message_id: &str) -> Vec<u8> {
+/// Anybody can write any Message-ID: what it stands for is said by each author for himself.
+fn message_id_key(tenant: TenantId, author: UserId, message_id: &str) -> Vec<u8> {
     Key::tenant(tenant, b"mi")
+        .number(author.0)
         .octets(&digest(message_id.as_bytes()))
         .done()
 }
 
-/// What a Message-ID stands for in this tenant's outgoing mail.
-pub fn known(db: &dyn Db, tenant: TenantId, message_id: &str) -> Result<Option<Stored<Known>>, StoreError> {
-    read(db, message_id_key(tenant, message_id))
+/// What a Message-ID stands for in the mail that this author has handed in.
+pub fn known(
+    db: &dyn Db,
+    tenant: TenantId,
+    author: UserId,
+    message_id: &str,
+) -> Result<Option<Stored<Known>>, StoreError> {
+    read(db, message_id_key(tenant, author, message_id))
 }
 
 /// Says what a Message-ID stands for from now on; only if that is still as it was read.
 pub fn set_known(
     batch: &mut Batch,
     tenant: TenantId,
+    author: UserId,
     message_id: &str,
     old: Option<Stored<Known>>,
     new: Known,
 ) -> Result<(), RowError> {
     match old {
         Some(old) => old.replace(batch, &new),
-        None => insert(batch, message_id_key(tenant, message_id), &new),
+        None => insert(batch, message_id_key(tenant, author, message_id), &new),
     }
 }
 
