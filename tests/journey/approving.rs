@@ -88,7 +88,7 @@ async fn walk_to_the_end(pair: &Pair, mail: MailId, job: JobId) {
     assert_eq!(row.recipients[0].state, RecipientState::Consigned);
 }
 
-pub fn refusal(result: Result<JobState, Failure>) -> Kind {
+fn refusal(result: Result<JobState, Failure>) -> Kind {
     match result {
         Err(Failure::Refused(refusal)) => refusal.kind,
         other => panic!("{other:?}"),
