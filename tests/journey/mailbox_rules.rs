@@ -166,11 +166,15 @@ async fn both_decisions_at_once_are_none_and_a_copy_decides_nothing() {
         let refused = mailboxes.mark(&by, &[id], how, &both).await.unwrap_err();
         assert_eq!(kind(refused), Kind::Invalid);
     }
-    // The copy of what was sent, brought with the word that would decide it.
-    let mut copy = mailboxes.append(&by, Mailbox::Sent, 500).await.unwrap();
-    copy.write(&draft("waits\r\n")).await.unwrap();
-    let wish = keywords(&["$KEPONAY", "benim"]);
-    copy.finish(&wish, None).await.unwrap();
+    // The copy of what was sent, brought with a word that would decide it: by its author, and by another, who has sent
+    // nothing of that Message-ID.
+    let author = house.user("ayse");
+    for (by, word, taken) in [(&author, "$KEPGERICEK", true), (&by, "$KEPONAY", false)] {
+        let mut copy = mailboxes.append(by, Mailbox::Sent, 500).await.unwrap();
+        copy.write(&draft("waits\r\n")).await.unwrap();
+        let brought = copy.finish(&keywords(&[word, "benim"]), None).await;
+        assert_eq!(brought.is_ok(), taken, "{word}");
+    }
     assert_eq!(house.item(id).job, before.job, "still undecided");
     let opened = mailboxes.open(&by, Mailbox::JobsPending).await.unwrap();
     assert!(opened.uid_of(id).is_some());

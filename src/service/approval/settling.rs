@@ -119,6 +119,10 @@ impl Approval {
             let by = cause.author.user.unwrap_or(author);
             return self.take_drafts_away(batch, job, &drafts, Filed { by, at: cause.at });
         }
+        let handed_in = |draft: &Stamped<Item>| draft.row.gone && draft.row.trashed.is_none();
+        if before.is_ended() && drafts.iter().any(handed_in) {
+            return Err(handed_in_anew());
+        }
         let newest = newest(&drafts);
         match newest {
             Some(_) if drafts.iter().any(|draft| draft.row.is_current_draft()) => Ok(()),
@@ -143,9 +147,6 @@ impl Approval {
 
     /// The job that ended with its author is with him again, and so is what he had made of the mail.
     fn bring_draft_back(&self, batch: &mut Batch, job: &Job, newest: &Stamped<Item>) -> Result<(), Failure> {
-        if newest.row.gone && newest.row.trashed.is_none() {
-            return Err(handed_in_anew());
-        }
         let back = Item {
             gone: false,
             trashed: None,

@@ -5,7 +5,8 @@
 //!
 //! 1. REPLACE: the message it names.
 //! 2. A draft brought under the Message-ID of a draft of the same user: that one. It goes at once, unless it lies in the
-//!    bin. A Message-ID stands for one message, so nothing is hidden that its author did not write anew.
+//!    bin. A Message-ID stands for one message, so nothing is hidden that its author did not write anew. What is submitted and
+//!    becomes a draft counts the same.
 //! 3. Clients that give each save another Message-ID expunge the old draft themselves. It is then gone by their own wish;
 //!    it is noted as the earlier version of the first draft that came after it, not long ago or expunged with it, that
 //!    answers the same message and whose subject begins with its own ([`reads_on`]). A wrong guess costs nothing: what

@@ -323,15 +323,18 @@ impl Filing {
         let is_returned = |job: &Stored<Job>| job.row.standing.state == JobState::Returned;
         let draft = self.written_as()?.map(|draft| items::item(db, tenant, draft));
         let draft = draft.transpose()?.flatten();
-        if let Some(resumed) = job(draft.and_then(|draft| draft.row.resumes))? {
+        if let Some(resumed) = job(draft.as_ref().and_then(|draft| draft.row.resumes))? {
             if is_returned(&resumed) {
                 return Ok(Some(resumed));
             }
             if !resumed.row.is_ended() {
                 return Err(in_approval_again(&resumed.row));
             }
-            // That it ended may be undone at this moment; then this decides again.
+            // That it ended may be undone at this moment: then this decides again. Later the draft says why not.
             resumed.require_unchanged(batch);
+            if let Some(draft) = draft.filter(|draft| !draft.row.gone && self.draft.is_none()) {
+                items::replace(batch, tenant, &draft, &draft.row.handed_in())?;
+            }
         }
         let mail = known.and_then(|known| known.row.mail);
         let mail = mail
