@@ -321,11 +321,11 @@ async fn a_stuck_job_is_told_to_those_who_may_reassign_it_and_see_it() {
         &["İş Yönetimi"],
     )
     .await;
-    let also = |_: &_, user: &mut User| {
+    let set = changes().set_user(tenant, "ayse", |_, user| {
         user.roles.insert(role.id);
         Ok(())
-    };
-    changes().set_user(tenant, "ayse", also).await.unwrap();
+    });
+    set.await.unwrap();
     let job = submit(p).await;
     pair.work().await;
     changes().remove_user(tenant, "onay1").await.unwrap();
