@@ -439,3 +439,43 @@ async fn versions_are_shown_and_one_comes_back() {
     done(&r, "mail|restore|7|--as|ayse@ornekas").await;
     assert_eq!(numbers(&r, drafts).await, [7, 5]);
 }
+
+#[tokio::test]
+async fn a_draft_is_handed_in_by_its_author() {
+    let (r, tenant) = house().await;
+    for line in [
+        "role|add|ornekas|Onaycı|--permit|approve,view",
+        "user|add|onay@ornekas|--role|Onaycı",
+        "rule|add|ornekas|Teklif|--subject|Teklif|--step|Onaycı:1",
+    ] {
+        done(&r, line).await;
+    }
+    let ayse = principal(&r, "ayse@ornekas").user;
+    let text = "From: <ornekas@hs01.kep.test>\nTo: <ornekas@hs01.kep.test>\nSubject: Selam\n\
+                Message-ID: <s@hs01.kep.test>\n\nmetin\n";
+    let draft = put(&r, tenant, text, |item| {
+        item.kind = ItemKind::Draft;
+        item.author = Some(ayse);
+    })
+    .await;
+    let send = |more: &str| format!("mail|send|{}|{more}", draft.0);
+    for (line, words) in [
+        ("--rule|Teklif", "--as USER@TENANT"),
+        ("--rule|Teklif|--as|memur@ornekas", "not there"),
+        ("--rule|Teklf|--as|ayse@ornekas", "the rules are: Teklif"),
+    ] {
+        let said = refused(&r, &send(line)).await;
+        assert!(said.contains(words), "{line}: {said}");
+    }
+    // No rule matches: it is a draft still, the next version of itself.
+    let told = done(&r, &send("--as|ayse@ornekas")).await;
+    assert_eq!(told.value("became"), Some(&json!("draft")));
+    let now = told.value("item").unwrap().as_u64().unwrap();
+    let told = done(&r, &format!("mail|send|{now}|--rule|Teklif|--as|ayse@ornekas")).await;
+    assert_eq!(told.value("became"), Some(&json!("job")));
+    assert_eq!(told.value("rule"), Some(&json!("Teklif")));
+    let again = refused(&r, &format!("mail|send|{now}|--as|ayse@ornekas")).await;
+    assert!(again.contains("not there"), "{again}");
+    let pending = listed(&r, "job|list|ornekas|pending|--as|onay@ornekas").await;
+    assert_eq!(pending.len(), 1);
+}
