@@ -15,7 +15,7 @@ use kepd::service::account::Principal;
 use kepd::service::failure::{Failure, Kind};
 use kepd::service::mailbox::{Handling, Marks};
 use kepd::service::submission::Accepted;
-use kepd::store::tables::{items, jobs};
+use kepd::store::tables::{items, jobs, mails};
 
 const ALICI: &str = "alici@hs02.kep.test";
 const TENANT: &str = "ornekas";
@@ -239,4 +239,36 @@ async fn what_is_submitted_again_as_a_draft_is_the_same_draft() {
     assert!(!matches!(first, Accepted::Draft { item, .. } if item == saved));
     assert_eq!(send(whole).await, first);
     assert_eq!(kinds(p), (4, 4));
+}
+
+#[tokio::test]
+async fn a_mail_given_back_and_not_written_anew_keeps_its_blind_recipients() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let ayse = p.principal("ayse@ornekas");
+    let blind = p.address(TENANT).to_string();
+    let text = letter("Fiyat teklifi", "a");
+    let handed_in = p.submit("ayse@ornekas", &[ALICI, &blind], &text).await;
+    let Accepted::Job { job: old, .. } = handed_in.unwrap() else {
+        panic!("no job")
+    };
+    let to = |id: JobId| {
+        let mail = mails::mail(&*p.db, p.tenant(TENANT), job(p, id).mail)
+            .unwrap()
+            .unwrap();
+        let recipients = mail.row.recipients.into_iter();
+        recipients
+            .map(|r| (r.address.to_string(), r.blind))
+            .collect::<Vec<_>>()
+    };
+    let both = [(ALICI.to_owned(), false), (blind.clone(), true)];
+    assert_eq!(to(old), both);
+    decide(p, "onay1", old, Act::Return).await.unwrap();
+    let anew = start_flow(p, &ayse, there(p)[0]).await.unwrap();
+    assert_eq!(to(anew), both);
+    // Written anew, it goes to whom it names: what its author does not see is not added.
+    decide(p, "onay1", anew, Act::Return).await.unwrap();
+    let changed = bring(p, &ayse, Mailbox::Drafts, &letter("Fiyat teklifi 2", "a"), None).await;
+    let third = start_flow(p, &ayse, changed).await.unwrap();
+    assert_eq!(to(third), both[..1]);
 }
