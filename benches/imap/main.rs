@@ -1,0 +1,143 @@
+//! kepd's IMAP door against Dovecot's, on the same machine in the same run. `cargo bench --bench imap`.
+//!
+//! Both servers run as they would in production - TLS, passwords hashed with the same Argon2id parameters, what is
+//! stored is synced - in folders under `target/`, and are driven by the same client over loopback. For each
+//! operation the table has the rate and the server's CPU time, and the ratios of both (kepd divided by Dovecot: below 1
+//! is better for CPU, above 1 for rates). kepd's process is `kepd demo`: it holds two providers, of which the second
+//! waits. Dovecot is measured with all its processes, mail in its own `sdbox` format (`--format maildir` for the other).
+//! Without Dovecot (Debian: dovecot-imapd) only kepd is measured.
+//!
+//! Needs `cargo build --release --bins` first. Options: `--only NAME,NAME`, `--mails N`, `--format F`, `--json`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod mails;
+mod measures;
+mod servers;
+
+use measures::{Figure, Plan};
+use servers::{Dovecot, Kepd};
+use std::collections::BTreeMap;
+
+struct Options {
+    only: Vec<String>,
+    mails: usize,
+    format: String,
+    json: bool,
+}
+
+fn main() {
+    let options = options();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("imap-bench");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let plan = Plan {
+        only: options.only.clone(),
+        mails: options.mails,
+    };
+    let mut all: Vec<(&'static str, Vec<Figure>)> = Vec::new();
+    if let Some(dovecot) = Dovecot::start(&folder.join("dovecot"), &options.format) {
+        all.push(("dovecot", runtime.block_on(measures::run(&dovecot, &plan))));
+        dovecot.stop();
+    } else {
+        eprintln!("dovecot is not installed (Debian: dovecot-imapd); only kepd is measured");
+    }
+    let kepd = Kepd::start(&folder.join("kepd"));
+    all.push(("kepd", runtime.block_on(measures::run(&kepd, &plan))));
+    kepd.stop();
+    print(&all, options.json);
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        only: Vec::new(),
+        mails: 1000,
+        format: "sdbox".into(),
+        json: false,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--only" => {
+                options.only = words
+                    .next()
+                    .unwrap_or_default()
+                    .split(',')
+                    .map(str::to_owned)
+                    .collect()
+            }
+            "--mails" => options.mails = words.next().and_then(|n| n.parse().ok()).expect("--mails N"),
+            "--format" => options.format = words.next().expect("--format sdbox|maildir"),
+            "--json" => options.json = true,
+            // What cargo itself hands on.
+            "--bench" => {}
+            other => panic!("unknown option {other}"),
+        }
+    }
+    options
+}
+
+fn print(all: &[(&'static str, Vec<Figure>)], json: bool) {
+    let mut rows: BTreeMap<usize, Vec<(&'static str, &Figure)>> = BTreeMap::new();
+    for (server, figures) in all {
+        for figure in figures {
+            rows.entry(figure.order).or_default().push((server, figure));
+        }
+    }
+    if !json {
+        println!(
+            "{:<46} {:>11} {:>11} {:>6} {:>12} {:>12} {:>6}",
+            "what (unit)", "dovecot", "kepd", "ratio", "dovecot CPU", "kepd CPU", "ratio"
+        );
+    }
+    for row in rows.values() {
+        let of = |name: &str| {
+            row.iter()
+                .find(|(server, _)| *server == name)
+                .map(|(_, figure)| *figure)
+        };
+        let (dovecot, kepd) = (of("dovecot"), of("kepd"));
+        let Some(any) = kepd.or(dovecot) else { continue };
+        let value = |f: Option<&Figure>| f.map(|f| f.value);
+        let cpu = |f: Option<&Figure>| f.and_then(|f| f.cpu_us);
+        let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b.filter(|b| *b > 0.0)?);
+        let (rate, time) = (ratio(value(kepd), value(dovecot)), ratio(cpu(kepd), cpu(dovecot)));
+        if json {
+            let line = serde_json::json!({
+                "what": any.what, "unit": any.unit, "dovecot": value(dovecot), "kepd": value(kepd), "ratio": rate,
+                "dovecot_cpu_us": cpu(dovecot), "kepd_cpu_us": cpu(kepd), "cpu_ratio": time,
+            });
+            println!("{line}");
+            continue;
+        }
+        let number = |n: Option<f64>| {
+            n.map_or("-".to_owned(), |n| {
+                if n < 10.0 {
+                    format!("{n:.2}")
+                } else {
+                    format!("{n:.0}")
+                }
+            })
+        };
+        println!(
+            "{:<46} {:>11} {:>11} {:>6} {:>12} {:>12} {:>6}",
+            format!("{} ({})", any.what, any.unit),
+            number(value(dovecot)),
+            number(value(kepd)),
+            number(rate),
+            number(cpu(dovecot)),
+            number(cpu(kepd)),
+            number(time)
+        );
+    }
+    if !json {
+        println!("CPU is microseconds of the server for each operation.");
+    }
+}

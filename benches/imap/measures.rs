@@ -1,0 +1,388 @@
+//! What is measured, the same for every server.
+
+use super::client::{Client, connector};
+use super::mails::{Dice, mail};
+use super::servers::Server;
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio_rustls::TlsConnector;
+
+const OCTETS: usize = 5 * 1024;
+const CONNECTIONS: usize = 16;
+const APPENDS_EACH: usize = 60;
+const IDLE: usize = 200;
+const PUSHES: usize = 20;
+/// The mixed load.
+const MIXED_FOR: Duration = Duration::from_secs(8);
+
+pub struct Plan {
+    pub only: Vec<String>,
+    pub mails: usize,
+}
+
+impl Plan {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|o| o == name)
+    }
+}
+
+pub struct Figure {
+    pub order: usize,
+    pub what: &'static str,
+    pub unit: &'static str,
+    pub value: f64,
+    /// For each operation.
+    pub cpu_us: Option<f64>,
+}
+
+/// One server under measure.
+struct Bench<'s> {
+    server: &'s dyn Server,
+    connector: TlsConnector,
+    figures: Vec<Figure>,
+}
+
+pub async fn run(server: &dyn Server, plan: &Plan) -> Vec<Figure> {
+    let mut bench = Bench {
+        server,
+        connector: connector(),
+        figures: Vec::new(),
+    };
+    if plan.wants("login") {
+        bench.login().await;
+    }
+    if plan.wants("append") {
+        bench.append().await;
+    }
+    bench.fill(plan.mails).await;
+    if plan.wants("fetch") {
+        bench.fetch(plan.mails).await;
+    }
+    if plan.wants("store") {
+        bench.store(plan.mails).await;
+    }
+    if plan.wants("search") {
+        bench.search().await;
+    }
+    if plan.wants("select") {
+        bench.select().await;
+    }
+    if plan.wants("mixed") {
+        bench.mixed(plan.mails).await;
+    }
+    if plan.wants("push") {
+        bench.push().await;
+    }
+    if plan.wants("idle") {
+        bench.idle().await;
+    }
+    bench.figures
+}
+
+impl Bench<'_> {
+    async fn client(&self, n: usize) -> Client {
+        let (login, password) = self.server.login(n);
+        Client::log_in(&self.connector, self.server.port(), &login, &password).await
+    }
+
+    async fn opened(&self, n: usize) -> Client {
+        let mut client = self.client(n).await;
+        client.ok(&format!("SELECT {}", self.server.mailbox())).await;
+        client
+    }
+
+    fn note(
+        &mut self,
+        order: usize,
+        what: &'static str,
+        unit: &'static str,
+        value: f64,
+        cpu_us: Option<f64>,
+    ) {
+        eprintln!("  {what}: {value:.1} {unit}, CPU {cpu_us:.1?} us");
+        self.figures.push(Figure {
+            order,
+            what,
+            unit,
+            value,
+            cpu_us,
+        });
+    }
+
+    /// Rate and CPU of `count` operations.
+    async fn rate(&mut self, order: usize, what: &'static str, count: usize, work: impl Future<Output = ()>) {
+        let (cpu, began) = (self.server.cpu_us(), Instant::now());
+        work.await;
+        let took = began.elapsed().as_secs_f64();
+        // What the server does behind the last answer belongs to it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let cpu = (self.server.cpu_us() - cpu) as f64 / count as f64;
+        self.note(order, what, "/s", count as f64 / took, Some(cpu));
+    }
+
+    async fn login(&mut self) {
+        let (connector, port, (login, password)) =
+            (self.connector.clone(), self.server.port(), self.server.login(0));
+        let work = async {
+            for _ in 0..100 {
+                let mut client = Client::log_in(&connector, port, &login, &password).await;
+                client.ok("LOGOUT").await;
+            }
+        };
+        self.rate(1, "TLS, LOGIN, LOGOUT", 100, work).await;
+    }
+
+    async fn append(&mut self) {
+        let mut clients = Vec::new();
+        for n in 0..CONNECTIONS {
+            clients.push(self.client(n + 1).await);
+        }
+        let mailbox = self.server.mailbox().to_owned();
+        let work = async {
+            let tasks: Vec<_> = clients
+                .into_iter()
+                .enumerate()
+                .map(|(k, mut client)| {
+                    let mailbox = mailbox.clone();
+                    tokio::spawn(async move {
+                        for n in 0..APPENDS_EACH {
+                            let message =
+                                mail(1_000_000 + k * APPENDS_EACH + n, OCTETS, "user2@hs01.kep.test");
+                            client.append(&mailbox, &message).await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        };
+        self.rate(
+            2,
+            "APPEND of 5 KB, 16 connections",
+            CONNECTIONS * APPENDS_EACH,
+            work,
+        )
+        .await;
+    }
+
+    /// The mailbox the rest works on.
+    async fn fill(&mut self, mails: usize) {
+        let mut client = self.client(0).await;
+        let mailbox = self.server.mailbox().to_owned();
+        let work = async {
+            for n in 0..mails {
+                client
+                    .append(&mailbox, &mail(n, OCTETS, "user1@hs01.kep.test"))
+                    .await;
+            }
+        };
+        self.rate(3, "APPEND of 5 KB, one connection", mails, work).await;
+    }
+
+    async fn fetch(&mut self, mails: usize) {
+        let mut client = self.opened(0).await;
+        let all = "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)";
+        // Once unmeasured: caches of both are filled.
+        client.ok(all).await;
+        client.ok("FETCH 1:* BODY.PEEK[]").await;
+        self.rate(10, "FETCH of all metadata, per mail", mails * 10, async {
+            for _ in 0..10 {
+                let seen = client.ok(all).await;
+                assert!(seen.untagged >= mails);
+            }
+        })
+        .await;
+        self.rate(11, "FETCH of all flags, per mail", mails * 10, async {
+            for _ in 0..10 {
+                client.ok("FETCH 1:* (UID FLAGS)").await;
+            }
+        })
+        .await;
+        self.rate(12, "FETCH of all bodies, per mail", mails * 10, async {
+            for _ in 0..10 {
+                let seen = client.ok("FETCH 1:* BODY.PEEK[]").await;
+                assert!(seen.octets > mails * 4000);
+            }
+        })
+        .await;
+        self.rate(13, "FETCH of bodies one by one", mails * 2, async {
+            for _ in 0..2 {
+                for n in 1..=mails {
+                    client.ok(&format!("FETCH {n} BODY.PEEK[]")).await;
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn store(&mut self, mails: usize) {
+        let mut client = self.opened(0).await;
+        self.rate(20, "STORE one by one", mails, async {
+            for n in 1..=mails {
+                client.ok(&format!("STORE {n} +FLAGS (\\Flagged)")).await;
+            }
+        })
+        .await;
+        self.rate(21, "STORE on all at once, per mail", mails * 6, async {
+            for _ in 0..3 {
+                client.ok("STORE 1:* +FLAGS (\\Answered)").await;
+                client.ok("STORE 1:* -FLAGS (\\Answered)").await;
+            }
+        })
+        .await;
+    }
+
+    async fn search(&mut self) {
+        let mut client = self.opened(0).await;
+        client.ok("SEARCH TEXT damgasız").await;
+        let words = ["olağanüstü", "sözleşme", "yoktur böyle", "damga"];
+        self.rate(30, "SEARCH TEXT", words.len() * 5, async {
+            for _ in 0..5 {
+                for word in words {
+                    client.ok(&format!("SEARCH CHARSET UTF-8 TEXT \"{word}\"")).await;
+                }
+            }
+        })
+        .await;
+        self.rate(31, "SEARCH UNSEEN", 20, async {
+            for _ in 0..20 {
+                client.ok("SEARCH UNSEEN").await;
+            }
+        })
+        .await;
+    }
+
+    async fn select(&mut self) {
+        let mut client = self.client(0).await;
+        let select = format!("SELECT {}", self.server.mailbox());
+        self.rate(40, "SELECT", 50, async {
+            for _ in 0..50 {
+                client.ok(&select).await;
+            }
+        })
+        .await;
+        let status = format!("STATUS {} (MESSAGES UIDNEXT UNSEEN)", self.server.mailbox());
+        client.ok("UNSELECT").await;
+        self.rate(41, "STATUS", 50, async {
+            for _ in 0..50 {
+                client.ok(&status).await;
+            }
+        })
+        .await;
+    }
+
+    /// Each connection in an account of its own: bodies, flags, polls, and new mail.
+    async fn mixed(&mut self, mails: usize) {
+        let mut clients = Vec::new();
+        let own = 100.min(mails);
+        for n in 0..CONNECTIONS {
+            let mut client = self.client(n + 1).await;
+            for m in 0..own {
+                client
+                    .append(
+                        self.server.mailbox(),
+                        &mail(2_000_000 + n * own + m, OCTETS, "user3@hs01.kep.test"),
+                    )
+                    .await;
+            }
+            client.ok(&format!("SELECT {}", self.server.mailbox())).await;
+            clients.push(client);
+        }
+        let (cpu, began) = (self.server.cpu_us(), Instant::now());
+        let mailbox = self.server.mailbox().to_owned();
+        let tasks: Vec<_> = clients
+            .into_iter()
+            .enumerate()
+            .map(|(k, mut client)| {
+                let mailbox = mailbox.clone();
+                tokio::spawn(async move {
+                    let (mut dice, mut done) = (Dice::new(k as u64 + 77), 0usize);
+                    while began.elapsed() < MIXED_FOR {
+                        let number = dice.below(own) + 1;
+                        match dice.below(10) {
+                            0..4 => drop(client.ok(&format!("FETCH {number} BODY.PEEK[]")).await),
+                            4..6 => drop(client.ok(&format!("STORE {number} +FLAGS (\\Seen)")).await),
+                            6 => drop(client.ok(&format!("STORE {number} -FLAGS (\\Seen)")).await),
+                            7 => drop(client.ok("FETCH 1:20 (UID FLAGS ENVELOPE)").await),
+                            8 => drop(client.ok("NOOP").await),
+                            _ => {
+                                let message =
+                                    mail(3_000_000 + k * 100_000 + done, OCTETS, "user4@hs01.kep.test");
+                                client.append(&mailbox, &message).await;
+                            }
+                        }
+                        done += 1;
+                    }
+                    done
+                })
+            })
+            .collect();
+        let mut done = 0;
+        for task in tasks {
+            done += task.await.unwrap();
+        }
+        let took = began.elapsed().as_secs_f64();
+        let cpu = (self.server.cpu_us() - cpu) as f64 / done as f64;
+        self.note(
+            50,
+            "mixed load, 16 connections",
+            "/s",
+            done as f64 / took,
+            Some(cpu),
+        );
+    }
+
+    /// From the OK of an APPEND to the EXISTS that another connection hears.
+    async fn push(&mut self) {
+        let mut idler = self.opened(0).await;
+        let tag = idler.next_tag();
+        idler.send(format!("{tag} IDLE\r\n").as_bytes()).await;
+        let _ = idler.line().await;
+        let mut other = self.client(0).await;
+        let mut times = Vec::new();
+        for n in 0..PUSHES {
+            // Each at another moment of whatever interval a server keeps.
+            tokio::time::sleep(Duration::from_millis(300 + 37 * n as u64)).await;
+            let message = mail(4_000_000 + n, OCTETS, "user5@hs01.kep.test");
+            let began = Instant::now();
+            let heard = async {
+                idler.until("EXISTS").await;
+                Instant::now()
+            };
+            let ((), heard) = tokio::join!(other.append(self.server.mailbox(), &message), heard);
+            times.push(heard.duration_since(began).as_secs_f64() * 1000.0);
+        }
+        times.sort_by(f64::total_cmp);
+        self.note(
+            60,
+            "push: APPEND sent to EXISTS heard, median",
+            "ms",
+            times[times.len() / 2],
+            None,
+        );
+        self.note(61, "push: the same, largest", "ms", times[times.len() - 1], None);
+    }
+
+    /// Memory of connections that are logged in, have the mailbox selected and idle.
+    async fn idle(&mut self) {
+        let mut clients = Vec::new();
+        for _ in 0..IDLE / 4 {
+            clients.push(self.idler().await);
+        }
+        let before = self.server.memory_kb();
+        for _ in 0..IDLE {
+            clients.push(self.idler().await);
+        }
+        let each = self.server.memory_kb().saturating_sub(before) as f64 / IDLE as f64;
+        self.note(70, "memory of an idle TLS connection", "KB", each, None);
+    }
+
+    async fn idler(&self) -> Client {
+        let mut client = self.opened(0).await;
+        let tag = client.next_tag();
+        client.send(format!("{tag} IDLE\r\n").as_bytes()).await;
+        while !client.line().await.starts_with('+') {}
+        client
+    }
+}
