@@ -235,7 +235,7 @@ impl Bench<'_> {
 
     async fn search(&mut self) {
         let mut client = self.opened(0).await;
-        client.ok("SEARCH TEXT damgasız").await;
+        client.ok("SEARCH CHARSET UTF-8 TEXT \"damgasız\"").await;
         let words = ["olağanüstü", "sözleşme", "yoktur böyle", "damga"];
         self.rate(30, "SEARCH TEXT", words.len() * 5, async {
             for _ in 0..5 {

@@ -86,7 +86,7 @@ pub struct Kepd {
 
 impl Kepd {
     pub fn start(folder: &Path) -> Self {
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/kepd");
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release/kepd");
         assert!(binary.exists(), "run `cargo build --release --bins` first");
         let process = Command::new(binary)
             .args(["demo", "--accounts", &ACCOUNTS.to_string(), "--data"])

@@ -34,8 +34,10 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
 pub const WRITE_MAX: Duration = Duration::from_secs(120);
 /// A TLS handshake after STARTTLS.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
-/// Octets read at a time.
+/// Octets read at a time while much comes.
 const READ_OCTETS: usize = 16 * 1024;
+/// Room for what a quiet client may send next: thousands of them wait at a time.
+const READ_QUIET_OCTETS: usize = 1024;
 /// Octets gathered before they are written.
 const WRITE_OCTETS: usize = 32 * 1024;
 
@@ -90,6 +92,8 @@ struct Connection<'d> {
     /// Marks this connection has set itself: they are not news to it.
     echo: carry::Echo,
     gathered: Vec<u8>,
+    /// Room for the next read: little until one was filled.
+    room_octets: usize,
 }
 
 impl ImapDoor {
@@ -129,6 +133,7 @@ impl ImapDoor {
             appending: None,
             echo: carry::Echo::default(),
             gathered: Vec::new(),
+            room_octets: READ_QUIET_OCTETS,
         };
         connection.run(stopping).await
     }
@@ -204,7 +209,15 @@ impl Connection<'_> {
         if *stopping.borrow_and_update() {
             return Ok(Woken::Stopping);
         }
-        input.reserve(READ_OCTETS);
+        // Nothing of a large command or answer is kept for a client that may be silent for long now.
+        if input.is_empty() {
+            *input = BytesMut::new();
+        }
+        if self.gathered.capacity() > READ_QUIET_OCTETS {
+            self.gathered = Vec::new();
+        }
+        input.reserve(self.room_octets);
+        let room = input.capacity() - input.len();
         let idling = self.session.is_idling() && self.opened.is_some();
         let read = async {
             tokio::select! {
@@ -218,7 +231,11 @@ impl Connection<'_> {
             }
         };
         match timeout_at(until, read).await {
-            Ok(woken) => woken,
+            Ok(woken) => {
+                let filled = input.len() >= room;
+                self.room_octets = if filled { READ_OCTETS } else { READ_QUIET_OCTETS };
+                woken
+            }
             Err(_) => {
                 self.session.shut_down("silent for too long");
                 self.gather().await?;
