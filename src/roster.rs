@@ -250,11 +250,7 @@ impl Roster {
         if Arc::ptr_eq(&self.tops, &other.tops) {
             return left;
         }
-        let leaves = |roster: &'_ Roster| -> Vec<Leaf> {
-            let tops = roster.tops.iter();
-            tops.flat_map(|top| top.branch.0.iter().cloned()).collect()
-        };
-        let (ours, theirs) = (leaves(self), leaves(other));
+        let (ours, theirs) = (self.leaves(), other.leaves());
         let (mut a, mut b) = ((0, 0), (0, 0));
         while let Some(mine) = ours.get(a.0) {
             let Some(his) = theirs.get(b.0) else {
@@ -283,6 +279,10 @@ impl Roster {
     /// Whether both are the same in memory: then the one costs nothing beside the other.
     pub fn is_shared_with(&self, other: &Roster) -> bool {
         Arc::ptr_eq(&self.tops, &other.tops)
+    }
+
+    fn leaves(&self) -> Vec<&Leaf> {
+        self.tops.iter().flat_map(|top| &top.branch.0).collect()
     }
 
     /// The leaf where a UID stands, or would stand; `None` behind all.
@@ -464,11 +464,7 @@ mod tests {
         assert!(less.is_shared_with(&all));
         less.remove(&[77_000]);
         less.extend([Entry { uid: 200_001, key: 1 }]);
-        let leaves = |r: &Roster| -> Vec<Leaf> {
-            let tops = r.tops.iter();
-            tops.flat_map(|t| t.branch.0.iter().cloned()).collect()
-        };
-        let (old, new) = (leaves(&all), leaves(&less));
+        let (old, new) = (all.leaves(), less.leaves());
         let own = new.iter().filter(|l| !old.iter().any(|o| Arc::ptr_eq(o, l)));
         assert_eq!(own.count(), 2);
         assert_eq!(all.left(&less), [77_000]);

@@ -33,7 +33,7 @@ impl Connection<'_> {
             self.session.vanished_earlier(&gone);
         }
         let changed = mailboxes.changed_since(by, opened, modseq).await?;
-        let may_have = |m: &&Member| changed.as_ref().is_none_or(|changed| changed.contains(&m.uid));
+        let may_have = |m: &&Member| changed.as_ref().is_none_or(|changed| changed.contains(m.uid));
         Ok(members.iter().filter(may_have).copied().collect())
     }
 

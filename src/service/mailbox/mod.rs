@@ -31,6 +31,7 @@ pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
+pub use resyncing::MayHaveChanged;
 pub use rosters::Rosters;
 pub use seats::{Seat, Seats};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};

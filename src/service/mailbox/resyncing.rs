@@ -18,6 +18,22 @@ use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::views;
 use std::collections::BTreeSet;
 
+/// Members that may have changed behind a commit; others have not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MayHaveChanged {
+    uids: BTreeSet<u32>,
+    /// All from this UID on.
+    from: u32,
+}
+
+impl MayHaveChanged {
+    pub fn contains(&self, uid: u32) -> bool {
+        uid >= self.from || self.uids.contains(&uid)
+    }
+}
+
+/// Changes looked up one by one, at most: beyond, looking at all members of a mailbox of that size is as good.
+const CHANGES_MAX: usize = 100_000;
 /// Changes and tombstones read in one step.
 const STEP: usize = 4096;
 /// Messages looked at before others get their turn.
@@ -63,38 +79,39 @@ impl Mailboxes {
         Ok(look.changed_at.max(member.map_or(ModSeq(0), |m| m.entered)))
     }
 
-    /// UIDs of all members that may have changed behind `since`; others have not. `None`: look at all of them.
+    /// The members that may have changed behind `since`. `None`: look at all of them.
     pub async fn changed_since(
         &self,
         by: &Principal,
         opened: &Opened,
         since: ModSeq,
-    ) -> Result<Option<BTreeSet<u32>>, Failure> {
+    ) -> Result<Option<MayHaveChanged>, Failure> {
         let (Some(view), db) = (opened.view, &*self.db) else {
-            return Ok(Some(BTreeSet::new()));
+            return Ok(None);
         };
         let roster = &opened.roster;
-        let mut changed = BTreeSet::new();
+        let most = CHANGES_MAX.min(roster.len() + STEP);
+        let mut changed = MayHaveChanged::default();
         let (mut at, mut read) = (since, 0);
         loop {
             let step = items::changes_after(db, by.tenant, at, STEP)?;
             let Some(last) = step.last() else { break };
             at = last.modseq;
             read += step.len();
-            // The whole log of a tenant is longer than one of his mailboxes; a word may stand on any message.
-            if read > roster.len() + STEP || step.iter().any(|c| matches!(c.of, ChangeOf::Word(_))) {
+            // The log is the whole tenant's and may be longer than one mailbox; a word may stand on any message.
+            if read > most || step.iter().any(|c| matches!(c.of, ChangeOf::Word(_))) {
                 return Ok(None);
             }
             for change in step {
                 if change.of == ChangeOf::Item || change.of == ChangeOf::FlagsOf(by.user) {
                     let uid = views::uid_of(db, by.tenant, view, change.item)?;
-                    changed.extend(uid.filter(|uid| roster.contains(*uid)));
+                    changed.uids.extend(uid.filter(|uid| roster.contains(*uid)));
                 }
             }
             tokio::task::yield_now().await;
         }
         let first = self.entered_behind(by, view, opened, since)?;
-        changed.extend(roster.range(first..roster.len()).map(|e| e.uid));
+        changed.from = roster.nth(first).map_or(u32::MAX, |e| e.uid);
         Ok(Some(changed))
     }
 

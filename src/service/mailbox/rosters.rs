@@ -30,6 +30,8 @@ struct Kept {
     own: BTreeMap<UserId, Roster>,
     known_to: ModSeq,
     uid_next: u32,
+    /// All in it are what one user sees.
+    one_users: bool,
     /// When it was last asked for.
     used: u64,
 }
@@ -67,7 +69,6 @@ impl Kept {
     }
 
     fn take_in(&mut self, entered: &[Member]) {
-        let Some(last) = entered.last() else { return };
         let entry = |m: &Member| Entry {
             uid: m.uid,
             key: m.item.0,
@@ -79,7 +80,6 @@ impl Kept {
                 self.own.entry(user).or_default().extend([entry(member)]);
             }
         }
-        self.uid_next = self.uid_next.max(last.uid.saturating_add(1));
     }
 }
 
@@ -147,63 +147,78 @@ impl Mailboxes {
         caught: &CaughtUp,
         open: Option<&Opened>,
     ) -> Result<Present, Failure> {
-        let (db, tenant, view) = (&*self.db, by.tenant, &caught.view);
-        let forgotten = |at: ModSeq| -> Result<bool, Failure> {
-            let stored = views::view(db, tenant, caught.mailbox, caught.scope)?;
-            Ok(stored.is_none_or(|stored| stored.row.forgotten > at))
+        let view = &caught.view;
+        let there = self.known(by, caught, open);
+        let there = match there.filter(|there| there.known_to >= view.forgotten) {
+            Some(there) => self.without_left(by, caught, there).await?,
+            None => None,
         };
-        let shared = caught.scope == Scope::Officers;
-        let kept = self.rosters.kept(tenant, view.id);
-        let own_copy = open.filter(|_| kept.is_none()).map(|open| Kept {
-            common: open.roster.clone(),
-            known_to: open.known_to,
-            uid_next: open.uid_next,
-            ..Kept::default()
-        });
-        // The copy of one officer has his own members among the common ones: it is no one else's.
-        let one_users = own_copy.is_some() && shared;
-        let mut there = kept.or(own_copy).filter(|k| k.known_to >= view.forgotten);
-        let one_users = one_users && there.is_some();
-        let mut there = there.take().unwrap_or_default();
-        let mut since = there.known_to;
-        while there.uid_next > 0 {
-            let left = views::left_after(db, tenant, view.id, since, MEMBERS_STEP)?;
-            let Some(last) = left.last() else { break };
-            since = last.modseq;
-            there.take_out(&left);
-            tokio::task::yield_now().await;
-        }
-        // Others may have dropped tombstones while these were read: then all is read anew.
-        let (there, one_users) = match there.uid_next > 0 && forgotten(there.known_to)? {
-            true => (Kept::default(), false),
-            false => (there, one_users),
-        };
-        let mut there = there;
-        loop {
-            let mut entered = views::members(db, tenant, view.id, there.uid_next, MEMBERS_STEP)?;
-            let full = entered.len() == MEMBERS_STEP;
-            let next = entered.last().map_or(0, |last| last.uid.saturating_add(1));
-            if one_users {
-                entered.retain(|m| m.only.is_none_or(|user| user == by.user));
-                entered.iter_mut().for_each(|m| m.only = None);
-            }
-            there.take_in(&entered);
-            there.uid_next = there.uid_next.max(next);
-            if !full {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        let mut there = self.with_entered(by, view.id, there.unwrap_or_default()).await?;
         there.uid_next = there.uid_next.max(view.uid_next);
         there.known_to = there.known_to.max(caught.to);
         let present = Present {
             roster: there.seen_by(by.user),
             uid_next: there.uid_next,
         };
-        if !one_users {
-            self.rosters.keep(tenant, view.id, there, KEPT_MAX);
+        if !there.one_users {
+            self.rosters.keep(by.tenant, view.id, there, KEPT_MAX);
         }
         Ok(present)
+    }
+
+    /// What is known of a view's members: what is kept, else the user's own copy. The copy of one of those who share a view
+    /// has his own members among the common ones, so it is nobody else's.
+    fn known(&self, by: &Principal, caught: &CaughtUp, open: Option<&Opened>) -> Option<Kept> {
+        let kept = self.rosters.kept(by.tenant, caught.view.id);
+        kept.or_else(|| {
+            open.map(|open| Kept {
+                common: open.roster.clone(),
+                known_to: open.known_to,
+                uid_next: open.uid_next,
+                one_users: caught.scope == Scope::Officers,
+                ..Kept::default()
+            })
+        })
+    }
+
+    /// `None`: others dropped tombstones while they were read, and all must be read anew.
+    async fn without_left(
+        &self,
+        by: &Principal,
+        caught: &CaughtUp,
+        mut there: Kept,
+    ) -> Result<Option<Kept>, Failure> {
+        let db = &*self.db;
+        let mut since = there.known_to;
+        loop {
+            let left = views::left_after(db, by.tenant, caught.view.id, since, MEMBERS_STEP)?;
+            let Some(last) = left.last() else { break };
+            since = last.modseq;
+            there.take_out(&left);
+            tokio::task::yield_now().await;
+        }
+        let stored = views::view(db, by.tenant, caught.mailbox, caught.scope)?;
+        let complete = stored.is_some_and(|stored| stored.row.forgotten <= there.known_to);
+        Ok(complete.then_some(there))
+    }
+
+    async fn with_entered(&self, by: &Principal, view: ViewId, mut there: Kept) -> Result<Kept, Failure> {
+        loop {
+            let from = there.uid_next;
+            let mut entered = views::members(&*self.db, by.tenant, view, from, MEMBERS_STEP)?;
+            let full = entered.len() == MEMBERS_STEP;
+            let next = entered.last().map_or(0, |last| last.uid.saturating_add(1));
+            if there.one_users {
+                entered.retain(|m| m.only.is_none_or(|user| user == by.user));
+                entered.iter_mut().for_each(|m| m.only = None);
+            }
+            there.take_in(&entered);
+            there.uid_next = from.max(next);
+            if !full {
+                return Ok(there);
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -294,6 +309,6 @@ mod tests {
         };
         kept.take_out(&[left(4, None), left(2, Some(UserId(7)))]);
         assert_eq!((uids(&kept, 7), uids(&kept, 8)), (vec![1], vec![1, 3]));
-        assert_eq!((kept.len(), kept.uid_next), (2, 5));
+        assert_eq!(kept.len(), 2);
     }
 }
