@@ -336,13 +336,13 @@ async fn fill(house: &House, count: usize) {
     }
 }
 
-/// How often the INBOX views of the users asked everything anew, and that none does so now.
-fn generations(house: &House, users: &[Principal]) -> Vec<u32> {
+/// The questions of the users' INBOX views, and that none of them asks everything anew now.
+fn questions(house: &House, users: &[Principal]) -> Vec<[u8; 32]> {
     let view = |by: &Principal| {
         let view = views::view(house.db(), house.tenant, Mailbox::Inbox, Scope::User(by.user));
         let view = view.unwrap().unwrap().row;
         assert!(view.asking_from.is_none());
-        view.generation
+        view.question
     };
     users.iter().map(view).collect()
 }
@@ -369,7 +369,7 @@ async fn labels() {
     }
     let mut client = Client::log_in(&door, "mudur@ornekas").await;
     client.say("SELECT INBOX").await;
-    let before = generations(&house, &users);
+    let before = questions(&house, &users);
     let watch = Watch::start();
     let mut hearing = Vec::new();
     for (n, mut idler) in idlers.into_iter().enumerate() {
@@ -413,7 +413,7 @@ async fn labels() {
         &format!("  until all {IDLERS} have heard exactly what concerns them"),
         1,
     );
-    assert_eq!(generations(&house, &users), before, "no view was asked anew");
+    assert_eq!(questions(&house, &users), before, "no view was asked anew");
 }
 
 /// The longest and the middle of some latencies, in milliseconds.

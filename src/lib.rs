@@ -13,6 +13,7 @@
 pub mod address;
 pub mod clock;
 pub mod id;
+pub mod roster;
 
 // domain: nouns and rules, pure
 pub mod domain;

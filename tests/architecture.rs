@@ -32,6 +32,10 @@ const TABLE: &[Row] = &[
         may: &[],
     },
     Row {
+        room: "roster",
+        may: &[],
+    },
+    Row {
         room: "domain",
         may: &["ground"],
     },
@@ -300,7 +304,7 @@ const PLACEHOLDER_MAX_LINES: usize = 1;
 fn expand(word: &'static str) -> Vec<String> {
     let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
     match word {
-        "ground" => list(&["id", "clock", "address"]),
+        "ground" => list(&["id", "clock", "address", "roster"]),
         "formats" => list(&["mime", "cms", "xml", "rem"]),
         "shared" => SHARED.iter().map(|s| format!("service::{s}")).collect(),
         _ => list(&[word]),

@@ -62,6 +62,10 @@ mod provider;
 mod rehearsing;
 #[path = "journey/relaying.rs"]
 mod relaying;
+#[path = "journey/resync_client.rs"]
+mod resync_client;
+#[path = "journey/resyncing.rs"]
+mod resyncing;
 #[path = "journey/road.rs"]
 mod road;
 #[path = "journey/rule_subjects.rs"]

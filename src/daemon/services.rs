@@ -252,6 +252,8 @@ impl Parts {
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
+            rosters: Default::default(),
+            counts: Default::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::item::Item;
 use crate::domain::label::Label;
 use crate::domain::rule::{Rule, RuleBook, Who};
 use crate::domain::tenant::Tenant;
-use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
+use crate::id::{LabelId, ModSeq, RoleId, RuleId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,6 +171,8 @@ pub struct Organisation {
     pub roles: BTreeMap<RoleId, Role>,
     pub users: BTreeMap<UserId, User>,
     pub labels: BTreeMap<LabelId, Label>,
+    /// When the word of a label last changed, for those that did; labels that were removed are among them.
+    pub words: BTreeMap<LabelId, ModSeq>,
     pub rules: BTreeMap<RuleId, Rule>,
     /// The rules that are switched on, ready to be asked.
     pub rulebook: RuleBook,

@@ -43,6 +43,7 @@ pub fn organisation() -> Organisation {
             created_at: UtcTime::from_unix_s(0),
         },
         version: 1,
+        words: BTreeMap::new(),
         units: BTreeMap::new(),
         roles: BTreeMap::new(),
         users: [user(1, UserKind::Officer), user(2, UserKind::Limited)]

@@ -7,13 +7,18 @@ use super::search::SearchKey;
 use super::set::UidRanges;
 use super::structure::{BodyStructure, Envelope};
 use crate::clock::UtcTime;
+use crate::roster::Roster;
 use bytes::Bytes;
 
 /// A message of the selected mailbox: its UID, and the key the door gave it in [`Selected`] or [`Changes`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Member {
+pub use crate::roster::Entry as Member;
+
+/// What a message shows now, with its mod-sequence (RFC 7162); 0 where the door has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
     pub uid: u32,
-    pub key: u64,
+    pub flags: Flags,
+    pub modseq: u64,
 }
 
 /// What the engine wants done. Until it is answered, [`super::Session::receive`] gives nothing more, except that
@@ -124,6 +129,21 @@ pub struct FetchAsk {
     pub items: Vec<FetchItem>,
     /// Set `\Seen` on each; if that changed anything, put the new flags into the row (RFC 9051 6.4.5).
     pub mark_seen: bool,
+    /// Put the mod-sequence into each row (RFC 7162 3.1.4.2).
+    pub with_modseq: bool,
+    pub since: Option<Since>,
+}
+
+/// Only what changed (RFC 7162 3.1.4.1, 3.2.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// Rows of messages whose mod-sequence is higher.
+    pub modseq: u64,
+    /// Before all rows call [`super::Session::vanished_earlier`] with those of these UIDs that left since and are not in
+    /// the mailbox; when that is not known any more, with all of these UIDs that are not in it.
+    pub vanished: Option<UidRanges>,
+    /// The client has no UID up to this one that is not in the mailbox.
+    pub agreed_to: u32,
 }
 
 impl FetchAsk {
@@ -145,6 +165,8 @@ pub struct StoreAsk {
     pub members: Vec<Member>,
     pub how: StoreHow,
     pub flags: Flags,
+    /// Leave alone what has a higher mod-sequence, and say so; looking and changing are one step (RFC 7162 3.1.3).
+    pub unchanged_since: Option<u64>,
 }
 
 /// One message's part of a FETCH answer. What was not asked for may stay `None`.
@@ -152,6 +174,8 @@ pub struct StoreAsk {
 pub struct Row {
     pub uid: u32,
     pub flags: Option<Flags>,
+    /// When [`FetchAsk::with_modseq`] asked.
+    pub modseq: Option<u64>,
     pub internal_date: Option<UtcTime>,
     pub size: Option<u64>,
     pub envelope: Option<Box<Envelope>>,
@@ -206,7 +230,9 @@ pub enum Answer {
     Found(Vec<u32>),
     /// The new flags of each; those refused are left out and `refused` says why.
     Stored {
-        rows: Vec<(u32, Flags)>,
+        rows: Vec<Told>,
+        /// UIDs of those left alone because of [`StoreAsk::unchanged_since`].
+        modified: Vec<u32>,
         refused: Option<Refusal>,
     },
     Copied {
@@ -266,8 +292,9 @@ pub struct Selected {
     /// Not 0; changes when UIDs were given out anew.
     pub uid_validity: u32,
     pub uid_next: u32,
-    /// In ascending order of UID.
-    pub members: Vec<Member>,
+    pub members: Roster,
+    /// Nothing that happened in the mailbox by this mod-sequence is missing; 0: it keeps none (RFC 7162 3.1.2).
+    pub highest_modseq: u64,
     /// Keywords in use; the system flags are always told.
     pub keywords: Vec<Flag>,
     /// Flags that may be changed for good.
@@ -285,6 +312,8 @@ pub struct Status {
     pub uid_validity: u32,
     pub unseen: u32,
     pub deleted: u32,
+    /// 0: the mailbox keeps none.
+    pub highest_modseq: u64,
     pub size: u64,
 }
 
@@ -294,7 +323,11 @@ pub struct Changes {
     /// With UIDs above all that were told before.
     pub added: Vec<Member>,
     pub removed: Vec<u32>,
-    pub flags: Vec<(u32, Flags)>,
+    pub flags: Vec<Told>,
+    /// With this, all that happened by this mod-sequence is told; 0 where the door has none.
+    pub highest_modseq: u64,
+    /// The mailbox with these changes, where the door has it at hand: the same memory serves both.
+    pub roster: Option<Roster>,
 }
 
 /// Why not, for the client to read. The text is one line; what an old client cannot read is folded to ASCII.

@@ -42,6 +42,7 @@ pub enum Command {
     Select {
         mailbox: MailboxName,
         read_only: bool,
+        with: SelectWith,
     },
     Create {
         mailbox: MailboxName,
@@ -73,6 +74,7 @@ pub enum Command {
         numbering: Numbering,
         set: SequenceSet,
         items: Vec<FetchItem>,
+        changed: Option<ChangedSince>,
     },
     Store {
         numbering: Numbering,
@@ -80,6 +82,8 @@ pub enum Command {
         how: StoreHow,
         silent: bool,
         flags: Vec<Flag>,
+        /// RFC 7162 3.1.3.
+        unchanged_since: Option<u64>,
     },
     Copy {
         numbering: Numbering,
@@ -91,6 +95,33 @@ pub enum Command {
         set: SequenceSet,
         mailbox: MailboxName,
     },
+}
+
+/// Parameters of SELECT and EXAMINE (RFC 7162 3.1.8, 3.2.5).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SelectWith {
+    pub condstore: bool,
+    pub qresync: Option<Qresync>,
+}
+
+/// What a client remembers of a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qresync {
+    pub uid_validity: u32,
+    /// Not 0.
+    pub modseq: u64,
+    pub known_uids: Option<SequenceSet>,
+    /// Sequence numbers and the UIDs they had, as many of the one as of the other.
+    pub matched: Option<(SequenceSet, SequenceSet)>,
+}
+
+/// FETCH only what changed (RFC 7162 3.1.4.1, 3.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedSince {
+    /// Not 0.
+    pub modseq: u64,
+    /// Tell the UIDs that left, too; in UID FETCH only.
+    pub vanished: bool,
 }
 
 /// The part of APPEND (RFC 9051 6.3.12) or REPLACE (RFC 8508) before the message.
@@ -178,6 +209,8 @@ pub struct StatusItems {
     pub unseen: bool,
     pub deleted: bool,
     pub size: bool,
+    /// RFC 7162 3.1.7.
+    pub highest_modseq: bool,
 }
 
 /// RETURN options of SEARCH (RFC 4731). `RETURN ()` means ALL.
@@ -201,6 +234,8 @@ pub enum StoreHow {
 pub enum FetchItem {
     Flags,
     Uid,
+    /// RFC 7162 3.1.4.2.
+    ModSeq,
     InternalDate,
     Size,
     Envelope,

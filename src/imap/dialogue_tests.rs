@@ -20,6 +20,7 @@ fn settings() -> Settings {
         append_max_bytes: 1000,
         id: vec![("name".to_owned(), "kepd".to_owned())],
         rev2: true,
+        resync: false,
     }
 }
 
@@ -72,6 +73,7 @@ impl Client {
 fn run(name: &str, script: &str, step: usize) {
     let mut settings = settings();
     settings.tls = script.contains("# tls");
+    settings.resync = script.contains("# resync");
     let mut client = Client::new(settings);
     let mut said = Vec::new();
     for (at, line) in script.lines().enumerate() {
@@ -186,14 +188,14 @@ proptest! {
         words in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..12),
             "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT) ".prop_map(String::into_bytes),
-            "(1:\\*|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
+            "(1:\\*|\\(CHANGEDSINCE 2 VANISHED\\)|\\(UNCHANGEDSINCE 3\\)|\\(QRESYNC \\(7 1\\)\\)|MODSEQ|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
             Just(b"\r\n".to_vec()),
         ], 0..60),
         logged_in: bool,
     ) {
-        let mut client = Client::new(Settings { tls: true, ..settings() });
+        let mut client = Client::new(Settings { tls: true, resync: true, ..settings() });
         if logged_in {
-            client.say(b"a LOGIN ayse gizli\r\nb SELECT INBOX\r\n", usize::MAX);
+            client.say(b"a LOGIN ayse gizli\r\nc ENABLE QRESYNC\r\nb SELECT INBOX\r\n", usize::MAX);
         }
         client.say(&words.concat(), usize::MAX);
         prop_assert!(client.input.is_empty() || client.session.is_closing());

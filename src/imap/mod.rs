@@ -25,10 +25,13 @@ pub mod session;
 pub mod set;
 pub mod structure;
 mod translate;
+mod translate_resync;
 pub mod view;
 
 #[cfg(test)]
 mod dialogue_tests;
+#[cfg(test)]
+mod resync_tests;
 #[cfg(test)]
 mod test_door;
 

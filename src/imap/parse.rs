@@ -258,6 +258,7 @@ fn status_items(cursor: &mut Cursor<'_>) -> Result<StatusItems, Malformed> {
             "UNSEEN" => &mut items.unseen,
             "DELETED" => &mut items.deleted,
             "SIZE" => &mut items.size,
+            "HIGHESTMODSEQ" => &mut items.highest_modseq,
             _ => return Err(Malformed("an unknown status item")),
         };
         *item = true;

@@ -117,6 +117,7 @@ impl Keys {
             }
             "NEW" | "RECENT" => SearchKey::Recent,
             "OLD" => not(SearchKey::Recent),
+            "MODSEQ" => modseq(cursor)?,
             _ => match plain(&word) {
                 Some(key) => key,
                 None => with_argument(&word, cursor)?,
@@ -196,6 +197,24 @@ fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> 
         "UNKEYWORD" => keyword(cursor).map(|key| SearchKey::Not(Box::new(key))),
         _ => Err(UNKNOWN),
     }
+}
+
+/// `MODSEQ ["/flags/\\draft" all] 620162338` (RFC 7162 3.1.5). There is one mod-sequence for all a message shows, so the
+/// entry only has to be well formed.
+fn modseq(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+    cursor.space()?;
+    if cursor.peek() == Some(b'"') {
+        let entry = cursor.string()?;
+        if !entry.starts_with(b"/flags/") {
+            return Err(Malformed("only flags have mod-sequences"));
+        }
+        cursor.space()?;
+        if !["priv", "shared", "all"].iter().any(|word| cursor.word(word)) {
+            return Err(Malformed("priv, shared or all was expected"));
+        }
+        cursor.space()?;
+    }
+    cursor.number().map(SearchKey::ModSeq)
 }
 
 fn keyword(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
@@ -307,6 +326,7 @@ mod tests {
             text.prop_map(SearchKey::Body),
             text.prop_map(SearchKey::Text),
             any::<u32>().prop_map(|n| SearchKey::LargerThan(u64::from(n))),
+            any::<u32>().prop_map(|n| SearchKey::ModSeq(u64::from(n))),
         ]
     }
 

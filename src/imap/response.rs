@@ -105,6 +105,10 @@ impl Writer {
             (items.unseen, format!("UNSEEN {}", status.unseen)),
             (items.deleted, format!("DELETED {}", status.deleted)),
             (items.size, format!("SIZE {}", status.size)),
+            (
+                items.highest_modseq,
+                format!("HIGHESTMODSEQ {}", status.highest_modseq),
+            ),
         ]
         .into_iter()
         .filter_map(|(asked, text)| asked.then_some(text))
@@ -141,8 +145,12 @@ impl Writer {
 
     /// One FETCH line: `items` in the order asked; UID and FLAGS also when the answer must carry them.
     pub fn fetch(&mut self, number: u32, member: Member, items: &[FetchItem], extra: Extra, row: Row) {
-        self.line
-            .extend_from_slice(format!("* {number} FETCH (").as_bytes());
+        // RFC 9586 3: UIDFETCH says by its number which message it is.
+        let opening = match extra.uid_only {
+            true => format!("* {} UIDFETCH (", member.uid),
+            false => format!("* {number} FETCH ("),
+        };
+        self.line.extend_from_slice(opening.as_bytes());
         let mut first = true;
         if extra.uid && !items.contains(&FetchItem::Uid) {
             self.separate(&mut first);
@@ -156,6 +164,11 @@ impl Writer {
                 FetchItem::Flags => {
                     if let Some(flags) = &row.flags {
                         self.word(&mut first, &format!("FLAGS {flags}"));
+                    }
+                }
+                FetchItem::ModSeq => {
+                    if let Some(modseq) = row.modseq {
+                        self.word(&mut first, &format!("MODSEQ ({modseq})"));
                     }
                 }
                 FetchItem::InternalDate => {
@@ -192,6 +205,9 @@ impl Writer {
         }
         if let (true, Some(flags)) = (extra.flags && !items.contains(&FetchItem::Flags), &row.flags) {
             self.word(&mut first, &format!("FLAGS {flags}"));
+        }
+        if let (true, Some(modseq)) = (extra.modseq && !items.contains(&FetchItem::ModSeq), row.modseq) {
+            self.word(&mut first, &format!("MODSEQ ({modseq})"));
         }
         self.line.extend_from_slice(b")\r\n");
     }
@@ -246,6 +262,10 @@ pub struct Extra {
     pub uid: bool,
     /// The flags changed through the FETCH itself.
     pub flags: bool,
+    /// The client knows mod-sequences (RFC 7162 3.1).
+    pub modseq: bool,
+    /// The client knows no sequence numbers (RFC 9586).
+    pub uid_only: bool,
 }
 
 fn put_section_name(out: &mut Vec<u8>, wanted: &SectionItem) {

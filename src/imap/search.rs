@@ -52,6 +52,8 @@ pub enum SearchKey<S> {
     Text(String),
     LargerThan(u64),
     SmallerThan(u64),
+    /// The mod-sequence is this or higher (RFC 7162 3.1.5).
+    ModSeq(u64),
 }
 
 impl<S> SearchKey<S> {
@@ -76,6 +78,7 @@ impl<S> SearchKey<S> {
             Text(text) => Text(text),
             LargerThan(octets) => LargerThan(octets),
             SmallerThan(octets) => SmallerThan(octets),
+            ModSeq(least) => ModSeq(least),
         }
     }
 
@@ -88,6 +91,17 @@ impl<S> SearchKey<S> {
             SearchKey::Not(key) => !key.holds(leaf),
             SearchKey::Recent => false,
             other => leaf(other),
+        }
+    }
+
+    /// Whether a mod-sequence is asked for: then the answer tells the highest that was found.
+    pub fn asks_modseq(&self) -> bool {
+        match self {
+            SearchKey::And(keys) => keys.iter().any(Self::asks_modseq),
+            SearchKey::Or(a, b) => a.asks_modseq() || b.asks_modseq(),
+            SearchKey::Not(key) => key.asks_modseq(),
+            SearchKey::ModSeq(_) => true,
+            _ => false,
         }
     }
 
@@ -156,6 +170,7 @@ impl fmt::Display for SearchKey<SearchSet> {
             SearchKey::Text(text) => write!(f, "TEXT {}", string(text)),
             SearchKey::LargerThan(octets) => write!(f, "LARGER {octets}"),
             SearchKey::SmallerThan(octets) => write!(f, "SMALLER {octets}"),
+            SearchKey::ModSeq(least) => write!(f, "MODSEQ {least}"),
         }
     }
 }

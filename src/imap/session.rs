@@ -7,14 +7,16 @@
 mod answers;
 mod commands;
 mod listing;
+mod resync;
 
 use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
-use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, StatusItems};
+use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
 use super::framer::{AppendHead, Frame, Framer};
 use super::limits::BAD_COMMANDS_MAX;
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
 use super::response::{Extra, Writer};
+use super::set::UidRanges;
 use super::view::{Expunging, View};
 use bytes::BytesMut;
 
@@ -37,6 +39,8 @@ pub struct Settings {
     pub id: Vec<(String, String)>,
     /// Offer IMAP4rev2 (RFC 9051).
     pub rev2: bool,
+    /// The door keeps mod-sequences: offer CONDSTORE and QRESYNC (RFC 7162), and UIDONLY (RFC 9586).
+    pub resync: bool,
 }
 
 /// One connection's engine.
@@ -49,6 +53,7 @@ pub struct Session {
     doing: Doing,
     /// IMAP4rev2 was enabled: no RECENT, ESEARCH always.
     rev2: bool,
+    resync: resync::Resync,
     bad_commands: u32,
     failed_logins: u32,
 }
@@ -68,6 +73,7 @@ struct Open {
     name: MailboxName,
     read_only: bool,
     view: View,
+    seen: resync::Seen,
 }
 
 /// What the session waits for.
@@ -99,6 +105,13 @@ enum About {
     Select {
         name: MailboxName,
         read_only: bool,
+        with: SelectWith,
+    },
+    /// What changed since a client last had the mailbox open; then SELECT ends with the text.
+    Resync {
+        items: Vec<FetchItem>,
+        extra: Extra,
+        text: String,
     },
     Status {
         name: MailboxName,
@@ -152,6 +165,7 @@ impl Session {
             phase: Phase::NotAuthenticated,
             doing: Doing::Nothing,
             rev2: false,
+            resync: resync::Resync::default(),
             bad_commands: 0,
             failed_logins: 0,
         };
@@ -164,6 +178,9 @@ impl Session {
 
     /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more.
     pub fn receive(&mut self, input: &mut BytesMut) -> Option<Ask> {
+        if let Some(ask) = self.resync.next_ask() {
+            return Some(ask);
+        }
         loop {
             if matches!(self.phase, Phase::Logout) || matches!(self.doing, Doing::Asked { .. }) {
                 return None;
@@ -184,7 +201,7 @@ impl Session {
     pub fn fetched(&mut self, row: Row) {
         let (
             Doing::Asked {
-                about: About::Fetch { items, extra, .. },
+                about: About::Fetch { items, extra, .. } | About::Resync { items, extra, .. },
                 ..
             },
             Phase::Selected(open),
@@ -212,7 +229,7 @@ impl Session {
     /// Something happened in the selected mailbox; told at once while idling, else when it may be.
     pub fn mailbox_changed(&mut self, changes: Changes) {
         if let Phase::Selected(open) = &mut self.phase {
-            open.view.apply(changes);
+            open.apply(changes);
         }
         if self.is_idling() {
             self.tell(Expunging::Allowed);
@@ -283,6 +300,9 @@ impl Session {
                 "UTF8=ACCEPT",
             ];
             offered.extend(rest.map(str::to_owned));
+            if self.settings.resync {
+                offered.extend(["CONDSTORE", "QRESYNC", "UIDONLY"].map(str::to_owned));
+            }
             offered.push(format!("APPENDLIMIT={}", self.settings.append_max_bytes));
             return offered.join(" ");
         }
@@ -446,11 +466,13 @@ impl Session {
     /// Untagged news, then the tagged OK.
     fn finish(&mut self, tag: &str, expunging: Expunging, text: &str) {
         self.tell(expunging);
+        self.say_how_far();
         self.out.tagged(tag, "OK", text);
     }
 
     fn refuse(&mut self, tag: &str, expunging: Expunging, refusal: &Refusal) {
         self.tell(expunging);
+        self.say_how_far();
         self.out.refused(tag, refusal);
     }
 
@@ -460,15 +482,23 @@ impl Session {
             return;
         };
         let news = open.view.news(expunging);
-        for number in news.expunged {
-            self.out.untagged(&format!("{number} EXPUNGE"));
+        open.seen.told(open.view.holds_back());
+        if self.resync.says_vanished() {
+            if !news.vanished.is_empty() {
+                let uids = UidRanges::from_numbers(news.vanished.into_iter());
+                self.out.untagged(&format!("VANISHED {uids}"));
+            }
+        } else {
+            for number in news.expunged {
+                self.out.untagged(&format!("{number} EXPUNGE"));
+            }
         }
         if let Some(exists) = news.exists {
             self.out.untagged(&format!("{exists} EXISTS"));
         }
-        for (number, uid, flags) in news.flags {
-            self.out
-                .untagged(&format!("{number} FETCH (UID {uid} FLAGS {flags})"));
+        for (number, told) in news.flags {
+            let line = self.resync.flags_line(number, &told, true);
+            self.out.untagged(&line);
         }
     }
 }

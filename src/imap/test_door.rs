@@ -22,12 +22,16 @@ struct Message {
     flags: Flags,
     date: UtcTime,
     octets: Vec<u8>,
+    modseq: u64,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Folder {
     messages: Vec<Message>,
     uid_next: u32,
+    highest_modseq: u64,
+    /// (mod-sequence, UID) of those that left.
+    left: Vec<(u64, u32)>,
     subscribed: bool,
     special_use: Option<SpecialUse>,
 }
@@ -47,13 +51,39 @@ impl Folder {
     fn put(&mut self, octets: &[u8], flags: Flags, date: UtcTime) -> u32 {
         let uid = self.uid_next.max(1);
         self.uid_next = uid + 1;
+        let modseq = self.next_modseq();
         self.messages.push(Message {
+            modseq,
             uid,
             flags,
             date,
             octets: octets.to_vec(),
         });
         uid
+    }
+
+    fn next_modseq(&mut self) -> u64 {
+        self.highest_modseq += 1;
+        self.highest_modseq
+    }
+
+    fn take_out(&mut self, gone: impl Fn(&Message) -> bool) -> Vec<u32> {
+        let going = self.messages.iter().filter(|m| gone(m));
+        let uids: Vec<u32> = going.map(|m| m.uid).collect();
+        for uid in &uids {
+            let modseq = self.next_modseq();
+            self.left.push((modseq, *uid));
+        }
+        self.messages.retain(|m| !uids.contains(&m.uid));
+        uids
+    }
+
+    /// What a door says when it has looked again.
+    fn news(&self) -> Changes {
+        Changes {
+            highest_modseq: self.highest_modseq,
+            ..Changes::default()
+        }
     }
 
     fn get(&mut self, uid: u32) -> Option<&mut Message> {
@@ -73,6 +103,7 @@ impl Folder {
             uid_validity: 7,
             unseen: count(Flag::Seen, false),
             deleted: count(Flag::Deleted, true),
+            highest_modseq: self.highest_modseq,
             size: self.messages.iter().map(|m| m.octets.len() as u64).sum(),
         }
     }
@@ -173,23 +204,32 @@ impl Door {
                 let date = open.date.unwrap_or_default();
                 let uid = self.folder(&open.mailbox).unwrap().put(&octets, open.flags, date);
                 if let (Some(old), Some(folder)) = (open.replaces, self.folder(&selected)) {
-                    folder.messages.retain(|m| m.uid != old.uid);
+                    folder.take_out(|m| m.uid == old.uid);
                 }
                 if open.mailbox == selected {
                     let member = Member {
                         uid,
                         key: u64::from(uid),
                     };
+                    let highest_modseq = self.folder(&selected).map_or(0, |f| f.highest_modseq);
                     session.mailbox_changed(Changes {
                         added: vec![member],
+                        highest_modseq,
                         ..Changes::default()
                     });
                 }
                 Answer::Appended(Some(AppendUid { uid_validity: 7, uid }))
             }
-            Ask::Poll => Answer::Changed(std::mem::take(&mut self.pending)),
+            Ask::Poll => Answer::Changed(self.pending()),
             other => self.in_mailbox(session, &selected, other),
         })
+    }
+
+    fn pending(&mut self) -> Changes {
+        Changes {
+            highest_modseq: self.folders["INBOX"].highest_modseq,
+            ..std::mem::take(&mut self.pending)
+        }
     }
 
     /// What [`Out::Content`] asks for.
@@ -210,13 +250,8 @@ impl Door {
                             .as_ref()
                             .is_none_or(|among| among.iter().any(|x| x.uid == m.uid))
                 };
-                let uids = folder
-                    .messages
-                    .iter()
-                    .filter(|m| meant(m))
-                    .map(|m| m.uid)
-                    .collect();
-                folder.messages.retain(|m| !meant(m));
+                let uids = folder.take_out(meant);
+                session.mailbox_changed(folder.news());
                 Answer::Expunged { uids, refused: None }
             }
             Ask::Search(key) => {
@@ -227,34 +262,75 @@ impl Door {
                     .messages
                     .iter()
                     .filter(|m| key.holds(&mut |leaf| holds(leaf, m)));
-                Answer::Found(found.map(|m| m.uid).collect())
+                let found: Vec<(u32, u64)> = found.map(|m| (m.uid, m.modseq)).collect();
+                for (uid, modseq) in found.iter().filter(|_| key.asks_modseq()) {
+                    session.found_modseq(*uid, *modseq);
+                }
+                Answer::Found(found.into_iter().map(|(uid, _)| uid).collect())
             }
             Ask::Fetch(ask) => {
                 let Some(folder) = self.folder(selected) else {
                     return no(Code::NonExistent);
                 };
+                if let Some(within) = ask.since.as_ref().and_then(|s| s.vanished.as_ref()) {
+                    let since = ask.since.as_ref().map_or(0, |s| s.modseq);
+                    let gone = folder
+                        .left
+                        .iter()
+                        .filter(|(at, uid)| *at > since && within.contains(*uid));
+                    let gone = UidRanges::from_numbers(gone.map(|(_, uid)| *uid));
+                    session.vanished_earlier(&gone);
+                }
                 for member in &ask.members {
-                    if let Some(message) = folder.get(member.uid) {
-                        session.fetched(row(message, &ask));
+                    // Only a row that sets \Seen uses it up.
+                    let seen = folder.highest_modseq + 1;
+                    let since = ask.since.as_ref().map_or(0, |s| s.modseq);
+                    if let Some(message) = folder.get(member.uid).filter(|m| m.modseq > since) {
+                        let row = row(message, &ask, seen);
+                        let used = row.modseq == Some(seen);
+                        session.fetched(row);
+                        folder.highest_modseq += u64::from(used);
                     }
                 }
+                session.mailbox_changed(folder.news());
                 Answer::Done
             }
             Ask::Store(ask) => {
                 let Some(folder) = self.folder(selected) else {
                     return no(Code::NonExistent);
                 };
-                let mut rows = Vec::new();
+                let (mut rows, mut modified) = (Vec::new(), Vec::new());
                 for member in &ask.members {
+                    let modseq = folder.highest_modseq + 1;
                     if let Some(message) = folder.get(member.uid) {
+                        if ask.unchanged_since.is_some_and(|since| message.modseq > since) {
+                            modified.push(member.uid);
+                            continue;
+                        }
+                        message.modseq = modseq;
                         store(&mut message.flags, &ask);
-                        rows.push((member.uid, message.flags.clone()));
+                        rows.push(Told {
+                            uid: member.uid,
+                            flags: message.flags.clone(),
+                            modseq,
+                        });
+                        folder.highest_modseq = modseq;
                     }
                 }
-                Answer::Stored { rows, refused: None }
+                session.mailbox_changed(folder.news());
+                Answer::Stored {
+                    rows,
+                    modified,
+                    refused: None,
+                }
             }
             Ask::Copy { members, mailbox } => self.copy(selected, &members, &mailbox, false),
-            Ask::Move { members, mailbox } => self.copy(selected, &members, &mailbox, true),
+            Ask::Move { members, mailbox } => {
+                let answer = self.copy(selected, &members, &mailbox, true);
+                let news = self.folder(selected).map(|f| f.news());
+                session.mailbox_changed(news.unwrap_or_default());
+                answer
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -277,10 +353,7 @@ impl Door {
                 to: uid,
             });
             if moving {
-                self.folder(from)
-                    .unwrap()
-                    .messages
-                    .retain(|m| m.uid != member.uid);
+                self.folder(from).unwrap().take_out(|m| m.uid == member.uid);
             }
         }
         Answer::Copied {
@@ -318,6 +391,7 @@ impl Door {
         Answer::Selected(Box::new(Selected {
             uid_validity: 7,
             uid_next: folder.uid_next.max(1),
+            highest_modseq: folder.highest_modseq,
             members: folder
                 .messages
                 .iter()
@@ -351,15 +425,24 @@ impl Door {
             }
             ["vanish", uid] => {
                 let uid = uid.parse().unwrap();
-                inbox.messages.retain(|m| m.uid != uid);
+                inbox.take_out(|m| m.uid == uid);
                 self.pending.removed.push(uid);
             }
             ["flag", uid, ref new @ ..] => {
                 let uid = uid.parse().unwrap();
-                inbox.get(uid).unwrap().flags = flags(&new.join(" "));
-                self.pending.flags.push((uid, flags(&new.join(" "))));
+                let modseq = inbox.next_modseq();
+                let message = inbox.get(uid).unwrap();
+                (message.flags, message.modseq) = (flags(&new.join(" ")), modseq);
+                self.pending.flags.push(Told {
+                    uid,
+                    flags: message.flags.clone(),
+                    modseq,
+                });
             }
-            ["push"] => session.mailbox_changed(std::mem::take(&mut self.pending)),
+            ["push"] => {
+                let pending = self.pending();
+                session.mailbox_changed(pending);
+            }
             ["shutdown"] => session.shut_down("going down"),
             _ => panic!("unknown event: {text}"),
         }
@@ -398,6 +481,7 @@ fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
     let all = String::from_utf8_lossy(&message.octets).into_owned();
     match key {
         SearchKey::Set(uids) => uids.contains(message.uid),
+        SearchKey::ModSeq(least) => message.modseq >= *least,
         SearchKey::Flag(flag) => message.flags.contains(flag),
         SearchKey::Header(name, text) => {
             header(&message.octets, name).is_some_and(|value| within(&value, text))
@@ -423,12 +507,16 @@ fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
     }
 }
 
-fn row(message: &mut Message, ask: &FetchAsk) -> Row {
+fn row(message: &mut Message, ask: &FetchAsk, seen: u64) -> Row {
     let fresh = ask.mark_seen && message.flags.insert(Flag::Seen);
+    if fresh {
+        message.modseq = seen;
+    }
     let text = |name: &str| header(&message.octets, name).map(String::into_bytes);
     let body_at = split(&message.octets);
     Row {
         uid: message.uid,
+        modseq: Some(message.modseq),
         flags: (fresh || ask.asks_for(&FetchItem::Flags)).then(|| message.flags.clone()),
         internal_date: Some(message.date),
         size: Some(message.octets.len() as u64),

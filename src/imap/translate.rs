@@ -10,6 +10,7 @@ use super::limits::*;
 use super::name::{MailboxName, Spelling};
 use super::parse::bad_name;
 use super::set::{Bound, SequenceSet};
+use super::translate_resync;
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
 use imap_codec::imap_types::command::{Command as CodecCommand, CommandBody};
@@ -45,19 +46,15 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
             Command::Enable(capabilities.as_ref().iter().map(capability_text).collect())
         }
         CommandBody::Namespace => Command::Namespace,
-        CommandBody::Select { mailbox, parameters } | CommandBody::Examine { mailbox, parameters }
-            if !parameters.is_empty() =>
-        {
-            let _ = mailbox;
-            return Err(Malformed("SELECT takes no parameters here"));
-        }
-        CommandBody::Select { mailbox, .. } => Command::Select {
+        CommandBody::Select { mailbox, parameters } => Command::Select {
             mailbox: name(&mailbox)?,
             read_only: false,
+            with: translate_resync::select_with(&parameters)?,
         },
-        CommandBody::Examine { mailbox, .. } => Command::Select {
+        CommandBody::Examine { mailbox, parameters } => Command::Select {
             mailbox: name(&mailbox)?,
             read_only: true,
+            with: translate_resync::select_with(&parameters)?,
         },
         CommandBody::Delete { mailbox } => Command::Delete(name(&mailbox)?),
         CommandBody::Rename { from, to } => Command::Rename {
@@ -77,14 +74,12 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
             macro_or_item_names,
             uid,
             modifiers,
-        } if modifiers.is_empty() => {
-            let items = fetch_items(&macro_or_item_names)?;
-            Command::Fetch {
-                numbering: numbering(uid),
-                set: set(&sequence_set),
-                items,
-            }
-        }
+        } => Command::Fetch {
+            numbering: numbering(uid),
+            set: set(&sequence_set),
+            items: fetch_items(&macro_or_item_names)?,
+            changed: translate_resync::changed_since(&modifiers, numbering(uid))?,
+        },
         CommandBody::Store {
             sequence_set,
             kind,
@@ -92,7 +87,7 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
             flags,
             uid,
             modifiers,
-        } if modifiers.is_empty() => Command::Store {
+        } => Command::Store {
             numbering: numbering(uid),
             set: set(&sequence_set),
             how: match kind {
@@ -102,6 +97,7 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
             },
             silent: response == StoreResponse::Silent,
             flags: store_flags(&flags)?,
+            unchanged_since: translate_resync::unchanged_since(&modifiers)?,
         },
         CommandBody::Copy {
             sequence_set,
@@ -150,7 +146,7 @@ fn capability_text(capability: &CapabilityEnable<'_>) -> String {
     capability.to_string().to_ascii_uppercase()
 }
 
-fn set(codec: &CodecSet) -> SequenceSet {
+pub(super) fn set(codec: &CodecSet) -> SequenceSet {
     let bound = |b: &SeqOrUid| match b {
         SeqOrUid::Value(n) => Bound::Number(n.get()),
         SeqOrUid::Asterisk => Bound::Last,
@@ -209,6 +205,7 @@ fn fetch_item(name: &MessageDataItemName<'_>) -> Result<FetchItem, Malformed> {
     Ok(match name {
         MessageDataItemName::Flags => FetchItem::Flags,
         MessageDataItemName::Uid => FetchItem::Uid,
+        MessageDataItemName::ModSeq => FetchItem::ModSeq,
         MessageDataItemName::InternalDate => FetchItem::InternalDate,
         MessageDataItemName::Rfc822Size => FetchItem::Size,
         MessageDataItemName::Envelope => FetchItem::Envelope,
@@ -347,13 +344,7 @@ mod tests {
 
     #[test]
     fn extensions_not_offered_are_unknown() {
-        for text in [
-            "COMPRESS DEFLATE",
-            "GETQUOTA x",
-            "SELECT INBOX (CONDSTORE)",
-            "FETCH 1 FLAGS (CHANGEDSINCE 1)",
-            "SORT (DATE) UTF-8 ALL",
-        ] {
+        for text in ["COMPRESS DEFLATE", "GETQUOTA x", "SORT (DATE) UTF-8 ALL"] {
             assert!(command(text).is_err(), "{text}");
         }
     }
@@ -373,7 +364,8 @@ mod tests {
             command("SELECT iNbOx"),
             Ok(Command::Select {
                 mailbox: MailboxName::inbox(),
-                read_only: false
+                read_only: false,
+                with: SelectWith::default(),
             })
         );
         let upper = Ok(Command::Enable(vec!["UTF8=ACCEPT".to_owned(), "X".to_owned()]));

@@ -3,9 +3,9 @@
 //! Changes from outside wait here until the client may be told. What has been removed keeps its number until its
 //! EXPUNGE is written, and EXPUNGE is written only where the standard allows it (RFC 9051 7.5.1).
 
-use super::ask::{Changes, Member};
-use super::flag::Flags;
+use super::ask::{Changes, Member, Told};
 use super::set::{SequenceSet, UidRanges};
+use crate::roster::Roster;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether EXPUNGE may be written now. Not while a command with sequence numbers is answered.
@@ -20,10 +20,13 @@ pub enum Expunging {
 pub struct News {
     /// Sequence numbers for EXPUNGE, each right at its turn.
     pub expunged: Vec<u32>,
+    /// The same messages by UID, ascending, for VANISHED (RFC 7162 3.2.10).
+    pub vanished: Vec<u32>,
     /// The number for EXISTS, when it grew.
     pub exists: Option<u32>,
-    /// (sequence number, UID, flags) for FETCH.
-    pub flags: Vec<(u32, u32, Flags)>,
+    /// (sequence number, what it shows) for FETCH; the lowest mod-sequence first, so that a client who has heard of one
+    /// has heard of all before it.
+    pub flags: Vec<(u32, Told)>,
 }
 
 /// Messages a set stands for.
@@ -41,24 +44,22 @@ pub struct NoSuchNumber;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    /// Ascending by UID; the index plus one is the sequence number.
-    members: Vec<Member>,
+    /// The position plus one is the sequence number.
+    members: Roster,
     gone: BTreeSet<u32>,
-    flags: BTreeMap<u32, Flags>,
+    flags: BTreeMap<u32, Told>,
     /// How many the client was told there are.
     told: usize,
+    /// What the door has; taken over when the client has heard everything, so that both are one memory again.
+    latest: Option<Roster>,
 }
 
 impl View {
-    /// The client is told the number of `members` by SELECT itself. Order is put right; double UIDs are dropped.
-    pub fn new(mut members: Vec<Member>) -> Self {
-        members.retain(|m| m.uid != 0);
-        members.sort_unstable_by_key(|m| m.uid);
-        members.dedup_by_key(|m| m.uid);
-        let told = members.len();
+    /// The client is told the number of `members` by SELECT itself.
+    pub fn new(members: Roster) -> Self {
         Self {
+            told: members.len(),
             members,
-            told,
             ..Self::default()
         }
     }
@@ -74,42 +75,42 @@ impl View {
 
     /// Sequence number of a UID.
     pub fn number_of(&self, uid: u32) -> Option<u32> {
-        self.members
-            .binary_search_by_key(&uid, |m| m.uid)
-            .ok()
-            .and_then(|i| u32::try_from(i + 1).ok())
+        self.members.number_of(uid)
     }
 
     pub fn member(&self, uid: u32) -> Option<Member> {
-        self.members
-            .binary_search_by_key(&uid, |m| m.uid)
-            .ok()
-            .map(|i| self.members[i])
+        self.members.get(uid)
+    }
+
+    pub fn members(&self) -> &Roster {
+        &self.members
+    }
+
+    /// Whether messages are gone that the client was not told of.
+    pub fn holds_back(&self) -> bool {
+        !self.gone.is_empty()
     }
 
     fn last_uid(&self) -> u32 {
-        self.members.last().map_or(0, |m| m.uid)
+        self.members.last_uid()
     }
 
     /// Notes what happened; tells nothing yet. New messages must have higher UIDs than all before, others are ignored.
     pub fn apply(&mut self, changes: Changes) {
-        for member in changes.added {
-            if member.uid > self.last_uid() {
-                self.members.push(member);
-            }
-        }
+        self.members.extend(changes.added);
         for uid in changes.removed {
             self.remove(uid);
         }
-        for (uid, flags) in changes.flags {
-            if self.number_of(uid).is_some() && !self.gone.contains(&uid) {
-                self.flags.insert(uid, flags);
+        for told in changes.flags {
+            if self.members.contains(told.uid) && !self.gone.contains(&told.uid) {
+                self.flags.insert(told.uid, told);
             }
         }
+        self.latest = changes.roster.or(self.latest.take());
     }
 
     fn remove(&mut self, uid: u32) {
-        if self.number_of(uid).is_some() {
+        if self.members.contains(uid) {
             self.gone.insert(uid);
             self.flags.remove(&uid);
         }
@@ -124,29 +125,43 @@ impl View {
     pub fn news(&mut self, expunging: Expunging) -> News {
         let mut news = News::default();
         if expunging == Expunging::Allowed && !self.gone.is_empty() {
-            let gone = std::mem::take(&mut self.gone);
-            let first_untold = self.told;
-            let mut told_gone = 0;
-            for (index, member) in self.members.iter().enumerate().rev() {
+            let gone: Vec<u32> = std::mem::take(&mut self.gone).into_iter().collect();
+            for uid in &gone {
+                let index = self.members.position(*uid);
                 // What the client never heard of leaves without a word.
-                if gone.contains(&member.uid) && index < first_untold {
+                if index < self.told {
                     news.expunged.push(u32::try_from(index + 1).unwrap_or(u32::MAX));
-                    told_gone += 1;
+                    news.vanished.push(*uid);
                 }
             }
-            self.members.retain(|m| !gone.contains(&m.uid));
-            self.told -= told_gone;
+            // From the end, so that no number moves before its turn.
+            news.expunged.reverse();
+            self.members.remove(&gone);
+            self.told -= news.vanished.len();
         }
         if self.members.len() > self.told {
             self.told = self.members.len();
             news.exists = Some(self.len());
         }
-        for (uid, flags) in std::mem::take(&mut self.flags) {
+        for (uid, told) in std::mem::take(&mut self.flags) {
             if let Some(number) = self.number_of(uid) {
-                news.flags.push((number, uid, flags));
+                news.flags.push((number, told));
             }
         }
+        news.flags.sort_by_key(|(_, told)| told.modseq);
+        self.share();
         news
+    }
+
+    /// Takes over the door's memory where it says the same.
+    fn share(&mut self) {
+        let same =
+            |latest: &Roster| latest.len() == self.members.len() && latest.left(&self.members).is_empty();
+        if self.gone.is_empty()
+            && let Some(latest) = self.latest.take_if(|latest| same(latest))
+        {
+            self.members = latest;
+        }
     }
 
     /// Members whose sequence numbers are in the set. A range may reach past the end as long as some of it is there;
@@ -175,19 +190,22 @@ impl View {
     pub fn by_uid(&self, set: &SequenceSet) -> Resolved {
         let mut resolved = Resolved::default();
         for range in set.resolve(self.last_uid()).ranges() {
-            let low = self.members.partition_point(|m| m.uid < *range.start());
-            let high = self.members.partition_point(|m| m.uid <= *range.end());
+            let low = self.members.position(*range.start());
+            let high = match range.end().checked_add(1) {
+                Some(behind) => self.members.position(behind),
+                None => self.members.len(),
+            };
             self.collect(low, high, &mut resolved);
         }
         resolved
     }
 
     fn collect(&self, low: usize, high: usize, resolved: &mut Resolved) {
-        for member in &self.members[low.min(high)..high] {
+        for member in self.members.range(low.min(high)..high) {
             if self.gone.contains(&member.uid) {
                 resolved.some_gone = true;
             } else {
-                resolved.members.push(*member);
+                resolved.members.push(member);
             }
         }
     }
@@ -195,15 +213,15 @@ impl View {
     /// UIDs a SEARCH key's sequence numbers stand for. A contiguous run of numbers is one range of UIDs.
     pub fn number_ranges(&self, set: &SequenceSet) -> UidRanges {
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
-        let ranges: Vec<(u32, u32)> = set
-            .resolve(told)
-            .ranges()
-            .filter(|range| *range.start() <= told)
-            .map(|range| {
-                let low = self.members[(*range.start() as usize).saturating_sub(1)].uid;
-                let high = self.members[((*range.end()).min(told) as usize).saturating_sub(1)].uid;
-                (low, high)
-            })
+        let uid = |number: u32| {
+            self.members
+                .nth((number as usize).saturating_sub(1))
+                .map(|m| m.uid)
+        };
+        let resolved = set.resolve(told);
+        let within = resolved.ranges().filter(|range| *range.start() <= told);
+        let ranges: Vec<(u32, u32)> = within
+            .filter_map(|range| Some((uid(*range.start())?, uid((*range.end()).min(told))?)))
             .collect();
         UidRanges::from_pairs(ranges.into_iter())
     }
@@ -227,6 +245,10 @@ mod tests {
             .collect()
     }
 
+    fn roster(uids: &[u32]) -> Roster {
+        members(uids).into_iter().collect()
+    }
+
     fn uids(resolved: &Resolved) -> Vec<u32> {
         resolved.members.iter().map(|m| m.uid).collect()
     }
@@ -237,7 +259,7 @@ mod tests {
 
     #[test]
     fn numbers_hold_until_the_expunge_is_told() {
-        let mut view = View::new(members(&[3, 5, 9]));
+        let mut view = View::new(roster(&[3, 5, 9]));
         view.apply(Changes {
             removed: vec![5],
             added: members(&[12]),
@@ -254,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_message_that_comes_and_goes_untold_is_never_mentioned() {
-        let mut view = View::new(members(&[1]));
+        let mut view = View::new(roster(&[1]));
         view.apply(Changes {
             added: members(&[2]),
             removed: vec![2],
@@ -265,7 +287,7 @@ mod tests {
 
     #[test]
     fn uid_sets_with_star_reach_the_last() {
-        let view = View::new(members(&[3, 5, 9]));
+        let view = View::new(roster(&[3, 5, 9]));
         assert_eq!(uids(&view.by_uid(&set("559:*"))), [9]);
         assert_eq!(uids(&view.by_uid(&set("*:4"))), [5, 9]);
         assert_eq!(uids(&view.by_uid(&set("1:4294967295"))), [3, 5, 9]);
@@ -296,7 +318,7 @@ mod tests {
             steps in prop::collection::vec((0..4u8, any::<prop::sample::Index>()), 0..40),
         ) {
             let first: Vec<u32> = (1..=start).collect();
-            let mut view = View::new(members(&first));
+            let mut view = View::new(roster(&first));
             let (mut client, mut all, mut live, mut next) = (first.clone(), first.clone(), first, start + 1);
             for (what, which) in steps {
                 match what {

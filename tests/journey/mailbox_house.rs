@@ -223,6 +223,8 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         submission,
         seats: Default::default(),
         changes: Default::default(),
+        rosters: Default::default(),
+        counts: Default::default(),
     });
     (turned, accounts, mailboxes)
 }

@@ -273,6 +273,8 @@ impl Provider {
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
+            rosters: Default::default(),
+            counts: Default::default(),
         });
         let provider = Self {
             answering: Arc::new(Answering {

@@ -118,6 +118,8 @@ fn door(dir: &Path) -> ControlDoor {
         submission,
         seats: Default::default(),
         changes: Default::default(),
+        rosters: Default::default(),
+        counts: Default::default(),
     });
     let archive = Archive {
         db: db.clone(),

@@ -1,14 +1,14 @@
 //! Answers to responses (RFC 9051 6 and 7): untagged data, then what happened meanwhile, then the tagged end.
 
 use super::super::ask::{Answer, AppendUid, Changes, Code, CopiedUid, Refusal, Selected};
-use super::super::command::{Numbering, SearchReturns};
+use super::super::command::{Numbering, SearchReturns, SelectWith};
 use super::super::flag::{Flag, Flags};
 use super::super::limits::FAILED_LOGINS_MAX;
 use super::super::name::MailboxName;
 use super::super::set::{UidRanges, in_order};
 use super::super::view::{Expunging, View};
 use super::commands::SYSTEM_FLAGS;
-use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, listing};
+use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, listing, resync};
 use base64::Engine;
 use std::fmt::Write as _;
 
@@ -44,6 +44,16 @@ impl Session {
                 self.tell(Expunging::Allowed);
                 self.out.tagged(&tag, "BAD", "something follows the message");
             }
+            (
+                About::Select {
+                    name,
+                    read_only,
+                    with,
+                },
+                Answer::Selected(selected),
+            ) => {
+                self.now_selected(tag, name, read_only, &with, *selected);
+            }
             (About::IdlePoll, Answer::Changed(changes)) => {
                 self.apply(changes);
                 self.start_idling(tag);
@@ -59,8 +69,10 @@ impl Session {
                 listing::write(&mut self.out, &list, mailboxes);
                 self.finish(tag, Allowed, if list.lsub { "LSUB done" } else { "LIST done" });
             }
-            (About::Select { name, read_only }, Answer::Selected(selected)) => {
-                self.now_selected(tag, name, read_only, *selected);
+            (About::Resync { text, .. }, Answer::Done) => self.out.tagged(tag, "OK", &text),
+            (About::Resync { .. }, Answer::Refused(refusal)) => {
+                self.phase = Phase::Authenticated;
+                self.out.refused(tag, &refusal);
             }
             (About::Status { name, items }, Answer::Status(status)) => {
                 self.out.status(&name, items, &status);
@@ -78,11 +90,13 @@ impl Session {
                 self.finish(tag, Allowed, text);
             }
             (About::Expunge, Answer::Expunged { uids, refused }) => {
+                let some = !uids.is_empty();
                 self.apply(Changes {
                     removed: uids,
                     ..Changes::default()
                 });
-                self.end(tag, Allowed, refused, "EXPUNGE done");
+                let text = self.expunged_text(some, "EXPUNGE done");
+                self.end(tag, Allowed, refused, &text);
             }
             (About::Close, _) => {
                 self.phase = Phase::Authenticated;
@@ -116,11 +130,16 @@ impl Session {
                     silent,
                     some_gone,
                 },
-                Answer::Stored { rows, refused },
+                Answer::Stored {
+                    rows,
+                    modified,
+                    refused,
+                },
             ) => {
                 self.stored(numbering, silent, rows);
                 let refused = refused.or_else(|| some_gone.then(expunge_issued));
-                self.end(tag, expunging_for(numbering), refused, "STORE done");
+                let modified = self.modified(numbering, &modified);
+                self.stored_end(tag, numbering, &modified, refused);
             }
             (
                 About::Copy { some_gone },
@@ -147,17 +166,15 @@ impl Session {
                 if !code.is_empty() {
                     self.out.untagged(&format!("OK {code}moved"));
                 }
-                let removed = pairs.iter().map(|p| p.from).collect();
+                let removed: Vec<u32> = pairs.iter().map(|p| p.from).collect();
+                let some = !removed.is_empty();
                 self.apply(Changes {
                     removed,
                     ..Changes::default()
                 });
-                self.end(
-                    tag,
-                    Allowed,
-                    refused.or_else(|| some_gone.then(expunge_issued)),
-                    "MOVE done",
-                );
+                let text = self.expunged_text(some, "MOVE done");
+                let refused = refused.or_else(|| some_gone.then(expunge_issued));
+                self.end(tag, Allowed, refused, &text);
             }
             (_, other) => self.refused(tag, Allowed, other),
         }
@@ -174,16 +191,17 @@ impl Session {
             removed: vec![old],
             ..Changes::default()
         });
-        self.finish(tag, Expunging::Allowed, "REPLACE done");
+        let text = self.expunged_text(true, "REPLACE done");
+        self.finish(tag, Expunging::Allowed, &text);
     }
 
     fn apply(&mut self, changes: Changes) {
         if let Phase::Selected(open) = &mut self.phase {
-            open.view.apply(changes);
+            open.apply(changes);
         }
     }
 
-    fn end(&mut self, tag: &str, expunging: Expunging, refused: Option<Refusal>, text: &str) {
+    pub(super) fn end(&mut self, tag: &str, expunging: Expunging, refused: Option<Refusal>, text: &str) {
         match refused {
             Some(refusal) => self.refuse(tag, expunging, &refusal),
             None => self.finish(tag, expunging, text),
@@ -224,7 +242,14 @@ impl Session {
         }
     }
 
-    fn now_selected(&mut self, tag: &str, name: MailboxName, examine: bool, selected: Selected) {
+    fn now_selected(
+        &mut self,
+        tag: String,
+        name: MailboxName,
+        examine: bool,
+        with: &SelectWith,
+        selected: Selected,
+    ) {
         let read_only = examine || selected.read_only;
         let view = View::new(selected.members);
         let known: Flags = SYSTEM_FLAGS.into_iter().chain(selected.keywords).collect();
@@ -232,7 +257,8 @@ impl Session {
         self.out.untagged(&format!("{} EXISTS", view.len()));
         if !self.rev2 {
             self.out.untagged("0 RECENT");
-            if let Some(number) = selected.first_unseen.and_then(|uid| view.number_of(uid)) {
+            let unseen = selected.first_unseen.filter(|_| !self.resync.uid_only);
+            if let Some(number) = unseen.and_then(|uid| view.number_of(uid)) {
                 self.out.untagged(&format!("OK [UNSEEN {number}] first unseen"));
             }
         }
@@ -251,6 +277,9 @@ impl Session {
             "OK [UIDNEXT {}] predicted next UID",
             selected.uid_next.max(1)
         ));
+        if self.settings.resync {
+            self.out.untagged(&resync::highest_text(selected.highest_modseq));
+        }
         if self.rev2 {
             self.out.list("LIST", &[], &name, "");
         }
@@ -258,12 +287,17 @@ impl Session {
             if read_only { "READ-ONLY" } else { "READ-WRITE" },
             if examine { "EXAMINE" } else { "SELECT" },
         );
-        self.out.tagged(tag, "OK", &format!("[{code}] {word} done"));
+        let text = format!("[{code}] {word} done");
         self.phase = Phase::Selected(Open {
             name,
             read_only,
             view,
+            seen: resync::Seen::new(selected.highest_modseq),
         });
+        if let Some(ask) = self.resync_ask(with, selected.uid_validity.max(1)) {
+            return self.ask_to_resync(tag, ask, text);
+        }
+        self.out.tagged(&tag, "OK", &text);
     }
 
     fn found(&mut self, tag: &str, numbering: Numbering, returns: Option<SearchReturns>, mut uids: Vec<u32>) {
@@ -274,6 +308,7 @@ impl Session {
         };
         uids.sort_unstable();
         uids.dedup();
+        let modseq = self.resync.highest_found(&uids, returns);
         let number = |uid: &u32| match numbering {
             Numbering::Uid => open.view.number_of(*uid).map(|_| *uid),
             Numbering::Sequence => open.view.number_of(*uid),
@@ -284,34 +319,25 @@ impl Session {
             ..SearchReturns::default()
         };
         let text = match returns.or(self.rev2.then_some(all)) {
-            None => found.iter().fold("SEARCH".to_owned(), |mut text, n| {
-                // Writing to a String cannot fail.
-                let _ = write!(text, " {n}");
+            None => {
+                let mut text = found.iter().fold("SEARCH".to_owned(), |mut text, n| {
+                    // Writing to a String cannot fail.
+                    let _ = write!(text, " {n}");
+                    text
+                });
+                let modseq = modseq.map(|modseq| format!(" (MODSEQ {modseq})"));
+                text.push_str(&modseq.unwrap_or_default());
                 text
-            }),
-            Some(returns) => esearch(tag, numbering, returns, &found),
+            }
+            Some(returns) => {
+                let mut text = esearch(tag, numbering, returns, &found);
+                let modseq = modseq.map(|modseq| format!(" MODSEQ {modseq}"));
+                text.push_str(&modseq.unwrap_or_default());
+                text
+            }
         };
         self.out.untagged(&text);
         self.finish(tag, expunging_for(numbering), "SEARCH done");
-    }
-
-    fn stored(&mut self, numbering: Numbering, silent: bool, rows: Vec<(u32, Flags)>) {
-        let Phase::Selected(open) = &mut self.phase else {
-            return;
-        };
-        for (uid, flags) in rows {
-            let Some(number) = open.view.number_of(uid) else {
-                continue;
-            };
-            open.view.told_flags(uid);
-            match (silent, numbering) {
-                (true, _) => {}
-                (false, Numbering::Uid) => self
-                    .out
-                    .untagged(&format!("{number} FETCH (UID {uid} FLAGS {flags})")),
-                (false, Numbering::Sequence) => self.out.untagged(&format!("{number} FETCH (FLAGS {flags})")),
-            }
-        }
     }
 }
 

@@ -5,11 +5,10 @@ use super::super::command::*;
 use super::super::flag::Flag;
 use super::super::name::{MailboxName, Spelling};
 use super::super::parse::{BadCommand, is_atom};
-use super::super::response::Extra;
 use super::super::search::SearchKey;
 use super::super::set::{SearchSet, SequenceSet};
 use super::super::view::{Expunging, Resolved};
-use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for};
+use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, resync};
 
 /// Where a command may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +33,10 @@ impl Session {
             (Where::NothingSelected, Phase::Selected(_)) => Some("a mailbox is selected already"),
             _ => None,
         };
-        if let Some(text) = wrong {
+        if let Some(text) = wrong.or_else(|| self.refused_by_mode(&command)) {
             return self.bad(BadCommand { tag: Some(tag), text });
         }
+        self.notice_condstore(&command);
         match place(&command) {
             Where::Selected => self.in_mailbox(tag, command),
             _ => self.outside(tag, command),
@@ -85,7 +85,11 @@ impl Session {
 
     fn about_mailboxes(&mut self, tag: String, command: Command) -> Option<Ask> {
         let (about, ask) = match command {
-            Command::Select { mailbox, read_only } => {
+            Command::Select {
+                mailbox,
+                read_only,
+                with,
+            } => {
                 if matches!(self.phase, Phase::Selected(_)) {
                     self.phase = Phase::Authenticated;
                     self.out.untagged("OK [CLOSED] the mailbox is no longer selected");
@@ -94,6 +98,7 @@ impl Session {
                     About::Select {
                         name: mailbox.clone(),
                         read_only,
+                        with,
                     },
                     Ask::Select { mailbox, read_only },
                 )
@@ -159,7 +164,8 @@ impl Session {
                 numbering,
                 set,
                 items,
-            } => self.fetch(tag, numbering, &set, items),
+                changed,
+            } => self.fetch(tag, numbering, &set, items, changed),
             Command::Copy {
                 numbering,
                 set,
@@ -177,6 +183,7 @@ impl Session {
                 how,
                 silent,
                 flags,
+                unchanged_since,
             } => {
                 let found = self.resolve(&tag, numbering, &set)?;
                 if found.members.is_empty() {
@@ -195,6 +202,7 @@ impl Session {
                         members: found.members,
                         how,
                         flags,
+                        unchanged_since,
                     }),
                 )
             }
@@ -232,9 +240,12 @@ impl Session {
         numbering: Numbering,
         set: &SequenceSet,
         items: Vec<FetchItem>,
+        changed: Option<ChangedSince>,
     ) -> Option<Ask> {
         let found = self.resolve(&tag, numbering, set)?;
-        if found.members.is_empty() {
+        let since = changed.map(|changed| resync::since(changed, set));
+        let vanished = changed.is_some_and(|changed| changed.vanished);
+        if found.members.is_empty() && !vanished {
             return self.nothing(&tag, numbering, found.some_gone);
         }
         let writable = matches!(&self.phase, Phase::Selected(open) if !open.read_only);
@@ -242,10 +253,7 @@ impl Session {
             .iter()
             .any(|item| matches!(item, FetchItem::Section(s) if !s.peek));
         let mark_seen = writable && reads;
-        let extra = Extra {
-            uid: numbering == Numbering::Uid,
-            flags: mark_seen,
-        };
+        let extra = self.resync.extra(numbering, mark_seen);
         let some_gone = gone(numbering, &found);
         let about = About::Fetch {
             numbering,
@@ -260,6 +268,8 @@ impl Session {
                 members: found.members,
                 items,
                 mark_seen,
+                with_modseq: extra.modseq,
+                since,
             }),
         )
     }
@@ -319,8 +329,10 @@ impl Session {
             Numbering::Uid => Ok(open.view.by_uid(&set)),
             Numbering::Sequence => open.view.by_number(&set),
         });
+        let by_number = replaces.numbering == Numbering::Sequence;
         let why = match (found, open.is_some_and(|open| open.read_only)) {
             (None, _) => Err(bad),
+            _ if by_number && self.resync.uid_only => Err(resync::UID_REQUIRED),
             (_, true) => Ok(Refusal::plain("the mailbox is open for reading only")),
             (Some(Err(_)), _) => Err("there is no message with that number"),
             (Some(Ok(found)), _) => match found.members.first() {
@@ -393,7 +405,10 @@ impl Session {
                     self.rev2 = true;
                     enabled.push_str(" IMAP4rev2");
                 }
-                _ => continue,
+                other => {
+                    enabled.push_str(self.enable_resync(other));
+                    continue;
+                }
             }
             self.out.spelling = Spelling::Utf8;
         }

@@ -2,11 +2,11 @@
 
 use super::{Connection, Ended, query, row};
 use crate::domain::selector::Mailbox;
-use crate::id::ItemId;
+use crate::id::{ItemId, ModSeq};
 use crate::imap::ask::Mailbox as ListedMailbox;
 use crate::imap::ask::{
     Answer, AppendOpen, AppendUid, Ask, Changes, Code, CopiedUid, FetchAsk, ListAsk, Member, Refusal,
-    Selected, SpecialUse, Status, StoreAsk,
+    Selected, SpecialUse, Status, StoreAsk, Told,
 };
 use crate::imap::command::{StatusItems, StoreHow};
 use crate::imap::flag::{Flag, Flags};
@@ -16,13 +16,11 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
 use std::collections::HashMap;
 
-/// Messages whose flags are looked at to find the first unseen one; beyond, SELECT does not tell it.
-const UNSEEN_LOOKED_AT_MAX: usize = 500;
 /// Messages answered before other connections get their turn.
 pub(super) const TURN: usize = 64;
 
-/// Flags by UID, as this connection set them.
-pub(super) type Echo = HashMap<u32, Flags>;
+/// Flags by UID with their mod-sequence, as this connection set them.
+pub(super) type Echo = HashMap<u32, (Flags, u64)>;
 
 /// A message that is coming in.
 pub(super) struct Arriving {
@@ -195,6 +193,7 @@ impl Connection<'_> {
             Ask::Search(key) => {
                 let opened = self.opened.as_ref().ok_or_else(nothing_open)?;
                 let found = query::search(&mailboxes, by, opened, &key).await?;
+                self.tell_found(by, &key, &found).await?;
                 self.apply_news().await?;
                 Ok(Answer::Found(found))
             }
@@ -221,15 +220,24 @@ impl Connection<'_> {
             return Ok(Changes::default());
         };
         let news = self.door.mailboxes.poll(by, opened).await?;
-        let told = |(uid, marks): (u32, Marks)| (uid, flags(&marks));
+        let told = |(uid, marks, modseq): (u32, Marks, ModSeq)| Told {
+            uid,
+            flags: flags(&marks),
+            modseq: modseq.0,
+        };
         let mut changes = Changes {
             added: news.added.into_iter().map(member).collect(),
             removed: news.removed,
             flags: news.marks.into_iter().map(told).collect(),
+            highest_modseq: opened.known_to().0,
+            roster: Some(opened.roster().clone()),
         };
-        changes
-            .flags
-            .retain(|(uid, flags)| self.echo.get(uid) != Some(flags));
+        let echo = &self.echo;
+        let is_echo = |told: &Told| {
+            let own = echo.get(&told.uid);
+            own.is_some_and(|(flags, modseq)| *flags == told.flags && told.modseq <= *modseq)
+        };
+        changes.flags.retain(|told| !is_echo(told));
         self.echo.clear();
         Ok(changes)
     }
@@ -248,17 +256,7 @@ impl Connection<'_> {
         let mailbox = mailboxes.resolve(by, name.as_str())?;
         let opened = mailboxes.open(by, mailbox).await?;
         let seat = mailboxes.seat(by)?;
-        let viewer = seat.viewer();
-        let mut first_unseen = None;
-        for (uid, item) in opened.members().take(UNSEEN_LOOKED_AT_MAX) {
-            if mailboxes
-                .look(&viewer, item)?
-                .is_some_and(|look| !look.marks.seen)
-            {
-                first_unseen = Some(uid);
-                break;
-            }
-        }
+        let first_unseen = mailboxes.first_unseen(by, &opened).await?;
         let labels = seat.organisation.labels.values().map(|l| l.keyword());
         let reports = crate::domain::item::Report::ALL.map(|r| r.keyword().to_owned());
         let decisions = DECISIONS.map(|(word, _)| word.to_owned());
@@ -272,7 +270,8 @@ impl Connection<'_> {
             read_only: false,
             uid_validity: opened.uid_validity,
             uid_next: opened.uid_next,
-            members: opened.members().map(member).collect(),
+            members: opened.roster().clone(),
+            highest_modseq: opened.known_to().0,
             keywords,
             permanent,
             new_keywords: true,
@@ -393,18 +392,27 @@ impl Connection<'_> {
             StoreHow::Remove => MarkHow::Remove,
         };
         let uids: HashMap<ItemId, u32> = ask.members.iter().map(|m| (ItemId(m.key), m.uid)).collect();
-        let which: Vec<ItemId> = ask.members.iter().map(|m| ItemId(m.key)).collect();
-        let marked = self
-            .door
-            .mailboxes
-            .mark(by, &which, how, &marks(&ask.flags))
-            .await?;
-        let row = |(item, marks): &(ItemId, Marks)| Some((*uids.get(item)?, flags(marks)));
-        let rows: Vec<(u32, Flags)> = marked.done.iter().filter_map(row).collect();
-        self.echo.extend(rows.iter().cloned());
+        let (mailboxes, wanted) = (&self.door.mailboxes, marks(&ask.flags));
+        let (which, since) = (pairs(&ask.members), ask.unchanged_since.map(ModSeq));
+        let opened = self.opened.as_ref();
+        let marked = mailboxes.mark_in(by, opened, &which, how, &wanted, since).await?;
+        let row = |(item, marks): &(ItemId, Marks)| {
+            let modseq = marked.changed_at.get(item).map_or(0, |at| at.0);
+            Some(Told {
+                uid: *uids.get(item)?,
+                flags: flags(marks),
+                modseq,
+            })
+        };
+        let rows: Vec<Told> = marked.done.iter().filter_map(row).collect();
+        let modified = marked.changed_since.iter();
+        let modified = modified.filter_map(|item| uids.get(item).copied()).collect();
+        let echo = rows.iter().map(|t| (t.uid, (t.flags.clone(), t.modseq)));
+        self.echo.extend(echo);
         self.apply_news().await?;
         Ok(Answer::Stored {
             rows,
+            modified,
             refused: marked.refused.map(refusal),
         })
     }
@@ -437,15 +445,25 @@ impl Connection<'_> {
     async fn fetch(&mut self, by: &Principal, ask: &FetchAsk) -> Result<Answer, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let wanted = row::Wanted::of(ask);
-        for members in ask.members.chunks(TURN) {
+        let opened = self.opened.clone().ok_or_else(nothing_open)?;
+        let narrowed;
+        let members = match &ask.since {
+            Some(since) => {
+                narrowed = self.narrowed(by, &opened, &ask.members, since).await?;
+                &narrowed
+            }
+            None => &ask.members,
+        };
+        for members in members.chunks(TURN) {
             for member in members {
                 // Rights may be lost in the middle of a long answer.
                 let seat = mailboxes.seat(by)?;
                 let viewer = seat.viewer();
-                let made = row::make(&mailboxes, by, &viewer, *member, ask, &wanted).await?;
+                let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
                 let Some((row, fresh)) = made else { continue };
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {
-                    self.echo.insert(member.uid, flags.clone());
+                    let modseq = row.modseq.unwrap_or(0);
+                    self.echo.insert(member.uid, (flags.clone(), modseq));
                 }
                 self.session.fetched(row);
                 self.gather().await?;
@@ -500,6 +518,7 @@ fn status_of(status: &crate::service::mailbox::Status) -> Status {
         uid_validity: status.uid_validity,
         unseen: status.unseen,
         deleted: status.deleted,
+        highest_modseq: status.highest_modseq,
         size: status.size_bytes,
     }
 }

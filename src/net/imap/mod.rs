@@ -8,6 +8,7 @@ mod carry;
 mod listen;
 mod login;
 mod query;
+mod resync;
 mod row;
 
 use crate::domain::audit::Origin;
@@ -34,6 +35,10 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
 pub const WRITE_MAX: Duration = Duration::from_secs(120);
 /// A TLS handshake after STARTTLS.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+/// News that could not be read are asked for again after this, twice as long each time,
+const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
+/// and never longer.
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// Octets read at a time while much comes.
 const READ_OCTETS: usize = 16 * 1024;
 /// Room for what a quiet client may send next: thousands of them wait at a time.
@@ -91,6 +96,8 @@ struct Connection<'d> {
     appending: Option<carry::Arriving>,
     /// Marks this connection has set itself: they are not news to it.
     echo: carry::Echo,
+    /// News could not be read: they are asked for again after this.
+    ask_again_after: Option<Duration>,
     gathered: Vec<u8>,
     /// Room for the next read: little until one was filled.
     room_octets: usize,
@@ -119,6 +126,7 @@ impl ImapDoor {
             id: vec![("name".to_owned(), "kepd".to_owned())],
             // SEARCHRES and BINARY are part of IMAP4rev2 and not built yet.
             rev2: false,
+            resync: true,
         };
         let connection = Connection {
             door: self,
@@ -132,6 +140,7 @@ impl ImapDoor {
             opened: None,
             appending: None,
             echo: carry::Echo::default(),
+            ask_again_after: None,
             gathered: Vec::new(),
             room_octets: READ_QUIET_OCTETS,
         };
@@ -186,6 +195,12 @@ impl Connection<'_> {
             if bell.is_none() {
                 let listen = |by: &Principal| self.door.mailboxes.bells.mailboxes.listen(by.tenant);
                 bell = self.by.as_ref().map(listen);
+                // Commands sent in one go with the login may have been answered already: what happened since the last
+                // of them rang before anybody listened.
+                if bell.is_some() && self.session.is_idling() {
+                    self.push_news().await;
+                    continue;
+                }
             }
             match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
                 Woken::Read(true) => {}
@@ -219,10 +234,12 @@ impl Connection<'_> {
         input.reserve(self.room_octets);
         let room = input.capacity() - input.len();
         let idling = self.session.is_idling() && self.opened.is_some();
+        let again = self.ask_again_after.filter(|_| idling);
         let read = async {
             tokio::select! {
                 read = self.stream.read_buf(input) => Ok(Woken::Read(read? > 0)),
                 () = rung(bell), if idling => Ok(Woken::Rung),
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => Ok(Woken::Rung),
                 told = stopping.changed() => match told {
                     Ok(()) => Ok(Woken::Stopping),
                     // Nobody is left to tell: then only the connection itself ends it.
@@ -339,8 +356,16 @@ impl Connection<'_> {
             return;
         }
         match self.news().await {
-            Ok(changes) => self.session.mailbox_changed(changes),
-            Err(failure) => carry::log(&failure),
+            Ok(changes) => {
+                self.ask_again_after = None;
+                self.session.mailbox_changed(changes);
+            }
+            // The bell has been heard and may not ring again: an idler must not wait for another change to hear of this.
+            Err(failure) => {
+                carry::log(&failure);
+                let after = self.ask_again_after.map_or(ASK_AGAIN_MIN, |after| after * 2);
+                self.ask_again_after = Some(after.min(ASK_AGAIN_MAX));
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ type Key = SearchKey<UidRanges>;
 struct Known {
     uid: u32,
     look: Option<(Look, Flags)>,
+    modseq: Option<u64>,
     letter: Option<Letter>,
     /// Decoded and folded.
     header: Option<Vec<(String, String)>>,
@@ -42,7 +43,7 @@ pub(super) async fn search(
         };
         // Rights may be lost in the middle of a long search.
         let seat = mailboxes.seat(by)?;
-        if holds(mailboxes, &seat.viewer(), item, &key, &mut known).await? {
+        if holds(mailboxes, by, &seat.viewer(), opened, item, &key, &mut known).await? {
             found.push(uid);
         }
         if n % TURN == TURN - 1 {
@@ -54,7 +55,9 @@ pub(super) async fn search(
 
 async fn holds(
     mailboxes: &Mailboxes,
+    by: &Principal,
     viewer: &Viewer<'_>,
+    opened: &Opened,
     item: crate::id::ItemId,
     key: &Key,
     known: &mut Known,
@@ -66,6 +69,9 @@ async fn holds(
     let Some(look) = mailboxes.look(viewer, item)? else {
         return Ok(false);
     };
+    if key.asks_modseq() {
+        known.modseq = Some(mailboxes.modseq(by, opened, known.uid, &look)?.0);
+    }
     let (flags, shown) = (flags(&look.marks), look.shown.clone());
     known.look = Some((look, flags));
     if let Some(verdict) = known.verdict(key) {
@@ -128,6 +134,7 @@ impl Known {
                 _ => None,
             },
             SearchKey::Set(uids) => Some(uids.contains(self.uid)),
+            SearchKey::ModSeq(least) => self.modseq.map(|modseq| modseq >= *least),
             SearchKey::Flag(flag) => self.look.as_ref().map(|(_, flags)| flags.contains(flag)),
             SearchKey::Internal(when, day) => {
                 let (look, _) = self.look.as_ref()?;

@@ -13,7 +13,7 @@ use crate::mime::structure::{self, Part, PartKind, Structure};
 use crate::mime::summary::Summary;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Mailboxes, MarkHow, Marks};
+use crate::service::mailbox::{Letter, Mailboxes, MarkHow, Marks, Opened};
 
 /// What a FETCH needs of each message, found once.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,7 @@ pub(super) async fn make(
     mailboxes: &Mailboxes,
     by: &Principal,
     viewer: &Viewer<'_>,
+    opened: &Opened,
     member: Member,
     ask: &FetchAsk,
     wanted: &Wanted,
@@ -63,6 +64,16 @@ pub(super) async fn make(
     let Some(look) = mailboxes.look(viewer, id)? else {
         return Ok(None);
     };
+    // Read with the look, so that nothing newer is promised than what is shown.
+    let mut modseq = None;
+    if ask.with_modseq || ask.since.is_some() {
+        modseq = Some(mailboxes.modseq(by, opened, member.uid, &look)?.0);
+    }
+    if let (Some(since), Some(modseq)) = (&ask.since, modseq)
+        && modseq <= since.modseq
+    {
+        return Ok(None);
+    }
     let mut row = Row {
         uid: member.uid,
         internal_date: Some(look.item().internal_date),
@@ -82,7 +93,11 @@ pub(super) async fn make(
         if let Some((_, now)) = marked.done.into_iter().next() {
             marks = now;
         }
+        if let Some(at) = marked.changed_at.get(&id) {
+            modseq = modseq.max(Some(at.0));
+        }
     }
+    row.modseq = modseq;
     row.flags = (wanted.flags || fresh).then(|| super::carry::flags(&marks));
     if wanted.letter() {
         let Some(letter) = mailboxes.letter(&look.shown).await? else {

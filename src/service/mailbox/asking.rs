@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::mails::digest;
-use crate::store::tables::views::{self, Member, Scope, View};
+use crate::store::tables::views::{self, Scope, View};
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
@@ -21,8 +21,8 @@ use std::ops::RangeInclusive;
 const UNWRITTEN_MAX: usize = 20 * STEP;
 /// Changes without effect that are read again rather than written down.
 const LAG_MAX: usize = 200;
-/// Items that enter or leave in one batch: two rows each, well below what a batch may hold.
-const MOVED_MAX: usize = 5000;
+/// Items that enter or leave in one batch: three rows each, and the tombstones it drops, below what a batch may hold.
+const MOVED_MAX: usize = 4000;
 /// From so many items on, the UIDs of a step are read in one go.
 const TOGETHER_MIN: usize = 32;
 
@@ -190,6 +190,8 @@ impl<'a> Turn<'a> {
         let concerns = |change: &&Changed| match change.of {
             ChangeOf::Item => true,
             ChangeOf::FlagsOf(user) => Some(user) == own_flags,
+            // No question asks how a label is called.
+            ChangeOf::Word(_) => false,
         };
         let concerned: Vec<&Changed> = slice.after(before).filter(concerns).collect();
         self.read_uids(concerned.iter().map(|change| change.item.id))?;
@@ -233,22 +235,19 @@ impl<'a> Turn<'a> {
         };
         let answer = self.asker.ask(item, about, flags.as_ref().map(|f| &f.row));
         match (self.uid_of(item.id)?, answer) {
-            (None, Some(only)) => self.enter(item.id, only),
-            (Some(uid), None) => {
-                views::leave(&mut self.batch, self.tenant, self.next.id, uid, item.id);
+            (None, Some(only)) => {
+                views::enter(&mut self.batch, self.tenant, &mut self.next, item.id, only);
                 self.moved += 1;
+            }
+            (Some(uid), None) => {
+                if let Some(member) = views::member(self.db, self.tenant, self.next.id, uid)? {
+                    views::leave(&mut self.batch, self.tenant, &mut self.next, &member);
+                    self.moved += 1;
+                }
             }
             _ => {}
         }
         Ok(())
-    }
-
-    fn enter(&mut self, item: ItemId, only: Option<UserId>) {
-        let uid = self.next.uid_next;
-        let member = Member { uid, item, only };
-        views::enter(&mut self.batch, self.tenant, self.next.id, member);
-        self.next.uid_next = uid.saturating_add(1);
-        self.moved += 1;
     }
 
     fn uid_of(&self, item: ItemId) -> Result<Option<u32>, StoreError> {

@@ -5,7 +5,7 @@
 //! itself and found nothing.
 
 use crate::domain::item::{Item, ItemKind};
-use crate::id::{ItemId, ModSeq, TenantId};
+use crate::id::{ItemId, LabelId, ModSeq, TenantId};
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::tables::items::{self, ChangeOf};
@@ -32,6 +32,8 @@ pub(super) struct Slice {
     from: ModSeq,
     pub last: ModSeq,
     changes: Vec<Changed>,
+    /// Labels whose words changed.
+    words: Vec<(ModSeq, LabelId)>,
     evidence: OnceLock<HashMap<ItemId, Vec<Item>>>,
 }
 
@@ -41,8 +43,12 @@ impl Slice {
         let Some(last) = read.last().map(|change| change.modseq) else {
             return Ok(None);
         };
-        let mut changes = Vec::with_capacity(read.len());
+        let (mut changes, mut words) = (Vec::with_capacity(read.len()), Vec::new());
         for change in read {
+            if let ChangeOf::Word(label) = change.of {
+                words.push((change.modseq, label));
+                continue;
+            }
             let Some(item) = items::item(db, tenant, change.item)? else {
                 continue;
             };
@@ -58,6 +64,7 @@ impl Slice {
             from,
             last,
             changes,
+            words,
             evidence: OnceLock::new(),
         }))
     }
@@ -65,6 +72,13 @@ impl Slice {
     /// The changes behind `since`.
     pub fn after(&self, since: ModSeq) -> impl Iterator<Item = &Changed> {
         self.changes.iter().filter(move |change| change.modseq > since)
+    }
+
+    /// Labels whose words changed behind `since`, and not behind `until`.
+    pub fn words(&self, since: ModSeq, until: ModSeq) -> impl Iterator<Item = LabelId> + '_ {
+        let within = move |at: &ModSeq| since < *at && *at <= until;
+        let words = self.words.iter().filter(move |(at, _)| within(at));
+        words.map(|(_, label)| *label)
     }
 
     /// The evidence that speaks of a changed item: who sees the one sees the other.

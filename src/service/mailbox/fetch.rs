@@ -4,7 +4,7 @@ use super::Mailboxes;
 use super::marking::Marks;
 use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
-use crate::id::{ItemId, TenantId};
+use crate::id::{ItemId, ModSeq, TenantId};
 use crate::mime::decode;
 use crate::mime::scan::TOP_HEADER_MAX_OCTETS;
 use crate::mime::structure::{PartKind, Span};
@@ -40,6 +40,8 @@ impl Deref for Shown {
 pub struct Look {
     pub shown: Shown,
     pub marks: Marks,
+    /// The commit that last changed what is seen of it, its place in a mailbox aside.
+    pub(super) changed_at: ModSeq,
 }
 
 impl Look {
@@ -77,8 +79,12 @@ impl Mailboxes {
         let Some(shown) = self.visible(viewer, id)? else {
             return Ok(None);
         };
-        let marks = self.marks_of(viewer, &shown.row)?;
-        Ok(Some(Look { shown, marks }))
+        let (marks, changed_at) = self.marks_of(viewer, &shown.row)?;
+        Ok(Some(Look {
+            shown,
+            marks,
+            changed_at,
+        }))
     }
 
     /// Size in octets without reading the outline.

@@ -396,11 +396,15 @@ impl Mailboxes {
                     }
                 }
             }
-            None => items::for_each_flags(&*self.db, by.tenant, by.user, |id, flags| {
-                if let Some(uid) = opened.uid_of(id).filter(|_| flags.deleted) {
-                    which.push((uid, id));
+            None => {
+                let mut deleted = Vec::new();
+                items::for_each_flags(&*self.db, by.tenant, by.user, |id, flags| {
+                    deleted.extend(flags.deleted.then_some(id));
+                })?;
+                for id in deleted {
+                    which.extend(self.known_uid(by, opened, id)?.map(|uid| (uid, id)));
                 }
-            })?,
+            }
         }
         let mut marked = Marked::default();
         let (now, from) = (self.clock.now(), opened.mailbox);

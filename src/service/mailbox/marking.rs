@@ -5,21 +5,22 @@
 //! set, and replacing all marks never takes a label away: labels are the tenant's.
 
 use super::accounting::Account;
-use super::{ATTEMPTS, Mailboxes, conflict};
+use super::conditions::Condition;
+use super::{ATTEMPTS, Mailboxes, Opened, conflict};
 use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Item, ItemKind, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
 use crate::domain::job::{Act, Route};
 use crate::domain::mail::Declared;
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::selector::Viewer;
-use crate::id::{ItemId, LabelId};
+use crate::id::{ItemId, LabelId, ModSeq};
 use crate::service::account::Principal;
 use crate::service::approval::DecisionAsked;
 use crate::service::declaring::DeclarationAsked;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What somebody decides by filing or marking a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +87,10 @@ pub enum MarkHow {
 #[derive(Debug, Default)]
 pub struct Marked {
     pub done: Vec<(ItemId, Marks)>,
+    /// The commit at which each of those done last changed; in any order.
+    pub changed_at: HashMap<ItemId, ModSeq>,
+    /// Those left alone because they had changed behind the commit that was named.
+    pub changed_since: Vec<ItemId>,
     pub refused: Option<Failure>,
 }
 
@@ -245,22 +250,53 @@ impl Mailboxes {
         how: MarkHow,
         wanted: &Marks,
     ) -> Result<Marked, Failure> {
+        let which = which.iter().map(|id| (0, *id)).collect::<Vec<_>>();
+        self.mark_in(by, None, &which, how, wanted, None).await
+    }
+
+    /// The same in an open mailbox; only those that have not changed behind `unchanged_since`, where that is named
+    /// (RFC 7162 3.1.3). The condition is part of each batch: what changes in the last moment is left alone, too.
+    pub async fn mark_in(
+        &self,
+        by: &Principal,
+        opened: Option<&Opened>,
+        which: &[(u32, ItemId)],
+        how: MarkHow,
+        wanted: &Marks,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<Marked, Failure> {
         let wish = Wish::new(&self.seat(by)?.organisation, how, wanted)?;
         let mut marked = Marked::default();
-        let mut rest = which.to_vec();
+        let condition = Condition::new(opened, which, unchanged_since);
+        let mut rest: Vec<ItemId> = which.iter().map(|(_, id)| *id).collect();
+        // A decision is a commit of its own, with conditions of its own; the mark that goes with it follows from it.
+        let decides = wish.decision.is_some();
+        if let (Some(condition), true) = (&condition, decides) {
+            let seat = self.seat(by)?;
+            let (same, changed) = self.unchanged(&seat.viewer(), &rest, condition)?;
+            (rest, marked.changed_since) = (same, changed);
+        }
+        let condition = condition.filter(|_| !decides);
+        let which = rest.clone();
         if let Some(decision) = wish.decision {
             rest.clear();
             for id in which {
-                match self.decide_by(by, *id, decision, Route::Keyword).await {
-                    Ok(()) => rest.push(*id),
+                match self.decide_by(by, id, decision, Route::Keyword).await {
+                    Ok(()) => rest.push(id),
                     Err(failure) => keep_first(&mut marked.refused, failure)?,
                 }
             }
         }
         for chunk in rest.chunks(CHUNK) {
-            self.change(by, AuditRoute::Imap, chunk, &mut marked, |_, item, flags| {
-                wish.apply(item, flags)
-            })
+            let wished = |_: &Viewer<'_>, item: &mut Item, flags: &mut UserFlags| wish.apply(item, flags);
+            self.change_if(
+                by,
+                AuditRoute::Imap,
+                chunk,
+                condition.as_ref(),
+                &mut marked,
+                wished,
+            )
             .await?;
         }
         Ok(marked)
@@ -327,16 +363,35 @@ impl Mailboxes {
         marked: &mut Marked,
         edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.change_if(by, route, chunk, None, marked, edit).await
+    }
+
+    /// The same for those that fulfil a condition when the batch is committed.
+    async fn change_if(
+        &self,
+        by: &Principal,
+        route: AuditRoute,
+        chunk: &[ItemId],
+        condition: Option<&Condition>,
+        marked: &mut Marked,
+        edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
             let (mut batch, mut account) = (Batch::new(), Account::default());
             let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
+            let (mut at, mut stale) = (Vec::with_capacity(chunk.len()), Vec::new());
             for id in chunk {
                 let Some(old) = self.visible(&viewer, *id)? else {
                     continue;
                 };
                 let old_flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
+                let changed_at = self.changed_at(&viewer, &old, old_flags.as_ref(), condition)?;
+                if condition.is_some_and(|c| c.is_broken_by(changed_at)) {
+                    stale.push(*id);
+                    continue;
+                }
                 let mut base = old.row.clone();
                 // A label whose definition is gone is on no mail; it goes for good when the mail changes anyway.
                 base.labels.retain(|l| seat.organisation.labels.contains_key(l));
@@ -358,17 +413,33 @@ impl Mailboxes {
                 if flags != before {
                     items::put_flags(&mut batch, by.tenant, by.user, *id, old_flags.as_ref(), &flags)?;
                 }
+                let changes = item != base || flags != before;
+                if condition.is_some_and(Condition::is_set) && changes {
+                    old.require_unchanged(&mut batch);
+                    match &old_flags {
+                        Some(old) => old.require_unchanged(&mut batch),
+                        None => items::require_no_flags(&mut batch, by.tenant, by.user, *id),
+                    }
+                }
+                at.push((*id, (!changes).then_some(changed_at)));
                 done.push((*id, marks(&seat.organisation, &item, Some(&flags))));
             }
+            let mut committed = ModSeq(0);
             if !batch.is_empty() {
                 account.write(&mut batch, by.tenant, &by.author(route), self.clock.now())?;
                 match self.db.commit(batch).await {
-                    Ok(_) => self.bells.mailboxes.ring(by.tenant),
+                    Ok(seq) => {
+                        committed = ModSeq(seq.0);
+                        self.bells.mailboxes.ring(by.tenant);
+                    }
                     Err(CommitError::Conflict { .. }) => continue,
                     Err(other) => return Err(other.into()),
                 }
             }
             marked.done.extend(done);
+            let at = at.into_iter().map(|(id, at)| (id, at.unwrap_or(committed)));
+            marked.changed_at.extend(at);
+            marked.changed_since.extend(stale);
             if let Some(failure) = refused {
                 marked.refused.get_or_insert(failure);
             }

@@ -9,11 +9,15 @@ mod appending;
 mod asking;
 mod changes;
 mod comparing;
+mod conditions;
+mod counting;
 mod fetch;
 mod filing;
 mod handling;
 mod marking;
 mod reading;
+mod resyncing;
+mod rosters;
 mod seats;
 mod sending;
 mod versions;
@@ -22,10 +26,13 @@ mod views;
 pub use appending::Appending;
 pub use changes::Changes;
 pub use comparing::{Found, Sought, folded_fields, in_list};
+pub use counting::{Counts, FlagsOfUser};
 pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
+pub use resyncing::MayHaveChanged;
+pub use rosters::Rosters;
 pub use seats::{Seat, Seats};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
 pub use views::{News, Opened};
@@ -35,7 +42,7 @@ use crate::domain::audit::AuditRoute;
 use crate::domain::org::Permission;
 use crate::domain::selector::{Mailbox, PARENTS};
 use crate::domain::tenant::Language;
-use crate::id::{IdSource, ItemId};
+use crate::id::IdSource;
 use crate::service::account::Principal;
 use crate::service::approval::Approval;
 use crate::service::bell::Bells;
@@ -47,8 +54,7 @@ use crate::service::organisation::Organisations;
 use crate::service::submission::Submission;
 use crate::store::db::Db;
 use crate::store::spool::Spool;
-use crate::store::tables::items;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How often a change is tried against others who change the same rows.
@@ -68,6 +74,8 @@ pub struct Mailboxes {
     pub submission: Arc<Submission>,
     pub seats: Seats,
     pub changes: Changes,
+    pub rosters: Rosters,
+    pub counts: Counts,
 }
 
 /// A mailbox as it is listed.
@@ -87,15 +95,10 @@ pub struct Status {
     pub uid_validity: u32,
     pub unseen: u32,
     pub deleted: u32,
+    /// The commit up to which nothing that happened in it is missing.
+    pub highest_modseq: u64,
     /// Sum of the sizes in octets; 0 unless asked for.
     pub size_bytes: u64,
-}
-
-/// What one user has said about all items; read once for many mailboxes.
-#[derive(Debug, Default)]
-pub struct FlagsOfUser {
-    seen: BTreeSet<ItemId>,
-    deleted: BTreeSet<ItemId>,
 }
 
 impl Mailboxes {
@@ -147,45 +150,6 @@ impl Mailboxes {
         } else {
             Failure::refused(Kind::NotFound, format!("there is no mailbox \"{name}\""))
         })
-    }
-
-    /// Reads what the user has said about all his items, for [`Self::status`].
-    pub fn flags_of_user(&self, by: &Principal) -> Result<FlagsOfUser, Failure> {
-        let mut all = FlagsOfUser::default();
-        items::for_each_flags(&*self.db, by.tenant, by.user, |item, flags| {
-            if flags.seen {
-                all.seen.insert(item);
-            }
-            if flags.deleted {
-                all.deleted.insert(item);
-            }
-        })?;
-        Ok(all)
-    }
-
-    pub async fn status(
-        &self,
-        by: &Principal,
-        mailbox: Mailbox,
-        flags: &FlagsOfUser,
-        with_size: bool,
-    ) -> Result<Status, Failure> {
-        let opened = self.open(by, mailbox).await?;
-        let mut status = Status {
-            uid_next: opened.uid_next,
-            uid_validity: opened.uid_validity,
-            ..Status::default()
-        };
-        for (_, item) in opened.members() {
-            status.messages += 1;
-            status.unseen += u32::from(!flags.seen.contains(&item));
-            status.deleted += u32::from(flags.deleted.contains(&item));
-            if with_size {
-                let body = items::body(&*self.db, by.tenant, item)?;
-                status.size_bytes += body.map_or(0, |b| b.row.content.size_bytes());
-            }
-        }
-        Ok(status)
     }
 
     /// Whether the name is one that nobody can make with [`Self::create`], there or not: a view's, or one below a
@@ -290,9 +254,6 @@ fn label_in<'n>(seat: &Seat, name: &'n str) -> Result<&'n str, Failure> {
         Failure::refused(Kind::Invalid, say)
     })
 }
-
-/// Members of an open mailbox by item.
-type Uids = HashMap<ItemId, u32>;
 
 fn conflict() -> Failure {
     Failure::Unavailable("too many change the same rows at once".into())

@@ -4,24 +4,27 @@
 //! leave, in one batch on the condition that the view's row is as it was read: others catch up the same view at the
 //! same time. A change that moves nobody in or out is not written down at once, so that a flag somewhere costs no
 //! commit in every view. When the question itself changes (units, roles, labels of a unit), all items are asked anew.
+//! Who entered and who left is on record with the number of its commit (`store::tables::views`), so an open mailbox, and
+//! a client that comes back after weeks, is told exactly that (`resyncing`).
 
 use super::asking::{Asker, Step, Turn};
-use super::marking::{Marks, marks};
-use super::{ATTEMPTS, Mailboxes, Uids, conflict};
-use crate::domain::item::Item;
-use crate::domain::selector::{Mailbox, Viewer};
-use crate::id::{ItemId, ModSeq, TenantId, ViewId};
+use super::marking::Marks;
+use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::selector::Mailbox;
+use crate::id::{ItemId, LabelId, ModSeq, TenantId, ViewId};
+use crate::roster::Roster;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
 use crate::store::db::{Batch, CommitError};
-use crate::store::tables::Stored;
-use crate::store::tables::items::{self, ChangeOf};
-use crate::store::tables::views::{self, Member, View};
+use crate::store::tables::items::{self, ChangeOf, Stamped};
+use crate::store::tables::views::{self, Scope, View};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Members read in one step.
-const MEMBERS_STEP: usize = 4096;
+/// Members given new UIDs in one batch: five rows each, and the tombstones it drops, below what a batch may hold.
+const RENUMBERED_MAX: usize = 2000;
+/// Members looked at before others get their turn.
+const TURN: usize = 256;
 
 /// A mailbox somebody has open: the view as he knows it.
 #[derive(Debug, Clone)]
@@ -30,11 +33,17 @@ pub struct Opened {
     pub uid_validity: u32,
     pub uid_next: u32,
     /// `None` for mailboxes that never show anything.
-    view: Option<ViewId>,
-    members: BTreeMap<u32, ItemId>,
-    uids: Uids,
-    known_to: ModSeq,
-    generation: u32,
+    pub(super) view: Option<ViewId>,
+    pub(super) roster: Roster,
+    pub(super) known_to: ModSeq,
+}
+
+impl Opened {
+    /// The commit up to which its user was told everything (RFC 7162 3.1.2.1, HIGHESTMODSEQ). A mailbox that never shows
+    /// anything never changes either: 1.
+    pub fn known_to(&self) -> ModSeq {
+        self.known_to
+    }
 }
 
 /// What changed in an open mailbox since it was asked last.
@@ -43,83 +52,49 @@ pub struct News {
     /// In order of UID, all above those known before.
     pub added: Vec<(u32, ItemId)>,
     pub removed: Vec<u32>,
-    pub marks: Vec<(u32, Marks)>,
+    /// With the commit at which each message last changed for this user.
+    pub marks: Vec<(u32, Marks, ModSeq)>,
 }
 
-impl Opened {
-    /// In order of UID.
-    pub fn members(&self) -> impl Iterator<Item = (u32, ItemId)> + '_ {
-        self.members.iter().map(|(uid, item)| (*uid, *item))
-    }
-
-    pub fn item(&self, uid: u32) -> Option<ItemId> {
-        self.members.get(&uid).copied()
-    }
-
-    pub fn uid_of(&self, item: ItemId) -> Option<u32> {
-        self.uids.get(&item).copied()
-    }
-
-    fn add(&mut self, uid: u32, item: ItemId) -> Option<u32> {
-        let before = self.uids.insert(item, uid);
-        self.members.insert(uid, item);
-        before
-    }
-
-    /// Forgets a member its user was told has left.
-    pub(super) fn forget(&mut self, uid: u32) -> bool {
-        let Some(item) = self.members.remove(&uid) else {
-            return false;
-        };
-        if self.uids.get(&item) == Some(&uid) {
-            self.uids.remove(&item);
-        }
-        true
-    }
+/// A view that was brought up to now.
+#[derive(Debug, Clone)]
+pub(super) struct CaughtUp {
+    pub mailbox: Mailbox,
+    pub view: View,
+    pub scope: Scope,
+    /// Nothing that happened in the view by this commit is missing.
+    ///
+    /// It is the higher of what the view has caught up to and of the commit that last wrote its row. The row was read,
+    /// and afterwards the change log was found empty behind what it has caught up to. Commits become visible in the order
+    /// of their numbers. So every change by the row's own commit was visible when the log was read: it stands at or below
+    /// what the view has caught up to, or it would have been found; a change that moves up the log goes behind both. And
+    /// whatever moved a member by this commit is visible to who reads members and tombstones from now on.
+    pub to: ModSeq,
 }
 
 impl Mailboxes {
-    /// Opens a mailbox: its view is brought up to now, and read.
+    /// Opens a mailbox: its view is brought up to now.
     pub async fn open(&self, by: &Principal, mailbox: Mailbox) -> Result<Opened, Failure> {
-        let mut opened = Opened {
-            mailbox,
-            uid_validity: 1,
-            uid_next: 1,
-            view: None,
-            members: BTreeMap::new(),
-            uids: Uids::new(),
-            known_to: ModSeq(0),
-            generation: 0,
-        };
         if mailbox.shows_nothing() {
-            return Ok(opened);
+            return Ok(Opened {
+                mailbox,
+                uid_validity: 1,
+                uid_next: 1,
+                view: None,
+                roster: Roster::default(),
+                known_to: ModSeq(1),
+            });
         }
-        let view = self.catch_up(by, mailbox, None).await?;
-        for member in self.members(by, &view, 1).await? {
-            opened.add(member.uid, member.item);
-        }
-        opened.view = Some(view.id);
-        opened.uid_validity = view.uid_validity;
-        opened.uid_next = view.uid_next;
-        opened.known_to = view.caught_up;
-        opened.generation = view.generation;
-        Ok(opened)
-    }
-
-    /// The members of a view that its user sees, from a UID on; in steps, as there may be very many.
-    async fn members(&self, by: &Principal, view: &View, from: u32) -> Result<Vec<Member>, Failure> {
-        let mut members = Vec::new();
-        let mut from = from;
-        loop {
-            let read = views::members(&*self.db, by.tenant, view.id, from, view.uid_next, MEMBERS_STEP)?;
-            let full = read.len() == MEMBERS_STEP;
-            from = read.last().map_or(from, |last| last.uid.saturating_add(1));
-            members.extend(read.into_iter().filter(|m| m.only.is_none_or(|u| u == by.user)));
-            if !full {
-                return Ok(members);
-            }
-            tokio::task::yield_now().await;
-        }
+        let caught = self.catch_up(by, mailbox, None).await?;
+        let present = self.present(by, &caught, None).await?;
+        Ok(Opened {
+            mailbox,
+            uid_validity: caught.view.uid_validity,
+            uid_next: present.uid_next,
+            view: Some(caught.view.id),
+            roster: present.roster,
+            known_to: caught.to,
+        })
     }
 
     /// Brings the view up to now and says what that means for one who has the mailbox open.
@@ -128,102 +103,107 @@ impl Mailboxes {
             return Ok(News::default());
         };
         let right_to = Some((known, opened.known_to));
-        let view = self.catch_up(by, opened.mailbox, right_to).await?;
+        let caught = self.catch_up(by, opened.mailbox, right_to).await?;
         let mut news = News::default();
-        if view.id != known {
+        if caught.view.id != known {
             // The user's own place changed so that another view answers his question: its UIDs are strangers here.
-            news.removed = std::mem::take(&mut opened.members).into_keys().collect();
-            opened.uids.clear();
+            let gone = std::mem::take(&mut opened.roster);
+            news.removed = gone.iter().map(|e| e.uid).collect();
             opened.view = None;
             return Ok(news);
         }
-        if view.generation != opened.generation {
-            let there = self.members(by, &view, 1).await?;
-            let there: BTreeSet<u32> = there.iter().map(|m| m.uid).collect();
-            let known = opened.members.keys();
-            news.removed = known.filter(|u| !there.contains(u)).copied().collect();
-            opened.generation = view.generation;
-        }
-        self.changed(by, opened, &view, &mut news).await?;
-        for member in self.members(by, &view, opened.uid_next).await? {
-            if let Some(old) = opened.uids.get(&member.item) {
-                news.removed.push(*old);
-            }
-            news.added.push((member.uid, member.item));
-        }
-        news.removed.sort_unstable();
-        news.removed.dedup();
-        for uid in &news.removed {
-            opened.forget(*uid);
-        }
-        for (uid, item) in &news.added {
-            opened.add(*uid, *item);
-        }
-        news.marks.retain(|(uid, _)| opened.members.contains_key(uid));
-        opened.uid_next = view.uid_next;
-        opened.known_to = opened.known_to.max(view.caught_up);
+        let present = self.present(by, &caught, Some(opened)).await?;
+        news.removed = opened.roster.left(&present.roster);
+        let first_new = present.roster.position(opened.uid_next);
+        let added = present.roster.range(first_new..present.roster.len());
+        news.added = added.map(|e| (e.uid, ItemId(e.key))).collect();
+        let before = (opened.known_to, opened.uid_next);
+        let marks = self
+            .remarked(by, known, &present.roster, before, caught.to)
+            .await?;
+        news.marks = marks;
+        opened.roster = present.roster;
+        opened.uid_next = present.uid_next;
+        opened.known_to = opened.known_to.max(caught.to);
         Ok(news)
     }
 
-    /// Follows the change log from what `opened` knows to what the view has caught up to: notes who left, and the
-    /// marks of those that may have changed.
-    async fn changed(
+    /// The marks of members with UIDs below `before.1` that changed by commits behind `before.0`, up to `until`.
+    ///
+    /// What changed again behind `until` is left out: it stands behind `until` in the log and is told the next time.
+    /// Otherwise its number would be known before what happened between the two.
+    async fn remarked(
         &self,
         by: &Principal,
-        opened: &Opened,
-        view: &View,
-        news: &mut News,
-    ) -> Result<(), Failure> {
+        view: ViewId,
+        there: &Roster,
+        before: (ModSeq, u32),
+        until: ModSeq,
+    ) -> Result<Vec<(u32, Marks, ModSeq)>, Failure> {
         let db = &*self.db;
-        let mut marks = BTreeMap::new();
-        let mut at = opened.known_to;
-        while at < view.caught_up {
+        let (mut told, mut words) = (BTreeMap::new(), BTreeSet::new());
+        let (mut at, new_from) = before;
+        while at < until {
             let Some(slice) = self.changes.after(db, by.tenant, at)? else {
                 break;
             };
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
-            let with_evidence = Asker::new(&viewer, opened.mailbox).shows_evidence();
-            for change in slice.after(at) {
-                let of_item = change.of == ChangeOf::Item;
-                if of_item && with_evidence {
-                    // Evidence comes and goes with the mail it speaks of, without a change of its own.
-                    for evidence in slice.evidence(db, &change.item)? {
-                        news.removed.extend(self.left(by, opened, view, evidence.id)?);
-                    }
-                }
-                if !of_item && change.of != ChangeOf::FlagsOf(by.user) {
+            words.extend(slice.words(at, until));
+            for change in slice.after(at).take_while(|change| change.modseq <= until) {
+                if change.of != ChangeOf::Item && change.of != ChangeOf::FlagsOf(by.user) {
                     continue;
                 }
-                let Some(uid) = opened.uid_of(change.item.id) else {
+                let uid = views::uid_of(db, by.tenant, view, change.item.id)?;
+                let Some(uid) = uid.filter(|uid| *uid < new_from && there.contains(*uid)) else {
                     continue;
                 };
-                if let Some(gone) = self.left(by, opened, view, change.item.id)? {
-                    news.removed.push(gone);
-                } else if viewer.sees(&change.item, change.about.as_ref()) {
-                    marks.insert(uid, self.marks_of(&viewer, &change.item)?);
+                if viewer.sees(&change.item, change.about.as_ref()) {
+                    told.insert(uid, self.marks_in(&viewer, view, uid, &change.item)?);
                 }
             }
             at = slice.last;
             tokio::task::yield_now().await;
         }
-        news.marks = marks.into_iter().collect();
-        Ok(())
+        if !words.is_empty() {
+            self.reworded(by, view, there, new_from, &words, &mut told)
+                .await?;
+        }
+        told.retain(|_, (_, modseq)| *modseq <= until);
+        let told = told
+            .into_iter()
+            .map(|(uid, (marks, modseq))| (uid, marks, modseq));
+        Ok(told.collect())
     }
 
-    /// The UID under which an item was known, when it is not in the view under that any more.
-    fn left(
+    /// A label is called otherwise: all members are asked whether they carry it. That is rare.
+    async fn reworded(
         &self,
         by: &Principal,
-        opened: &Opened,
-        view: &View,
-        item: ItemId,
-    ) -> Result<Option<u32>, StoreError> {
-        let Some(known) = opened.uid_of(item) else {
-            return Ok(None);
-        };
-        let now = views::uid_of(&*self.db, by.tenant, view.id, item)?;
-        Ok((now != Some(known)).then_some(known))
+        view: ViewId,
+        there: &Roster,
+        new_from: u32,
+        words: &BTreeSet<LabelId>,
+        told: &mut BTreeMap<u32, (Marks, ModSeq)>,
+    ) -> Result<(), Failure> {
+        for (n, entry) in there.iter().take_while(|e| e.uid < new_from).enumerate() {
+            if n % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let Some(item) = items::item(&*self.db, by.tenant, ItemId(entry.key))? else {
+                continue;
+            };
+            if item.row.labels.is_disjoint(words) {
+                continue;
+            }
+            let seat = self.seat(by)?;
+            let about = items::about(&*self.db, by.tenant, &item.row)?;
+            if seat.viewer().sees(&item.row, about.as_ref()) {
+                let marks = self.marks_in(&seat.viewer(), view, entry.uid, &item.row)?;
+                told.insert(entry.uid, marks);
+            }
+        }
+        Ok(())
     }
 
     /// Brings a view up to now. The caller may know that a view is right up to some change. What is given may have
@@ -233,7 +213,7 @@ impl Mailboxes {
         by: &Principal,
         mailbox: Mailbox,
         right_to: Option<(ViewId, ModSeq)>,
-    ) -> Result<View, Failure> {
+    ) -> Result<CaughtUp, Failure> {
         let db = &*self.db;
         let mut conflicts = 0;
         loop {
@@ -255,7 +235,6 @@ impl Mailboxes {
             if question != turn.next.question {
                 turn.next.question = question;
                 turn.next.asking_from = Some(ItemId(0));
-                turn.next.generation = turn.next.generation.wrapping_add(1);
             }
             let known = right_to.filter(|(view, _)| *view == turn.next.id);
             let known = known.map_or(ModSeq(0), |(_, to)| to);
@@ -268,9 +247,17 @@ impl Mailboxes {
                 }
             };
             match step {
-                Step::More | Step::Done => return Ok(turn.next),
+                Step::More | Step::Done => {
+                    return Ok(CaughtUp {
+                        to: turn.next.caught_up.max(stored.modseq),
+                        mailbox,
+                        view: turn.next,
+                        scope: asker.scope,
+                    });
+                }
                 Step::Write => {
-                    let (mut batch, next) = (turn.batch, turn.next);
+                    let (mut batch, mut next) = (turn.batch, turn.next);
+                    views::forget(db, &mut batch, by.tenant, &mut next)?;
                     stored.replace(&mut batch, &next)?;
                     match self.db.commit(batch).await {
                         Ok(_) => conflicts = 0,
@@ -300,14 +287,9 @@ impl Mailboxes {
             asker.scope,
             now_s,
             |id, uid_validity| View {
-                id,
-                uid_validity,
-                uid_next: 1,
-                caught_up,
                 organisation_version: asker.question.viewer.org.version,
                 question: asker.digest(),
-                asking_from: Some(ItemId(0)),
-                generation: 0,
+                ..View::new(id, uid_validity, caught_up)
             },
         )?;
         match self.db.commit(batch).await {
@@ -324,7 +306,10 @@ impl Mailboxes {
         mailbox: Mailbox,
         stayed: &[(u32, ItemId)],
     ) -> Result<(), Failure> {
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0;
+        let mut rest = stayed.chunks(RENUMBERED_MAX);
+        let mut chunk = rest.next();
+        while let Some(stayed) = chunk {
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
             let asker = Asker::new(&viewer, mailbox);
@@ -332,39 +317,39 @@ impl Mailboxes {
                 return Ok(());
             };
             let batch = self.renumbering(by.tenant, &stored, stayed)?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            match self.db.commit(batch).await {
-                Ok(_) => {
-                    self.bells.mailboxes.ring(by.tenant);
-                    return Ok(());
+            if !batch.is_empty() {
+                match self.db.commit(batch).await {
+                    Ok(_) => self.bells.mailboxes.ring(by.tenant),
+                    Err(CommitError::Conflict { .. }) if attempts < ATTEMPTS => {
+                        attempts += 1;
+                        continue;
+                    }
+                    Err(CommitError::Conflict { .. }) => return Err(conflict()),
+                    Err(other) => return Err(other.into()),
                 }
-                Err(CommitError::Conflict { .. }) => continue,
-                Err(other) => return Err(other.into()),
             }
+            (chunk, attempts) = (rest.next(), 0);
         }
-        Err(conflict())
+        Ok(())
     }
 
     fn renumbering(
         &self,
         tenant: TenantId,
-        stored: &Stored<View>,
+        stored: &Stamped<View>,
         stayed: &[(u32, ItemId)],
     ) -> Result<Batch, Failure> {
         let (mut batch, mut next) = (Batch::new(), stored.row.clone());
         for (uid, item) in stayed {
-            let found = views::members(&*self.db, tenant, next.id, *uid, uid.saturating_add(1), 1)?;
-            let Some(member) = found.first().filter(|m| m.item == *item) else {
+            let found = views::member(&*self.db, tenant, next.id, *uid)?;
+            let Some(member) = found.filter(|m| m.item == *item) else {
                 continue;
             };
-            views::leave(&mut batch, tenant, next.id, *uid, *item);
-            let uid = next.uid_next;
-            views::enter(&mut batch, tenant, next.id, Member { uid, ..*member });
-            next.uid_next = uid.saturating_add(1);
+            views::leave(&mut batch, tenant, &mut next, &member);
+            views::enter(&mut batch, tenant, &mut next, member.item, member.only);
         }
         if !batch.is_empty() {
+            views::forget(&*self.db, &mut batch, tenant, &mut next)?;
             stored.replace(&mut batch, &next)?;
         }
         Ok(batch)
@@ -380,7 +365,7 @@ impl Mailboxes {
         if mailbox.shows_nothing() {
             return Ok((0, vec![0; which.len()]));
         }
-        let view = self.catch_up(by, mailbox, None).await?;
+        let view = self.catch_up(by, mailbox, None).await?.view;
         let uid = |item: &ItemId| views::uid_of(&*self.db, by.tenant, view.id, *item);
         let uids = which
             .iter()
@@ -388,12 +373,16 @@ impl Mailboxes {
             .collect::<Result<_, StoreError>>()?;
         Ok((view.uid_validity, uids))
     }
-}
 
-impl Mailboxes {
-    /// The marks of an item as it was read.
-    pub(super) fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<Marks, Failure> {
-        let flags = items::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, item.id)?;
-        Ok(marks(viewer.org, item, flags.as_ref().map(|f| &f.row)))
+    /// The UID of an item in an open mailbox, as its user knows it.
+    pub(super) fn known_uid(
+        &self,
+        by: &Principal,
+        opened: &Opened,
+        item: ItemId,
+    ) -> Result<Option<u32>, StoreError> {
+        let Some(view) = opened.view else { return Ok(None) };
+        let uid = views::uid_of(&*self.db, by.tenant, view, item)?;
+        Ok(uid.filter(|uid| opened.roster.contains(*uid)))
     }
 }

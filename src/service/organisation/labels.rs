@@ -31,9 +31,13 @@ impl Changes<'_> {
                 .get(&id)
                 .cloned()
                 .ok_or_else(|| missing("label"))?;
+            let before = label.keyword();
             label.name = new.trim().into();
             check_label(draft, &label)?;
             draft.put(&label)?;
+            if label.keyword() != before {
+                draft.change_word(id);
+            }
             Ok(label)
         })
         .await
@@ -59,6 +63,7 @@ impl Changes<'_> {
                 draft.put(&unit)?;
             }
             draft.remove(label);
+            draft.change_word(id);
             Ok(id)
         })
         .await

@@ -230,6 +230,11 @@ impl Draft<'_> {
         org::remove::<E>(&mut self.batch, self.tenant, entry.number());
     }
 
+    /// Mail that carries the label shows another keyword from now on, or none.
+    fn change_word(&mut self, label: LabelId) {
+        org::change_word(&mut self.batch, self.org, label);
+    }
+
     pub fn unit(&self, path: &str) -> Result<UnitId, Failure> {
         self.org.unit_by_path(path).map(|u| u.id).ok_or_else(|| {
             let live = self.org.live_units();

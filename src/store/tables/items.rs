@@ -5,9 +5,10 @@
 //! them, and a reader who has caught up to a number has missed nothing below it. A change moves the row up: catching
 //! up costs what changed, not what is there.
 
-use super::{Key, Stored, drafts, for_each_raw, insert, read, rows};
+pub use super::stamped::Stamped;
+use super::{Key, Stored, drafts, for_each_raw, insert, read, rows, stamped};
 use crate::domain::item::{Item, UserFlags};
-use crate::id::{ItemId, ModSeq, TenantId, UserId};
+use crate::id::{ItemId, LabelId, ModSeq, TenantId, UserId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::{self, Row, RowError};
@@ -65,6 +66,8 @@ rows! {
 pub enum ChangeOf {
     Item,
     FlagsOf(UserId),
+    /// The word of a label, on all items that carry it (`words`). The item's number is 0, which no item has.
+    Word(LabelId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +76,6 @@ pub struct Change {
     pub item: ItemId,
     pub of: ChangeOf,
 }
-
-/// Octets before the row proper: the number of the commit that wrote it.
-const STAMP_OCTETS: usize = 8;
 
 pub fn key(tenant: TenantId, item: ItemId) -> Vec<u8> {
     Key::tenant(tenant, b"it").long(item.0).done()
@@ -93,10 +93,16 @@ fn change_prefix(tenant: TenantId) -> Key {
     Key::tenant(tenant, b"ch")
 }
 
-fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId, of: ChangeOf) -> Vec<u8> {
+/// Where the commit's number stands in the key of a change.
+pub(super) fn change_stamp_at(tenant: TenantId) -> usize {
+    change_prefix(tenant).len()
+}
+
+pub(super) fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId, of: ChangeOf) -> Vec<u8> {
     let user = match of {
         ChangeOf::Item => 0,
         ChangeOf::FlagsOf(user) => user.0,
+        ChangeOf::Word(label) => label.0,
     };
     change_prefix(tenant)
         .long(modseq.0)
@@ -105,34 +111,7 @@ fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId, of: ChangeOf) -> V
         .done()
 }
 
-/// A row with the number of its commit in front.
-#[derive(Debug, Clone)]
-pub struct Stamped<R> {
-    pub row: R,
-    pub modseq: ModSeq,
-    octets: Vec<u8>,
-}
-
-fn read_stamped<R: Row>(db: &dyn Db, key: &[u8]) -> Result<Option<Stamped<R>>, StoreError> {
-    db.get(key)?.map(|octets| unstamp(key, octets)).transpose()
-}
-
-fn unstamp<R: Row>(key: &[u8], octets: Vec<u8>) -> Result<Stamped<R>, StoreError> {
-    let unreadable = |error| StoreError::Unreadable {
-        key: key.to_vec(),
-        error,
-    };
-    let (stamp, rest) = octets
-        .split_first_chunk::<STAMP_OCTETS>()
-        .ok_or_else(|| unreadable(RowError::short(R::TABLE)))?;
-    let row = row::decode::<R>(rest).map_err(unreadable)?;
-    Ok(Stamped {
-        row,
-        modseq: ModSeq(u64::from_be_bytes(*stamp)),
-        octets,
-    })
-}
-
+/// Puts a row and what the change log says of it.
 fn put_stamped<R: Row>(
     batch: &mut Batch,
     tenant: TenantId,
@@ -141,22 +120,15 @@ fn put_stamped<R: Row>(
     item: ItemId,
     of: ChangeOf,
 ) -> Result<(), RowError> {
-    let mut value = vec![0; STAMP_OCTETS];
-    value.extend_from_slice(&row::encode(row)?);
-    batch.put_stamped(key, None, value, Some(0));
-    let at = change_prefix(tenant).len();
-    batch.put_stamped(
-        change_key(tenant, ModSeq(0), item, of),
-        Some(at),
-        Vec::new(),
-        None,
-    );
+    stamped::put(batch, key, row)?;
+    let key = change_key(tenant, ModSeq(0), item, of);
+    batch.put_stamped(key, Some(change_stamp_at(tenant)), Vec::new(), None);
     Ok(())
 }
 
 /// An item with the number of its last change.
 pub fn item(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stamped<Item>>, StoreError> {
-    let mut found = read_stamped::<Item>(db, &key(tenant, item))?;
+    let mut found = stamped::read::<Item>(db, key(tenant, item))?;
     if let Some(stamped) = &mut found {
         stamped.row.modseq = stamped.modseq;
     }
@@ -212,7 +184,7 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
 
 /// Writes a changed item, only if nobody changed it meanwhile.
 pub fn replace(batch: &mut Batch, tenant: TenantId, old: &Stamped<Item>, new: &Item) -> Result<(), RowError> {
-    batch.require_equals(key(tenant, new.id), old.octets.clone());
+    old.require_unchanged(batch);
     batch.delete(change_key(tenant, old.modseq, new.id, ChangeOf::Item));
     drafts::list(batch, tenant, new);
     put_stamped(batch, tenant, key(tenant, new.id), new, new.id, ChangeOf::Item)
@@ -229,7 +201,7 @@ pub fn flags(
     user: UserId,
     item: ItemId,
 ) -> Result<Option<Stamped<UserFlags>>, StoreError> {
-    let mut found = read_stamped::<UserFlags>(db, &flags_key(tenant, user, item))?;
+    let mut found = stamped::read::<UserFlags>(db, flags_key(tenant, user, item))?;
     if let Some(stamped) = &mut found {
         stamped.row.modseq = stamped.modseq;
     }
@@ -248,7 +220,7 @@ pub fn put_flags(
     let key = flags_key(tenant, user, item);
     match old {
         Some(old) => {
-            batch.require_equals(key.clone(), old.octets.clone());
+            old.require_unchanged(batch);
             batch.delete(change_key(tenant, old.modseq, item, ChangeOf::FlagsOf(user)));
         }
         None => {
@@ -307,10 +279,10 @@ fn parse_change(tenant: TenantId, key: &[u8]) -> Option<Change> {
     Some(Change {
         modseq: ModSeq(u64::from_be_bytes(*modseq)),
         item: ItemId(u64::from_be_bytes(*item)),
-        of: if user == 0 {
-            ChangeOf::Item
-        } else {
-            ChangeOf::FlagsOf(UserId(user))
+        of: match (u64::from_be_bytes(*item), user) {
+            (0, label) => ChangeOf::Word(LabelId(label)),
+            (_, 0) => ChangeOf::Item,
+            (_, user) => ChangeOf::FlagsOf(UserId(user)),
         },
     })
 }
@@ -322,7 +294,7 @@ pub fn for_each(
     mut each: impl FnMut(Item) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     for_each_raw(db, &Key::tenant(tenant, b"it").done(), |key, octets| {
-        let stamped = unstamp::<Item>(&key, octets)?;
+        let stamped = Stamped::<Item>::decode(key, octets)?;
         each(Item {
             modseq: stamped.modseq,
             ..stamped.row
@@ -335,7 +307,7 @@ pub fn step(db: &dyn Db, tenant: TenantId, from: ItemId, limit: usize) -> Result
     let end = crate::store::prefix_end(&Key::tenant(tenant, b"it").done());
     let rows = db.range(&key(tenant, from), &end, limit)?;
     let item = |(key, octets): (Vec<u8>, Vec<u8>)| {
-        let stamped = unstamp::<Item>(&key, octets)?;
+        let stamped = Stamped::<Item>::decode(key, octets)?;
         Ok(Item {
             modseq: stamped.modseq,
             ..stamped.row
@@ -354,7 +326,7 @@ pub fn step_back(
     let from = Key::tenant(tenant, b"it").done();
     let rows = db.range_back(&from, &key(tenant, before), limit)?;
     let item = |(key, octets): (Vec<u8>, Vec<u8>)| {
-        let stamped = unstamp::<Item>(&key, octets)?;
+        let stamped = Stamped::<Item>::decode(key, octets)?;
         Ok(Item {
             modseq: stamped.modseq,
             ..stamped.row
@@ -373,12 +345,18 @@ pub fn for_each_flags(
     let prefix = Key::tenant(tenant, b"fl").number(user.0).done();
     for_each_raw(db, &prefix, |key, octets| {
         let number = key.get(prefix.len()..).and_then(|n| n.try_into().ok());
-        let flags = unstamp::<UserFlags>(&key, octets)?;
+        let flags = Stamped::<UserFlags>::decode(key, octets)?;
         if let Some(number) = number {
             each(ItemId(u64::from_be_bytes(number)), flags.row);
         }
         Ok(())
     })
+}
+
+/// Adds to the batch: only if the user has said nothing about the item meanwhile. [`Stamped::require_unchanged`] where
+/// he had said something.
+pub fn require_no_flags(batch: &mut Batch, tenant: TenantId, user: UserId, item: ItemId) {
+    batch.require_absent(flags_key(tenant, user, item));
 }
 
 /// The highest item number in use.

@@ -13,8 +13,10 @@ pub mod mails;
 pub mod org;
 pub mod peers;
 pub mod replies;
+mod stamped;
 pub mod tenants;
 pub mod views;
+pub mod words;
 pub mod work;
 
 use crate::id::TenantId;

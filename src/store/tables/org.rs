@@ -2,7 +2,7 @@
 //!
 //! `version` is one row that every change of the organisation rewrites; whoever caches an organisation compares it.
 
-use super::{Key, Stored, insert, read, read_all, rows};
+use super::{Key, Stored, insert, read, read_all, rows, words};
 use crate::domain::audit::Matter;
 use crate::domain::label::Label;
 use crate::domain::org::{Organisation, Role, Unit, User};
@@ -99,6 +99,11 @@ pub fn begin(batch: &mut Batch, tenant: TenantId) -> Result<(), RowError> {
     )
 }
 
+/// The word of a label changes by this change of the organisation.
+pub fn change_word(batch: &mut Batch, org: &Organisation, label: LabelId) {
+    words::changed(batch, org.tenant.id, label, org.words.get(&label).copied());
+}
+
 pub fn put<E: OrgEntry>(batch: &mut Batch, tenant: TenantId, entry: &E) -> Result<(), RowError> {
     super::put(batch, entry_key::<E>(tenant, entry.number()), entry)
 }
@@ -116,6 +121,8 @@ pub fn load(db: &dyn Db, tenant: TenantId) -> Result<Option<Organisation>, Store
     let Some(record) = tenants::by_id(db, tenant)? else {
         return Ok(None);
     };
+    // Words are stamped before they are read: a copy may know a word too early, never its change without the word.
+    let words = words::all(db, tenant)?;
     let mut organisation = Organisation {
         tenant: record.row,
         version: version.row.version,
@@ -135,6 +142,7 @@ pub fn load(db: &dyn Db, tenant: TenantId) -> Result<Option<Organisation>, Store
             .into_iter()
             .map(|l| (LabelId(l.number()), l))
             .collect(),
+        words,
         rules: entries::<Rule>(db, tenant)?
             .into_iter()
             .map(|r| (RuleId(r.number()), r))

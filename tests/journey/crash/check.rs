@@ -11,6 +11,7 @@ use kepd::mime::summary::named;
 use kepd::service::octets::ContentReader;
 use kepd::store::tables::items::{ChangeOf, Content};
 use kepd::store::tables::mails::digest;
+use kepd::store::tables::words;
 use kepd::store::tables::work::{
     self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
@@ -260,6 +261,8 @@ fn change_log(p: &Provider, tenant: TenantId) {
         Ok(())
     })
     .unwrap();
+    let words = words::all(&*p.db, tenant).unwrap();
+    wanted.extend(words.iter().map(|(label, at)| (at.0, 0, u64::from(label.0))));
     let changes = items::changes_after(&*p.db, tenant, ModSeq(0), usize::MAX).unwrap();
     let found: BTreeSet<(u64, u64, u64)> = changes
         .iter()
@@ -267,6 +270,7 @@ fn change_log(p: &Provider, tenant: TenantId) {
             let user = match c.of {
                 ChangeOf::Item => 0,
                 ChangeOf::FlagsOf(user) => u64::from(user.0),
+                ChangeOf::Word(label) => u64::from(label.0),
             };
             (c.modseq.0, c.item.0, user)
         })

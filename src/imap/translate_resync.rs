@@ -1,0 +1,84 @@
+//! The parameters and modifiers of CONDSTORE and QRESYNC (RFC 7162 7) as imap-codec reads them, to our own.
+
+use super::command::{ChangedSince, Numbering, Qresync, SelectWith};
+use super::grammar::Malformed;
+use super::set::{Bound, SequenceSet};
+use super::translate::set;
+use imap_codec::imap_types::command::{FetchModifier, SelectParameter, StoreModifier};
+use imap_codec::imap_types::sequence::SequenceSet as CodecSet;
+
+const TWICE: Malformed = Malformed("the same parameter stands there twice");
+
+/// mod-sequence-value is of 63 bits (RFC 7162 7).
+fn modseq(number: u64) -> Result<u64, Malformed> {
+    match number <= i64::MAX as u64 {
+        true => Ok(number),
+        false => Err(Malformed("a mod-sequence is below 2^63")),
+    }
+}
+
+pub(super) fn select_with(parameters: &[SelectParameter]) -> Result<SelectWith, Malformed> {
+    let mut with = SelectWith::default();
+    for parameter in parameters {
+        match parameter {
+            SelectParameter::CondStore if with.condstore => return Err(TWICE),
+            SelectParameter::CondStore => with.condstore = true,
+            SelectParameter::QResync { .. } if with.qresync.is_some() => return Err(TWICE),
+            SelectParameter::QResync {
+                uid_validity,
+                mod_sequence_value,
+                known_uids,
+                seq_match_data,
+            } => {
+                let matched = seq_match_data.as_ref();
+                with.qresync = Some(Qresync {
+                    uid_validity: uid_validity.get(),
+                    modseq: modseq(mod_sequence_value.get())?,
+                    known_uids: known_uids.as_ref().map(plain).transpose()?,
+                    matched: matched
+                        .map(|(numbers, uids)| Ok((plain(numbers)?, plain(uids)?)))
+                        .transpose()?,
+                });
+            }
+        }
+    }
+    Ok(with)
+}
+
+/// RFC 7162 7: `*` is not allowed in what a client knows.
+fn plain(codec: &CodecSet) -> Result<SequenceSet, Malformed> {
+    let set = set(codec);
+    match set.0.iter().any(|(a, b)| [*a, *b].contains(&Bound::Last)) {
+        true => Err(Malformed("what is known has no *")),
+        false => Ok(set),
+    }
+}
+
+pub(super) fn changed_since(
+    modifiers: &[FetchModifier],
+    numbering: Numbering,
+) -> Result<Option<ChangedSince>, Malformed> {
+    let (mut since, mut vanished) = (None, false);
+    for modifier in modifiers {
+        match modifier {
+            FetchModifier::ChangedSince(_) if since.is_some() => return Err(TWICE),
+            FetchModifier::ChangedSince(number) => since = Some(modseq(number.get())?),
+            FetchModifier::Vanished if vanished => return Err(TWICE),
+            FetchModifier::Vanished => vanished = true,
+        }
+    }
+    // RFC 7162 3.2.6: VANISHED stands with CHANGEDSINCE, in UID FETCH.
+    match since {
+        None if vanished => Err(Malformed("VANISHED wants CHANGEDSINCE")),
+        Some(_) if vanished && numbering == Numbering::Sequence => Err(Malformed("VANISHED wants UID FETCH")),
+        _ => Ok(since.map(|modseq| ChangedSince { modseq, vanished })),
+    }
+}
+
+pub(super) fn unchanged_since(modifiers: &[StoreModifier]) -> Result<Option<u64>, Malformed> {
+    match modifiers {
+        [] => Ok(None),
+        [StoreModifier::UnchangedSince(number)] => modseq(*number).map(Some),
+        _ => Err(TWICE),
+    }
+}

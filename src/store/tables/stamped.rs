@@ -1,0 +1,64 @@
+//! Rows that begin with the number of the commit that wrote them: when they changed is read with what they say.
+
+use crate::id::ModSeq;
+use crate::store::StoreError;
+use crate::store::db::{Batch, Db};
+use crate::store::row::{self, Row, RowError};
+
+/// Octets before the row proper: the number of the commit that wrote it.
+pub(super) const STAMP_OCTETS: usize = 8;
+
+/// A row with the number of its commit in front.
+#[derive(Debug, Clone)]
+pub struct Stamped<R> {
+    pub row: R,
+    pub modseq: ModSeq,
+    key: Vec<u8>,
+    octets: Vec<u8>,
+}
+
+impl<R: Row> Stamped<R> {
+    /// The row as it was found under `key`.
+    pub(super) fn decode(key: Vec<u8>, octets: Vec<u8>) -> Result<Self, StoreError> {
+        let decoded = octets
+            .split_first_chunk::<STAMP_OCTETS>()
+            .ok_or_else(|| RowError::short(R::TABLE))
+            .and_then(|(stamp, rest)| Ok((ModSeq(u64::from_be_bytes(*stamp)), row::decode::<R>(rest)?)));
+        match decoded {
+            Ok((modseq, row)) => Ok(Self {
+                row,
+                modseq,
+                key,
+                octets,
+            }),
+            Err(error) => Err(StoreError::Unreadable { key, error }),
+        }
+    }
+
+    /// Adds to the batch: only if nobody changed the row meanwhile.
+    pub fn require_unchanged(&self, batch: &mut Batch) {
+        batch.require_equals(self.key.clone(), self.octets.clone());
+    }
+
+    /// Writes a new version of the row, only if nobody changed it meanwhile.
+    pub fn replace(&self, batch: &mut Batch, new: &R) -> Result<(), RowError> {
+        self.require_unchanged(batch);
+        put(batch, self.key.clone(), new)
+    }
+}
+
+/// Reads one row.
+pub(super) fn read<R: Row>(db: &dyn Db, key: Vec<u8>) -> Result<Option<Stamped<R>>, StoreError> {
+    match db.get(&key)? {
+        Some(octets) => Stamped::decode(key, octets).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Puts a row whatever was there.
+pub(super) fn put<R: Row>(batch: &mut Batch, key: Vec<u8>, row: &R) -> Result<(), RowError> {
+    let mut value = vec![0; STAMP_OCTETS];
+    value.extend_from_slice(&row::encode(row)?);
+    batch.put_stamped(key, None, value, Some(0));
+    Ok(())
+}
