@@ -26,6 +26,7 @@ pub mod set;
 pub mod structure;
 mod translate;
 pub mod view;
+mod wildcard;
 
 #[cfg(test)]
 mod dialogue_tests;

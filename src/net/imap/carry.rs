@@ -1,5 +1,6 @@
 //! Carries out what the engine asks: one arm for each ask, one table from failures to response codes.
 
+use super::turn::Turn;
 use super::{Connection, Ended, query, row};
 use crate::domain::selector::Mailbox;
 use crate::id::ItemId;
@@ -15,12 +16,10 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
 use std::collections::HashMap;
+use tokio::time::Instant;
 
 /// Messages whose flags are looked at to find the first unseen one; beyond, SELECT does not tell it.
 const UNSEEN_LOOKED_AT_MAX: usize = 500;
-/// Messages answered before other connections get their turn.
-pub(super) const TURN: usize = 64;
-
 /// Flags by UID, as this connection set them.
 pub(super) type Echo = HashMap<u32, Flags>;
 
@@ -30,6 +29,8 @@ pub(super) struct Arriving {
     open: AppendOpen,
     /// What went wrong on the way; told at its end.
     failed: Option<Failure>,
+    /// Until when it must have come in whole.
+    pub(super) until: Instant,
 }
 
 /// The one table from failures to what a client hears.
@@ -290,7 +291,9 @@ impl Connection<'_> {
             None => FlagsOfUser::default(),
         };
         let mut answer = Vec::new();
+        let mut turn = Turn::begin();
         for listed in mailboxes.list(by)? {
+            turn.share().await;
             let Ok(name) = MailboxName::new(&listed.name) else {
                 continue;
             };
@@ -339,6 +342,7 @@ impl Connection<'_> {
             appending,
             open,
             failed: None,
+            until: Instant::now() + super::MESSAGE_WITHIN,
         });
         Ok(Answer::Done)
     }
@@ -437,20 +441,20 @@ impl Connection<'_> {
     async fn fetch(&mut self, by: &Principal, ask: &FetchAsk) -> Result<Answer, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let wanted = row::Wanted::of(ask);
-        for members in ask.members.chunks(TURN) {
-            for member in members {
-                // Rights may be lost in the middle of a long answer.
-                let seat = mailboxes.seat(by)?;
-                let viewer = seat.viewer();
-                let made = row::make(&mailboxes, by, &viewer, *member, ask, &wanted).await?;
-                let Some((row, fresh)) = made else { continue };
+        let mut turn = Turn::begin();
+        for member in &ask.members {
+            // Rights may be lost in the middle of a long answer.
+            let seat = mailboxes.seat(by)?;
+            let viewer = seat.viewer();
+            let made = row::make(&mailboxes, by, &viewer, *member, ask, &wanted).await?;
+            if let Some((row, fresh)) = made {
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {
                     self.echo.insert(member.uid, flags.clone());
                 }
                 self.session.fetched(row);
                 self.gather().await?;
             }
-            tokio::task::yield_now().await;
+            turn.share().await;
         }
         self.apply_news().await?;
         Ok(Answer::Done)
