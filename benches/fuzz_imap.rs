@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 /// Resident memory above what the process had when its first house stood: tables of the store grow to their bounds,
 /// everything else must not grow.
 const GROWTH_MAX_MIB: u64 = 384;
+/// The engines hold a session at a time.
+const ENGINES_GROWTH_MAX_MIB: u64 = 64;
 /// Rounds at the real door until a new house is built: the old one's store only grows.
 const ROUNDS_PER_HOUSE: u64 = 60;
 const SESSIONS_AT_ONCE: usize = 4;
@@ -78,15 +80,16 @@ fn engines(chance: &mut Chance, commands: u64) {
         Corpus::load("smtp", &["C: ", "C~ "]),
     );
     let (began, before) = (Instant::now(), resident_mib());
-    let (mut answered, mut replies, mut read, mut sessions) = (0, 0, 0u64, 0u64);
+    let (mut said, mut answers, mut replies, mut sessions) = (0, 0, 0, 0u64);
     let (mut slowest, mut ceiling) = (Duration::ZERO, before);
-    while answered < commands {
+    while said < commands {
         let session = Instant::now();
-        answered += engine::session(chance, &imap);
+        let (more, answered) = engine::session(chance, &imap);
+        said += more;
+        answers += answered;
         slowest = slowest.max(session.elapsed());
         replies += smtp::session(chance, &lines);
         mails::read(&mails::mail(chance));
-        read += 1;
         sessions += 1;
         if sessions.is_multiple_of(1000) {
             ceiling = ceiling.max(resident_mib());
@@ -94,11 +97,11 @@ fn engines(chance: &mut Chance, commands: u64) {
     }
     let took = began.elapsed().as_secs_f64();
     println!(
-        "engines: {sessions} sessions, {answered} IMAP answers, {replies} SMTP replies, {read} mails in {took:.0} s: {:.0} a second; \
-         the slowest session {slowest:?}; resident {before} to {ceiling} MiB",
-        (answered + replies) as f64 / took
+        "engines: {sessions} sessions, {said} IMAP commands, {answers} lines of answers, {replies} SMTP replies and {sessions} mails \
+         in {took:.0} s: {:.0} commands a second; the slowest session {slowest:?}; resident {before} to {ceiling} MiB",
+        said as f64 / took
     );
-    assert!(ceiling <= before + 64, "the engines grow");
+    assert!(ceiling <= before + ENGINES_GROWTH_MAX_MIB, "the engines grow");
 }
 
 async fn door(chance: &mut Chance, commands: u64) {

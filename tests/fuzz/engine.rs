@@ -17,8 +17,8 @@ use kepd::imap::{Answer, Ask, Changes, Out, Refusal, Session, Settings};
 /// One answer on top of what may be held: a response line of the small mailboxes here is shorter.
 const ANSWER_MAX: usize = 64 * 1024;
 
-/// One session; gives how many commands were answered.
-pub fn session(chance: &mut Chance, corpus: &Corpus) -> u64 {
+/// One session; gives how many commands were said, and how many lines were answered.
+pub fn session(chance: &mut Chance, corpus: &Corpus) -> (u64, u64) {
     let mut client = Client::new(chance);
     let mut tag = 0;
     if !chance.one_in(4) {
@@ -36,7 +36,7 @@ pub fn session(chance: &mut Chance, corpus: &Corpus) -> u64 {
             client.collect();
         }
     }
-    client.answered
+    (tag, client.answered)
 }
 
 struct Client {

@@ -149,7 +149,8 @@ async fn who_does_not_read_is_not_read_and_then_let_go() {
     deaf.ask("b SELECT INBOX\r\n").await;
     let asked = Instant::now();
     assert!(deaf.write(b"c FETCH 1:* BODY.PEEK[]\r\n").await);
-    let ended = timeout(ENDLESS, deaf.serving).await.unwrap().unwrap();
+    // The store's threads do not wait for the clock, so only the door's own timer may stand.
+    let ended = deaf.serving.await.unwrap();
     assert!(matches!(ended, Err(Ended::TooSlow)), "{ended:?}");
     let took = asked.elapsed();
     assert!(took >= WRITE_MAX && took < WRITE_MAX + TEN, "{took:?}");
