@@ -7,12 +7,14 @@ UNITDIR ?= $(SYSCONFDIR)/systemd/system
 DESTDIR ?=
 # Kills of the crash test; `make check` runs a handful, `make crash` this many.
 KEPD_CRASH_KILLS ?= 200
+# Commands of hostile sessions; `make check` says some thousands, `make fuzz` this many.
+KEPD_FUZZ_COMMANDS ?= 5000000
 
 # The independent judges of the test suite, and the Debian packages they come in.
 JUDGES = openssl xmlsec1 xmllint python3
 PACKAGES = openssl xmlsec1 libxml2-utils python3
 
-.PHONY: check fmt lint test doc deps crash demo bench install
+.PHONY: check fmt lint test doc deps crash fuzz demo bench install
 
 # The architecture is held by the tests (tests/architecture.rs), the documents by tests/paperwork.rs.
 check: deps fmt lint test doc
@@ -43,6 +45,10 @@ deps:
 # Kills the daemon at random moments and looks for what was lost.
 crash:
 	KEPD_CRASH_KILLS=$(KEPD_CRASH_KILLS) $(CARGO) test --locked --test journey crash -- --nocapture
+
+# Says millions of hostile commands to the engines and to the real door; the seed is printed, KEPD_FUZZ_SEED sets it.
+fuzz:
+	KEPD_FUZZ_COMMANDS=$(KEPD_FUZZ_COMMANDS) $(CARGO) bench --locked --bench fuzz_imap
 
 # Two providers in one process, the whole road on a real message; stays up until Ctrl-C.
 demo:

@@ -11,6 +11,7 @@ use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::evidence::Issuer;
 use crate::domain::folding::edit_distance;
 use crate::domain::job::Terms;
+use crate::domain::network::Trusted;
 use crate::domain::provider::SIZE_MAX_BYTES;
 use crate::domain::schedule::{
     READING_EXPIRY_DEFAULT, RELAY_EXPIRY_DEFAULT, SEND_DELAY_DEFAULT, UNDO_DEFAULT,
@@ -252,6 +253,8 @@ pub struct Limits {
     pub submission_connections: u32,
     pub relay_connections: u32,
     pub imap_connections: u32,
+    pub imap_connections_per_user: u32,
+    pub trusted: Trusted,
 }
 
 impl Default for Limits {
@@ -261,6 +264,8 @@ impl Default for Limits {
             submission_connections: 1000,
             relay_connections: 200,
             imap_connections: 10_000,
+            imap_connections_per_user: 100,
+            trusted: Trusted::default(),
         }
     }
 }
@@ -372,6 +377,7 @@ impl Config {
             doors.submission_connections,
             doors.relay_connections,
             doors.imap_connections,
+            doors.imap_connections_per_user,
         ]
         .contains(&0)
         {

@@ -132,8 +132,10 @@ impl House {
 impl Bound {
     async fn all(config: &Config) -> anyhow::Result<Self> {
         let listen = &config.listen;
+        let trusted = Arc::new(config.limits.trusted.clone());
         let limits = |most: u32| Limits {
             connections_max: most as usize,
+            trusted: trusted.clone(),
             ..Limits::default()
         };
         let [submission, relay, imap] = [
@@ -146,10 +148,10 @@ impl Bound {
             Listener::bind(name, at, limits).await.with_context(taken)
         };
         Ok(Self {
-            submission_tls: bind("submission_tls", listen.submission_tls, submission).await?,
+            submission_tls: bind("submission_tls", listen.submission_tls, submission.clone()).await?,
             submission: bind("submission", listen.submission, submission).await?,
             relay: bind("relay", listen.relay, relay).await?,
-            imap_tls: bind("imap_tls", listen.imap_tls, imap).await?,
+            imap_tls: bind("imap_tls", listen.imap_tls, imap.clone()).await?,
             imap: bind("imap", listen.imap, imap).await?,
             metrics: bind("metrics", listen.metrics, limits(16)).await?,
             control: ControlServer::bind(&listen.control).await?,

@@ -8,6 +8,9 @@
 mod architecture;
 mod paperwork;
 
+#[path = "fuzz/mod.rs"]
+mod fuzz;
+
 #[path = "journey/answering.rs"]
 mod answering;
 #[path = "journey/approving.rs"]
@@ -30,8 +33,14 @@ mod doors;
 mod events;
 #[path = "journey/forge.rs"]
 mod forge;
+#[path = "journey/fuzzing.rs"]
+mod fuzzing;
 #[path = "journey/giving_back.rs"]
 mod giving_back;
+#[path = "journey/hostile.rs"]
+mod hostile;
+#[path = "journey/hostile_submission.rs"]
+mod hostile_submission;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
 #[path = "journey/isolation.rs"]

@@ -266,7 +266,11 @@ impl Services {
         closing: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let parts = Parts::open(config, around)?;
-        let accounts = Arc::new(Accounts::new(parts.db.clone(), parts.organisations.clone())?);
+        let accounts = Accounts::new(parts.db.clone(), parts.organisations.clone())?;
+        let accounts = Arc::new(accounts.with_limits(
+            Arc::new(config.limits.trusted.clone()),
+            config.limits.imap_connections_per_user as usize,
+        ));
         let decoy_secret = accounts.decoy_secret().await?;
         let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
         let submission = Arc::new(parts.submission());
@@ -302,7 +306,10 @@ impl Services {
                 db: parts.db.clone(),
                 spool: parts.spool,
             }),
-            gauges: Arc::new(Gauges { db: parts.db.clone() }),
+            gauges: Arc::new(Gauges {
+                db: parts.db.clone(),
+                accounts: accounts.clone(),
+            }),
             seal_certificate: sealer.certificate().clone(),
             db: parts.db,
             clock: parts.clock,

@@ -46,13 +46,18 @@ impl Client {
     fn say(&mut self, octets: &[u8], step: usize) {
         for piece in octets.chunks(step) {
             self.input.extend_from_slice(piece);
-            while let Some(ask) = self.session.receive(&mut self.input) {
-                if let Some(answer) = self.door.carry_out(&mut self.session, ask) {
-                    self.session.answer(answer);
+            loop {
+                while let Some(ask) = self.session.receive(&mut self.input) {
+                    if let Some(answer) = self.door.carry_out(&mut self.session, ask) {
+                        self.session.answer(answer);
+                    }
+                    self.collect();
                 }
                 self.collect();
+                if !self.session.is_held_back() {
+                    break;
+                }
             }
-            self.collect();
         }
     }
 

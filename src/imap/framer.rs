@@ -395,12 +395,7 @@ fn announcement(line: &[u8]) -> Option<Literal> {
         Some(inner) => (inner, false),
         None => (inner, true),
     };
-    let digits = inner
-        .iter()
-        .rev()
-        .take(20)
-        .take_while(|b| b.is_ascii_digit())
-        .count();
+    let digits = inner.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let (head, number) = inner.split_at(inner.len() - digits);
     let head = head.strip_suffix(b"{").filter(|_| digits > 0)?;
     let literal8 = head.ends_with(b"~");
@@ -576,6 +571,19 @@ mod tests {
         framer.refuse();
         assert!(matches!(frames(&mut framer, b"abc")[..], [Frame::Fatal(_)]));
         assert!(frames(&mut framer, b"abc").is_empty());
+    }
+
+    /// Were it no announcement, the literal would be read as commands.
+    #[test]
+    fn a_size_past_all_numbers_is_still_an_announcement() {
+        let line = format!("a SEARCH TEXT {{{}+}}\r\n", "9".repeat(100));
+        assert!(matches!(
+            frames(&mut open(), line.as_bytes())[..],
+            [Frame::Fatal(_)]
+        ));
+        let line = format!("a APPEND x {{{}}}\r\n", "9".repeat(23));
+        let announced = frames(&mut open(), line.as_bytes());
+        assert!(matches!(&announced[..], [Frame::Append(head)] if head.size == u64::MAX));
     }
 
     #[test]

@@ -32,12 +32,17 @@ pub const PATTERN_MAX: usize = 1024;
 pub const KEYWORD_MAX: usize = 64;
 /// Flags in one STORE or APPEND.
 pub const FLAGS_MAX: usize = 64;
-/// Data items in one FETCH.
-pub const FETCH_ITEMS_MAX: usize = 256;
+/// Data items in one FETCH: clients use a dozen. Each may be a header block of 64 KiB in every row.
+pub const FETCH_ITEMS_MAX: usize = 64;
+/// Header fields named in one FETCH, all items together: each is held against every field of every message.
+pub const FIELD_NAMES_MAX: usize = 256;
 /// Levels of a part number in FETCH; no message nests deeper and is still shown.
 pub const PART_LEVELS_MAX: usize = STRUCTURE_DEPTH_MAX;
 /// Commands that were malformed, one after another, before the session ends.
 pub const BAD_COMMANDS_MAX: u32 = 20;
+/// Answers that wait to be written before more commands are read. Short commands have long answers: without this, what
+/// is read at once could be answered with a hundred times as much.
+pub const OUTPUT_HELD_MAX: usize = 32 * 1024;
 /// Failed logins before the session ends.
 pub const FAILED_LOGINS_MAX: u32 = 5;
 /// Depth to which a body structure is written; deeper parts are shown as opaque.

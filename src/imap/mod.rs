@@ -27,6 +27,7 @@ pub mod structure;
 mod translate;
 mod translate_resync;
 pub mod view;
+mod wildcard;
 
 #[cfg(test)]
 mod dialogue_tests;

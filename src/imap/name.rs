@@ -113,25 +113,7 @@ impl Pattern {
 
     /// Costs at most pattern times name, whatever the stars.
     pub fn matches(&self, name: &str) -> bool {
-        let name = name.as_bytes();
-        // reachable[i]: the pattern so far can end just before name[i].
-        let mut reachable = vec![false; name.len() + 1];
-        reachable[0] = true;
-        for p in self.0.bytes() {
-            if p == b'*' || p == b'%' {
-                for i in 0..name.len() {
-                    if reachable[i] && (p == b'*' || name[i] != DELIMITER) {
-                        reachable[i + 1] = true;
-                    }
-                }
-            } else {
-                for i in (0..name.len()).rev() {
-                    reachable[i + 1] = reachable[i] && name[i] == p;
-                }
-                reachable[0] = false;
-            }
-        }
-        reachable[name.len()]
+        super::wildcard::matches(self.0.as_bytes(), name.as_bytes())
     }
 }
 

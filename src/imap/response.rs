@@ -29,6 +29,11 @@ impl Writer {
         self.parts.is_empty() && self.line.is_empty()
     }
 
+    /// Octets written since the last content.
+    pub fn line_octets(&self) -> usize {
+        self.line.len()
+    }
+
     fn cut(&mut self) {
         if !self.line.is_empty() {
             self.parts.push(Out::Bytes(std::mem::take(&mut self.line)));

@@ -12,7 +12,7 @@ mod resync;
 use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
 use super::framer::{AppendHead, Frame, Framer};
-use super::limits::BAD_COMMANDS_MAX;
+use super::limits::{BAD_COMMANDS_MAX, OUTPUT_HELD_MAX};
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
 use super::response::{Extra, Writer};
@@ -56,6 +56,8 @@ pub struct Session {
     resync: resync::Resync,
     bad_commands: u32,
     failed_logins: u32,
+    /// Commands are left unread until the output has been taken.
+    held_back: bool,
 }
 
 /// RFC 9051 3.
@@ -168,6 +170,7 @@ impl Session {
             resync: resync::Resync::default(),
             bad_commands: 0,
             failed_logins: 0,
+            held_back: false,
         };
         let greeting = session.out.readable(&session.settings.greeting);
         session
@@ -176,12 +179,18 @@ impl Session {
         session
     }
 
-    /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more.
+    /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more, or,
+    /// if it [is held back](Self::is_held_back), call again at once.
     pub fn receive(&mut self, input: &mut BytesMut) -> Option<Ask> {
+        self.held_back = false;
         if let Some(ask) = self.resync.next_ask() {
             return Some(ask);
         }
         loop {
+            if self.out.line_octets() >= OUTPUT_HELD_MAX {
+                self.held_back = true;
+                return None;
+            }
             if matches!(self.phase, Phase::Logout) || matches!(self.doing, Doing::Asked { .. }) {
                 return None;
             }
@@ -195,6 +204,16 @@ impl Session {
                 return ask;
             }
         }
+    }
+
+    /// The last [`Self::receive`] stopped because much has to be written first; there may be more in the input.
+    pub fn is_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// Octets of the client held here that are no whole command yet; never above the bounds of `limits`.
+    pub fn held_octets(&self) -> usize {
+        self.framer.held_octets()
     }
 
     /// One message of the FETCH being answered. Take the output between rows.

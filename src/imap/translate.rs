@@ -174,7 +174,7 @@ fn fetch_items(names: &MacroOrMessageDataItemNames<'_>) -> Result<Vec<FetchItem>
         MacroOrMessageDataItemNames::MessageDataItemNames(names) => names,
     };
     if names.is_empty() || names.len() > FETCH_ITEMS_MAX {
-        return Err(Malformed("FETCH wants one to 256 items"));
+        return Err(Malformed("FETCH wants one to 64 items"));
     }
     let mut items = Vec::with_capacity(names.len());
     for name in names {
@@ -187,7 +187,21 @@ fn fetch_items(names: &MacroOrMessageDataItemNames<'_>) -> Result<Vec<FetchItem>
             items.push(item);
         }
     }
+    if items.iter().map(field_names).sum::<usize>() > FIELD_NAMES_MAX {
+        return Err(Malformed("FETCH names too many header fields"));
+    }
     Ok(items)
+}
+
+/// How many header fields an item names.
+fn field_names(item: &FetchItem) -> usize {
+    match item {
+        FetchItem::Section(wanted) => match &wanted.section.text {
+            SectionText::Fields(names) | SectionText::FieldsNot(names) => names.len(),
+            _ => 0,
+        },
+        _ => 0,
+    }
 }
 
 fn fetch_item(name: &MessageDataItemName<'_>) -> Result<FetchItem, Malformed> {

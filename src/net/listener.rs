@@ -1,8 +1,10 @@
 //! Listening: one accept loop per door, one task per connection, limits by name, and an orderly end.
 //!
 //! A full door does not accept: the kernel's backlog waits, and then refuses. Addresses are counted apart, so that one
-//! client cannot fill the door; loopback is spared, because what comes from there is a proxy or a person at the machine.
+//! client cannot fill the door; an IPv6 subscriber counts as one, whatever addresses he takes. Loopback and trusted networks
+//! are spared, because what comes from there is a proxy or a person at the machine.
 
+use crate::domain::network::{Trusted, client_of};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -31,10 +33,12 @@ pub async fn closed(closing: &mut Closing) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     pub connections_max: usize,
     pub per_address_max: usize,
+    /// Networks that are not counted by address.
+    pub trusted: Arc<Trusted>,
     pub drain: Duration,
 }
 
@@ -43,6 +47,7 @@ impl Default for Limits {
         Self {
             connections_max: CONNECTIONS_MAX,
             per_address_max: PER_ADDRESS_MAX,
+            trusted: Arc::default(),
             drain: DRAIN,
         }
     }
@@ -97,7 +102,7 @@ impl Listener {
             let Some((stream, from, permit)) = accepted else {
                 continue;
             };
-            let Some(guest) = guests.enter(from.ip(), self.limits.per_address_max) else {
+            let Some(guest) = guests.enter(from.ip(), &self.limits) else {
                 tracing::warn!(door = self.name, %from, "too many connections of one address");
                 continue;
             };
@@ -162,17 +167,17 @@ struct Guest {
 }
 
 impl Guests {
-    fn enter(&self, address: IpAddr, max: usize) -> Option<Guest> {
-        let address = address.to_canonical();
-        if address.is_loopback() {
+    fn enter(&self, address: IpAddr, limits: &Limits) -> Option<Guest> {
+        if limits.trusted.spares(address) {
             return Some(Guest {
                 of: self.clone(),
                 address: None,
             });
         }
+        let address = client_of(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_insert(0);
-        if *count >= max {
+        if *count >= limits.per_address_max {
             return None;
         }
         *count += 1;
@@ -204,19 +209,29 @@ mod tests {
     #[test]
     fn one_address_cannot_fill_the_door_and_loopback_is_spared() {
         let guests = Guests::default();
-        let far: IpAddr = "192.0.2.1".parse().unwrap();
-        let first = guests.enter(far, 2);
-        let second = guests.enter("::ffff:192.0.2.1".parse().unwrap(), 2);
-        assert!(first.is_some() && second.is_some() && guests.enter(far, 2).is_none());
-        assert!(guests.enter("192.0.2.2".parse().unwrap(), 2).is_some());
+        let limits = Limits {
+            per_address_max: 2,
+            trusted: Arc::new(Trusted(vec!["198.51.100.0/24".parse().unwrap()])),
+            ..Limits::default()
+        };
+        let enter = |address: &str| guests.enter(address.parse().unwrap(), &limits);
+        let first = enter("192.0.2.1");
+        let second = enter("::ffff:192.0.2.1");
+        assert!(first.is_some() && second.is_some() && enter("192.0.2.1").is_none());
+        assert!(enter("192.0.2.2").is_some());
         drop(second);
-        assert!(guests.enter(far, 2).is_some());
+        assert!(enter("192.0.2.1").is_some());
         drop(first);
+        // A subscriber with a whole network is one client.
+        let one = (enter("2001:db8:0:1::1"), enter("2001:db8:0:1:ffff::2"));
+        assert!(one.0.is_some() && one.1.is_some() && enter("2001:db8:0:1::3").is_none());
+        assert!(enter("2001:db8:0:2::1").is_some());
+        drop(one);
         assert!(guests.0.lock().unwrap().is_empty());
-        let near: Vec<_> = (0..9)
-            .map(|_| guests.enter("127.0.0.1".parse().unwrap(), 2))
-            .collect();
-        assert!(near.iter().all(Option::is_some));
+        for near in ["127.0.0.1", "::1", "198.51.100.9"] {
+            let many: Vec<_> = (0..9).map(|_| enter(near)).collect();
+            assert!(many.iter().all(Option::is_some), "{near}");
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Figures for Prometheus: `GET /metrics` on loopback (text format 0.0.4).
 
 use crate::net::listener::{Closing, Listener, closed};
-use crate::service::gauges::Gauges;
+use crate::service::gauges::{GaugeKind, Gauges};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -50,8 +50,12 @@ fn answer(request: &Request<Incoming>, gauges: &Gauges) -> Response<Full<Bytes>>
     let (status, text) = match (asked == (&Method::GET, "/metrics")).then(|| gauges.read()) {
         Some(Ok(figures)) => {
             let lines = figures.iter().map(|g| {
+                let kind = match g.kind {
+                    GaugeKind::Gauge => "gauge",
+                    GaugeKind::Counter => "counter",
+                };
                 format!(
-                    "# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n",
+                    "# HELP {0} {1}\n# TYPE {0} {kind}\n{0} {2}\n",
                     g.name, g.help, g.value
                 )
             });

@@ -13,6 +13,7 @@ use crate::address::{KepAddress, LoginName, ReversePath};
 use crate::domain::audit::Origin;
 use crate::domain::reply::ReplyToken;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
+use crate::service::account::pace::TooManyFailures;
 use crate::service::account::{Accounts, Door, Principal};
 use crate::service::answering::{Answer, Answering};
 use crate::service::failure::{Failure, Kind, Refusal};
@@ -23,7 +24,7 @@ use crate::smtp::server::{BodyOutcome, Event, Role, ServerConfig, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
 
 /// How long a failed login waits for its answer, times the failures of the connection: guessing becomes slow, a typing
@@ -108,7 +109,11 @@ impl SubmissionDoor {
             .await;
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, from: Origin, entry: Entry, closing: Closing) {
+    /// Serves one connection to its end.
+    pub async fn serve<S>(self: Arc<Self>, stream: S, from: Origin, entry: Entry, closing: Closing)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let opened = Wire::open(stream, entry, self.smtp.clone(), self.tls.clone(), closing).await;
         let Some(wire) = opened else { return };
         let session = Session {
@@ -116,6 +121,7 @@ impl SubmissionDoor {
             from,
             wire,
             exchange: None,
+            attempt: None,
             login_failures: 0,
             principal: None,
             size: None,
@@ -132,6 +138,8 @@ struct Session<'a> {
     from: Origin,
     wire: Wire,
     exchange: Option<ServerExchange>,
+    /// The login that is being tried.
+    attempt: Option<LoginName>,
     login_failures: u32,
     principal: Option<Principal>,
     /// Declared with MAIL.
@@ -217,6 +225,13 @@ impl Session<'_> {
     async fn login(&mut self, mut step: Step) -> Verdict {
         let mut checked: Option<Principal> = None;
         loop {
+            if let Step::CheckPassword { login, .. } | Step::NeedVerifier { login } = &step {
+                self.attempt = Some(login.clone());
+                if let Err(TooManyFailures) = self.wait_for_turn(login).await {
+                    self.exchange = None;
+                    return Verdict::Refuse(reply::TOO_MANY_FAILURES);
+                }
+            }
             let Some(exchange) = self.exchange.as_mut() else {
                 return Verdict::Refuse(reply::TRY_LATER);
             };
@@ -258,6 +273,7 @@ impl Session<'_> {
                     return Verdict::Refuse(reply::BAD_CREDENTIALS.with_text(failure.to_string()));
                 }
                 tracing::info!(login = %principal.login, tls = self.wire.is_tls(), "logged in");
+                self.door.accounts.pace.succeeded(self.from, &principal.login);
                 self.principal = Some(principal.at(self.from));
                 Verdict::Accept
             }
@@ -270,7 +286,9 @@ impl Session<'_> {
     async fn login_failed(&mut self, failure: &SaslFailure) -> Verdict {
         self.exchange = None;
         self.login_failures += 1;
-        tracing::info!(%failure, failures = self.login_failures, "login failed");
+        let now = self.door.submission.clock.now();
+        let attempt = self.attempt.take();
+        self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
         Verdict::Refuse(match failure {
             SaslFailure::Malformed(_) | SaslFailure::ChannelBinding => {
@@ -279,6 +297,16 @@ impl Session<'_> {
             SaslFailure::Authzid | SaslFailure::BadCredentials => reply::BAD_CREDENTIALS,
             SaslFailure::OutOfStep => reply::TRY_LATER,
         })
+    }
+
+    /// Waits as long as whoever fails has to.
+    async fn wait_for_turn(&mut self, login: &LoginName) -> Result<(), TooManyFailures> {
+        let now = self.door.submission.clock.now();
+        let admitted = self.door.accounts.pace.admit(now, self.from, login)?;
+        if !admitted.wait.is_zero() {
+            tokio::time::sleep(admitted.wait).await;
+        }
+        Ok(())
     }
 
     fn login_broke(&mut self, failure: &Failure) -> Verdict {

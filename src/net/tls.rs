@@ -291,6 +291,32 @@ mod tests {
         assert!(shake(&server, &[old]).await.is_err());
         assert!(shake(&server, &[next]).await.is_ok());
     }
+
+    /// Each octet of a slow handshake buys no more time.
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_does_not_end_is_given_up() {
+        use tokio::io::AsyncWriteExt as _;
+        let (chain, key, _) = made("a.test");
+        let server = ServerTls::from_pem(&chain, &key).unwrap();
+        let (mut client, ours) = tokio::io::duplex(1024);
+        let began = tokio::time::Instant::now();
+        let drip = async {
+            // A record of a handshake that announces 16 KiB.
+            for octet in [0x16, 3, 1, 0x40, 0].into_iter().chain(std::iter::repeat(1)) {
+                if client.write_all(&[octet]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = server.accept(ours) => ended,
+            () = drip => panic!("the handshake goes on"),
+        };
+        assert!(matches!(ended, Err(TlsError::TooSlow)));
+        assert_eq!(began.elapsed().as_secs(), timeouts::TLS_HANDSHAKE.as_secs());
+    }
+
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;

@@ -18,6 +18,9 @@ const READ_OCTETS: usize = 16 * 1024;
 /// accepted, however busy it is.
 const UNKNOWN_TOTAL: Duration = Duration::from_secs(300);
 
+/// For the last words to a client whose time is over.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
 /// A connection, under TLS or not.
 pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
@@ -56,6 +59,11 @@ impl Patience {
             Self::Unknown { idle, until } => until.min(now + idle),
             Self::Known => now + timeouts::SERVER_IDLE,
         }
+    }
+
+    /// Until when it must have taken what it is told.
+    fn write_deadline(self, now: Instant) -> Instant {
+        self.deadline(now).max(now + GOODBYE_MAX)
     }
 }
 
@@ -169,7 +177,7 @@ impl Wire {
             stream.write_all(&output).await?;
             stream.flush().await
         };
-        match timeout(timeouts::SERVER_IDLE, written).await {
+        match timeout_at(self.patience.write_deadline(Instant::now()), written).await {
             Ok(Ok(())) => Some(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "write");
@@ -181,7 +189,13 @@ impl Wire {
 
     async fn read(&mut self) -> Option<()> {
         self.input.reserve(READ_OCTETS);
-        let deadline = self.patience.deadline(Instant::now());
+        let now = Instant::now();
+        let deadline = self.patience.deadline(now);
+        // Data that is always there already must not hide that the time is over.
+        if now >= deadline {
+            self.session.close_with(&reply::TIMED_OUT);
+            return Some(());
+        }
         let stream = self.stream.as_mut()?;
         let read = tokio::select! {
             read = timeout_at(deadline, stream.read_buf(&mut self.input)) => read,
@@ -236,6 +250,7 @@ mod tests {
             assert_eq!(unknown.deadline(after(100)), after(100 + idle));
             // Busy without end is no way around it.
             assert_eq!(unknown.deadline(after(299)), after(300));
+            assert_eq!(unknown.write_deadline(after(400)), after(405));
         }
         assert_eq!(Patience::Known.deadline(after(299)), after(599));
     }

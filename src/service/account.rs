@@ -1,10 +1,18 @@
 //! Who logs in: passwords (Argon2id, and a SCRAM-SHA-256 verifier beside it) and what a login stands for.
 //!
-//! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time. An
-//! unknown login costs as much as a wrong password.
+//! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time, and few
+//! may wait for it. An unknown login costs as much as a wrong password. Whoever guesses is slowed by `pace`; `presence`
+//! counts the sessions of each user.
+
+pub mod pace;
+pub mod presence;
+
+use self::pace::LoginPace;
+use self::presence::{Presence, Present, SESSIONS_PER_USER_MAX};
 
 use crate::address::LoginName;
 use crate::domain::audit::{AuditRoute, Author, Origin};
+use crate::domain::network::Trusted;
 use crate::domain::org::{Organisation, User};
 use crate::domain::tenant::TenantLife;
 use crate::id::{TenantId, UserId};
@@ -27,6 +35,9 @@ pub const PASSWORD_MAX_OCTETS: usize = 256;
 const SALT_OCTETS: usize = 16;
 /// Passwords hashed at the same time: 19 MiB each, and one core each.
 const HASHING_MAX: usize = 2;
+/// Logins that wait for one of those: some three seconds of work. More are asked to come back rather than to queue up
+/// behind a flood.
+const HASHING_WAITING_MAX: usize = 256;
 /// Memory asked for to hash in, in octets; only what the hash needs of it is touched. The allocator of glibc keeps
 /// freed pieces of up to 32 MiB in the arena of the thread that asked, 19 MiB for each of many threads in the end;
 /// larger ones it gives back at once.
@@ -79,6 +90,12 @@ pub struct Accounts {
     db: Arc<dyn Db>,
     organisations: Arc<Organisations>,
     hashing: Semaphore,
+    /// Those who hash, and those who wait for it.
+    queueing: Semaphore,
+    /// How fast one may guess.
+    pub pace: LoginPace,
+    presence: Presence,
+    sessions_per_user_max: usize,
     /// What an unknown login is checked against, so that it takes as long.
     nobody: String,
 }
@@ -90,7 +107,30 @@ impl Accounts {
             db,
             organisations,
             hashing: Semaphore::new(HASHING_MAX),
+            queueing: Semaphore::new(HASHING_MAX + HASHING_WAITING_MAX),
+            pace: LoginPace::new(Arc::default()),
+            presence: Presence::default(),
+            sessions_per_user_max: SESSIONS_PER_USER_MAX,
             nobody,
+        })
+    }
+
+    /// Who is spared when logins are slowed, and how many sessions one user may have.
+    pub fn with_limits(self, trusted: Arc<Trusted>, sessions_per_user_max: usize) -> Self {
+        Self {
+            pace: LoginPace::new(trusted),
+            sessions_per_user_max,
+            ..self
+        }
+    }
+
+    /// One more session of a user, until what this gives is dropped.
+    pub fn enter(&self, by: &Principal) -> Result<Present, Failure> {
+        let present = self.presence.enter(by, self.sessions_per_user_max);
+        present.ok_or_else(|| {
+            let most = self.sessions_per_user_max;
+            let say = format!("you have {most} sessions open already; close one, then come in");
+            Failure::refused(Kind::TooMany, say)
         })
     }
 
@@ -180,6 +220,10 @@ impl Accounts {
         };
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.clone());
+        let _queueing = self
+            .queueing
+            .try_acquire()
+            .map_err(|_| Failure::Unavailable("too many logins at once".into()))?;
         let _permit = self
             .hashing
             .acquire()
@@ -318,5 +362,29 @@ mod tests {
         assert!(!is_password(&ours, "doğru at pill".as_bytes()));
         assert!(!is_password("$argon2id$v=19$m=19456", "doğru at pil".as_bytes()));
         assert_ne!(ours, hash("doğru at pil".as_bytes()).unwrap(), "the salt is new");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_logins_is_asked_to_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let probe = Arc::new(crate::store::probe::NoProbe);
+        let engine = crate::store::db::EngineKind::Fjall;
+        let db = crate::store::db::open(engine, folder.path(), probe).unwrap();
+        let clock = Arc::new(crate::clock::ManualClock::at(crate::clock::UtcTime::default()));
+        let bells = crate::service::bell::Bells::default();
+        let organisations = Arc::new(Organisations::new(db.clone(), clock, bells));
+        let accounts = Accounts::new(db, organisations).unwrap();
+        let login = "kimse@yok".parse().unwrap();
+        let guess = || accounts.check_password(&login, Secret::new("yanlis parola".to_owned()));
+        let waiting = accounts
+            .queueing
+            .acquire_many(HASHING_WAITING_MAX as u32 + 1)
+            .await
+            .unwrap();
+        assert_eq!(guess().await.unwrap(), None, "one more may come");
+        let last = accounts.queueing.acquire().await.unwrap();
+        assert!(matches!(guess().await, Err(Failure::Unavailable(_))));
+        drop((waiting, last));
+        assert_eq!(guess().await.unwrap(), None);
     }
 }

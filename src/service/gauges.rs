@@ -1,6 +1,7 @@
 //! Figures of what waits, for whoever watches the provider.
 
 use crate::domain::job::JobState;
+use crate::service::account::Accounts;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
@@ -11,11 +12,22 @@ use std::sync::Arc;
 
 pub struct Gauges {
     pub db: Arc<dyn Db>,
+    pub accounts: Arc<Accounts>,
+}
+
+/// What kind of figure it is (Prometheus' words).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GaugeKind {
+    /// As it is now.
+    Gauge,
+    /// All since the start.
+    Counter,
 }
 
 /// One figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
+    pub kind: GaugeKind,
     pub name: &'static str,
     pub help: &'static str,
     pub value: u64,
@@ -24,7 +36,12 @@ pub struct Gauge {
 impl Gauges {
     pub fn read(&self) -> Result<Vec<Gauge>, Failure> {
         let (waiting, late) = self.jobs()?;
-        let gauge = |name, help, value| Gauge { name, help, value };
+        let gauge = |name, help, value| Gauge {
+            kind: GaugeKind::Gauge,
+            name,
+            help,
+            value,
+        };
         Ok(vec![
             gauge(
                 "kepd_jobs_waiting",
@@ -44,6 +61,12 @@ impl Gauges {
                 "kepd_unread_consignments",
                 "Consignments whose reading is awaited.",
             )?,
+            Gauge {
+                kind: GaugeKind::Counter,
+                name: "kepd_logins_failed_total",
+                help: "Logins that failed at the IMAP and submission doors since the start.",
+                value: self.accounts.pace.failures(),
+            },
         ])
     }
 
@@ -65,6 +88,11 @@ impl Gauges {
 
     fn waiting<W: Work>(&self, name: &'static str, help: &'static str) -> Result<Gauge, Failure> {
         let value = work::count::<W>(&*self.db)?;
-        Ok(Gauge { name, help, value })
+        Ok(Gauge {
+            kind: GaugeKind::Gauge,
+            name,
+            help,
+            value,
+        })
     }
 }

@@ -170,6 +170,8 @@ pub const AUTH_REQUIRED: Reply = Reply::fixed(530, (5, 7, 0), "Authentication re
 pub const TLS_REQUIRED: Reply = Reply::fixed(530, (5, 7, 0), "Must issue a STARTTLS command first");
 pub const AUTH_NEEDS_TLS: Reply = Reply::fixed(538, (5, 7, 11), "Encryption required for authentication");
 pub const BAD_CREDENTIALS: Reply = Reply::fixed(535, (5, 7, 8), "Authentication credentials invalid");
+/// RFC 4954 6: a temporary failure.
+pub const TOO_MANY_FAILURES: Reply = Reply::fixed(454, (4, 7, 0), "Too many failed logins; wait a minute");
 pub const TOO_MANY_ERRORS: Reply = Reply::fixed(421, (4, 7, 0), "Too many errors; closing");
 pub const PIPELINED_TLS: Reply = Reply::fixed(421, (4, 7, 0), "Nothing may follow STARTTLS; closing");
 pub const SHUTTING_DOWN: Reply = Reply::fixed(421, (4, 3, 2), "Shutting down; try again later");

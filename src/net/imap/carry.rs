@@ -1,5 +1,6 @@
 //! Carries out what the engine asks: one arm for each ask, one table from failures to response codes.
 
+use super::turn::Turn;
 use super::{Connection, Ended, query, row};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq};
@@ -15,9 +16,7 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
 use std::collections::HashMap;
-
-/// Messages answered before other connections get their turn.
-pub(super) const TURN: usize = 64;
+use tokio::time::Instant;
 
 /// Flags by UID with their mod-sequence, as this connection set them.
 pub(super) type Echo = HashMap<u32, (Flags, u64)>;
@@ -28,6 +27,8 @@ pub(super) struct Arriving {
     open: AppendOpen,
     /// What went wrong on the way; told at its end.
     failed: Option<Failure>,
+    /// Until when it must have come in whole.
+    pub(super) until: Instant,
 }
 
 /// The one table from failures to what a client hears.
@@ -289,7 +290,9 @@ impl Connection<'_> {
             None => FlagsOfUser::default(),
         };
         let mut answer = Vec::new();
+        let mut turn = Turn::begin();
         for listed in mailboxes.list(by)? {
+            turn.share().await;
             let Ok(name) = MailboxName::new(&listed.name) else {
                 continue;
             };
@@ -338,6 +341,7 @@ impl Connection<'_> {
             appending,
             open,
             failed: None,
+            until: Instant::now() + super::MESSAGE_WITHIN,
         });
         Ok(Answer::Done)
     }
@@ -454,13 +458,13 @@ impl Connection<'_> {
             }
             None => &ask.members,
         };
-        for members in members.chunks(TURN) {
-            for member in members {
-                // Rights may be lost in the middle of a long answer.
-                let seat = mailboxes.seat(by)?;
-                let viewer = seat.viewer();
-                let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
-                let Some((row, fresh)) = made else { continue };
+        let mut turn = Turn::begin();
+        for member in members {
+            // Rights may be lost in the middle of a long answer.
+            let seat = mailboxes.seat(by)?;
+            let viewer = seat.viewer();
+            let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
+            if let Some((row, fresh)) = made {
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {
                     let modseq = row.modseq.unwrap_or(0);
                     self.echo.insert(member.uid, (flags.clone(), modseq));
@@ -468,7 +472,7 @@ impl Connection<'_> {
                 self.session.fetched(row);
                 self.gather().await?;
             }
-            tokio::task::yield_now().await;
+            turn.share().await;
         }
         self.apply_news().await?;
         Ok(Answer::Done)

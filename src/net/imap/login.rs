@@ -6,6 +6,7 @@ use crate::address::LoginName;
 use crate::imap::ask::{Answer, Code, Refusal};
 use crate::imap::command;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, Secret, ServerExchange, Step};
+use crate::service::account::pace::TooManyFailures;
 use crate::service::account::{Door, Principal};
 use crate::service::failure::Failure;
 
@@ -27,14 +28,22 @@ fn wrong() -> Answer {
     ))
 }
 
+/// RFC 5530: a temporary failure.
+fn too_many() -> Answer {
+    Answer::Refused(Refusal::new(Code::Unavailable, TooManyFailures.to_string()))
+}
+
 impl Connection<'_> {
     pub(super) async fn login(&mut self, login: &str, password: &command::Secret) -> Answer {
-        let Ok(password) = std::str::from_utf8(password.reveal()) else {
-            return self.failed().await;
-        };
         let Ok(login) = login.parse::<LoginName>() else {
-            return self.failed().await;
+            return self.failed(None).await;
         };
+        let Ok(password) = std::str::from_utf8(password.reveal()) else {
+            return self.failed(Some(login)).await;
+        };
+        if let Err(TooManyFailures) = self.wait_for_turn(&login).await {
+            return too_many();
+        }
         match self
             .door
             .accounts
@@ -42,10 +51,7 @@ impl Connection<'_> {
             .await
         {
             Ok(Some(by)) => self.welcome(by),
-            Ok(None) => {
-                tracing::info!(%login, "login refused");
-                self.failed().await
-            }
+            Ok(None) => self.failed(Some(login)).await,
             Err(failure) => refused(failure),
         }
     }
@@ -69,7 +75,7 @@ impl Connection<'_> {
 
     pub(super) async fn authenticate_response(&mut self, response: &command::Secret) -> Answer {
         let Some(exchange) = &mut self.exchange else {
-            return self.failed().await;
+            return self.failed(None).await;
         };
         let step = exchange.respond(response.reveal());
         self.authenticate(step).await
@@ -78,9 +84,15 @@ impl Connection<'_> {
     /// Goes on until the client has to speak, or the exchange is over.
     async fn authenticate(&mut self, mut step: Step) -> Answer {
         let Some(mut exchange) = self.exchange.take() else {
-            return self.failed().await;
+            return self.failed(None).await;
         };
         loop {
+            if let Step::CheckPassword { login, .. } | Step::NeedVerifier { login } = &step {
+                self.attempt = Some(login.clone());
+                if let Err(TooManyFailures) = self.wait_for_turn(login).await {
+                    return too_many();
+                }
+            }
             step = match step {
                 Step::Challenge(octets) => {
                     self.exchange = Some(exchange);
@@ -100,19 +112,20 @@ impl Connection<'_> {
                 Step::Success { login } => {
                     return match self.door.accounts.principal(&login) {
                         Ok(Some(by)) => self.welcome(by),
-                        Ok(None) => self.failed().await,
+                        Ok(None) => self.failed(Some(login)).await,
                         Err(failure) => refused(failure),
                     };
                 }
                 Step::Failed(SaslFailure::BadCredentials) => {
-                    tracing::info!("login refused");
-                    return self.failed().await;
+                    let attempt = self.attempt.take();
+                    return self.failed(attempt).await;
                 }
                 Step::Failed(SaslFailure::OutOfStep) => {
                     return refused(Failure::Broken("a SASL exchange went out of step".into()));
                 }
                 Step::Failed(failure) => {
-                    self.wait_for_failure().await;
+                    let attempt = self.attempt.take();
+                    self.wait_for_failure(attempt).await;
                     let text = failure.to_string();
                     return Answer::Refused(Refusal::new(Code::AuthenticationFailed, text));
                 }
@@ -121,20 +134,37 @@ impl Connection<'_> {
     }
 
     /// A login failed: the answer waits, longer each time.
-    async fn failed(&mut self) -> Answer {
-        self.wait_for_failure().await;
+    async fn failed(&mut self, attempt: Option<LoginName>) -> Answer {
+        self.wait_for_failure(attempt).await;
         wrong()
     }
 
-    async fn wait_for_failure(&mut self) {
+    async fn wait_for_failure(&mut self, attempt: Option<LoginName>) {
+        let now = self.door.mailboxes.clock.now();
+        self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
         self.login_failures += 1;
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
+    }
+
+    /// Waits as long as whoever fails has to, before a password is looked at.
+    async fn wait_for_turn(&mut self, login: &LoginName) -> Result<(), TooManyFailures> {
+        let now = self.door.mailboxes.clock.now();
+        let admitted = self.door.accounts.pace.admit(now, self.from, login)?;
+        if !admitted.wait.is_zero() {
+            tokio::time::sleep(admitted.wait).await;
+        }
+        Ok(())
     }
 
     fn welcome(&mut self, by: Principal) -> Answer {
         if let Err(failure) = self.door.accounts.check_door(&by, Door::Imap) {
             tracing::info!(login = %by.login, "may not use IMAP");
             return refused(failure);
+        }
+        self.door.accounts.pace.succeeded(self.from, &by.login);
+        match self.door.accounts.enter(&by) {
+            Ok(present) => self.present = Some(present),
+            Err(failure) => return refused(failure),
         }
         tracing::info!(login = %by.login, "logged in");
         self.by = Some(by.at(self.from));

@@ -10,11 +10,15 @@ mod login;
 mod query;
 mod resync;
 mod row;
+mod turn;
 
+use self::turn::Turn;
+use crate::address::LoginName;
 use crate::domain::audit::Origin;
 use crate::imap::ask::{Member, Out};
 use crate::imap::{Session, Settings};
 use crate::sasl::ServerExchange;
+use crate::service::account::presence::Present;
 use crate::service::account::{Accounts, Door, Principal};
 use crate::service::failure::Failure;
 use crate::service::mailbox::{Mailboxes, Opened};
@@ -33,16 +37,24 @@ pub const LOGIN_WITHIN: Duration = Duration::from_secs(60);
 pub const SILENCE_MAX: Duration = Duration::from_secs(30 * 60);
 /// A client that takes no octets for so long is gone; what it blocks is given free.
 pub const WRITE_MAX: Duration = Duration::from_secs(120);
+/// The same before login: answers are short then, and nobody has a reason not to take them.
+pub const WRITE_MAX_BEFORE_LOGIN: Duration = Duration::from_secs(20);
+/// For the last words to a client that was too slow.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+/// Silence in the middle of a message that is being appended.
+pub const MESSAGE_SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
+/// For a whole message to come in: 25 MiB over 64 kbit/s take one hour.
+pub const MESSAGE_WITHIN: Duration = Duration::from_secs(2 * 3600);
 /// A TLS handshake after STARTTLS.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 /// News that could not be read are asked for again after this, twice as long each time,
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
 /// and never longer.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
-/// Octets read at a time while much comes.
+/// Octets read at a time while much is coming in: a TLS record.
 const READ_OCTETS: usize = 16 * 1024;
-/// Room for what a quiet client may send next: thousands of them wait at a time.
-const READ_QUIET_OCTETS: usize = 1024;
+/// Octets of room while a client is waited for: most connections wait most of the time, and most commands fit.
+const WAITING_OCTETS: usize = 512;
 /// Octets gathered before they are written.
 const WRITE_OCTETS: usize = 32 * 1024;
 
@@ -91,7 +103,11 @@ struct Connection<'d> {
     session: Session,
     by: Option<Principal>,
     exchange: Option<ServerExchange>,
+    /// The login that is being tried.
+    attempt: Option<LoginName>,
     login_failures: u32,
+    /// Counts among the sessions of its user.
+    present: Option<Present>,
     opened: Option<Opened>,
     appending: Option<carry::Arriving>,
     /// Marks this connection has set itself: they are not news to it.
@@ -99,8 +115,8 @@ struct Connection<'d> {
     /// News could not be read: they are asked for again after this.
     ask_again_after: Option<Duration>,
     gathered: Vec<u8>,
-    /// Room for the next read: little until one was filled.
-    room_octets: usize,
+    /// The last read took all the room there was.
+    filled: bool,
 }
 
 impl ImapDoor {
@@ -136,13 +152,15 @@ impl ImapDoor {
             session: Session::new(settings),
             by: None,
             exchange: None,
+            attempt: None,
             login_failures: 0,
+            present: None,
             opened: None,
             appending: None,
             echo: carry::Echo::default(),
             ask_again_after: None,
             gathered: Vec::new(),
-            room_octets: READ_QUIET_OCTETS,
+            filled: false,
         };
         connection.run(stopping).await
     }
@@ -174,6 +192,9 @@ impl Connection<'_> {
         // There is nothing to hear before somebody has logged in.
         let mut bell: Option<watch::Receiver<u64>> = None;
         let login_until = Instant::now() + LOGIN_WITHIN;
+        let mut turn = Turn::begin();
+        // A bell that rings is no word of the client: silence is counted from what he said, or was answered.
+        let (mut heard, mut spoke) = (Instant::now(), true);
         loop {
             while let Some(ask) = self.session.receive(&mut input) {
                 if let Some(answer) = self.carry_out(ask).await? {
@@ -181,16 +202,25 @@ impl Connection<'_> {
                 }
                 self.leave_if_barred();
                 self.gather().await?;
+                turn.share().await;
             }
             self.gather().await?;
             self.flush().await?;
             if self.session.is_closing() {
-                let _ = timeout(WRITE_MAX, self.stream.shutdown()).await;
+                let _ = timeout(GOODBYE_MAX, self.stream.shutdown()).await;
                 return Ok(());
             }
-            let until = match self.by {
-                Some(_) => Instant::now() + SILENCE_MAX,
-                None => login_until,
+            if self.session.is_held_back() {
+                turn.share().await;
+                continue;
+            }
+            if std::mem::take(&mut spoke) {
+                heard = Instant::now();
+            }
+            let until = match (&self.by, &self.appending) {
+                (None, _) => login_until,
+                (Some(_), None) => heard + SILENCE_MAX,
+                (Some(_), Some(arriving)) => arriving.until.min(heard + MESSAGE_SILENCE_MAX),
             };
             if bell.is_none() {
                 let listen = |by: &Principal| self.door.mailboxes.bells.mailboxes.listen(by.tenant);
@@ -203,7 +233,7 @@ impl Connection<'_> {
                 }
             }
             match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
-                Woken::Read(true) => {}
+                Woken::Read(true) => spoke = true,
                 Woken::Read(false) => return Ok(()),
                 Woken::Rung => {
                     self.push_news().await;
@@ -224,15 +254,11 @@ impl Connection<'_> {
         if *stopping.borrow_and_update() {
             return Ok(Woken::Stopping);
         }
-        // Nothing of a large command or answer is kept for a client that may be silent for long now.
-        if input.is_empty() {
-            *input = BytesMut::new();
+        // Data that is always there already must not hide that the time is over.
+        if Instant::now() >= until {
+            return Err(self.too_slow().await);
         }
-        if self.gathered.capacity() > READ_QUIET_OCTETS {
-            self.gathered = Vec::new();
-        }
-        input.reserve(self.room_octets);
-        let room = input.capacity() - input.len();
+        self.make_room(input);
         let idling = self.session.is_idling() && self.opened.is_some();
         let again = self.ask_again_after.filter(|_| idling);
         let read = async {
@@ -247,19 +273,35 @@ impl Connection<'_> {
                 },
             }
         };
-        match timeout_at(until, read).await {
-            Ok(woken) => {
-                let filled = input.len() >= room;
-                self.room_octets = if filled { READ_OCTETS } else { READ_QUIET_OCTETS };
-                woken
-            }
-            Err(_) => {
-                self.session.shut_down("silent for too long");
-                self.gather().await?;
-                self.flush().await?;
-                Err(Ended::TooSlow)
-            }
+        let woken = timeout_at(until, read).await;
+        self.filled = input.len() == input.capacity();
+        match woken {
+            Ok(woken) => woken,
+            Err(_) => Err(self.too_slow().await),
         }
+    }
+
+    /// Room for what comes next: little while a client is waited for, much while much is coming in.
+    fn make_room(&mut self, input: &mut BytesMut) {
+        let octets = if self.filled { READ_OCTETS } else { WAITING_OCTETS };
+        if input.is_empty() && input.capacity() > octets {
+            *input = BytesMut::new();
+        }
+        input.reserve(octets);
+        if self.gathered.capacity() > WAITING_OCTETS {
+            self.gathered = Vec::new();
+        }
+    }
+
+    /// Says goodbye, if the client still takes it.
+    async fn too_slow(&mut self) -> Ended {
+        self.session.shut_down("silent for too long");
+        let goodbye = async {
+            self.gather().await?;
+            self.flush().await
+        };
+        let _ = timeout(GOODBYE_MAX, goodbye).await;
+        Ended::TooSlow
     }
 
     /// Takes the engine's output; what gets long is written.
@@ -308,15 +350,21 @@ impl Connection<'_> {
     }
 
     async fn flush(&mut self) -> Result<(), Ended> {
-        if self.gathered.is_empty() {
-            return Ok(());
-        }
-        let write = async {
-            self.stream.write_all(&self.gathered).await?;
-            self.stream.flush().await
+        let most = match self.by {
+            Some(_) => WRITE_MAX,
+            None => WRITE_MAX_BEFORE_LOGIN,
         };
-        timeout(WRITE_MAX, write).await.map_err(|_| Ended::TooSlow)??;
+        // Piece by piece: a slow line may take its time for a large row, silence may not.
+        for piece in self.gathered.chunks(WRITE_OCTETS) {
+            let write = async {
+                self.stream.write_all(piece).await?;
+                self.stream.flush().await
+            };
+            timeout(most, write).await.map_err(|_| Ended::TooSlow)??;
+        }
         self.gathered.clear();
+        // What one large row took is not kept.
+        self.gathered.shrink_to(WRITE_OCTETS * 2);
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 //! Texts are compared decoded and folded as a Turkish reader expects. A key is answered in stages, each knowing more:
 //! the UID, the flags, the outline, the header block, the text.
 
-use super::carry::{TURN, flags};
+use super::carry::flags;
+use super::turn::Turn;
 use crate::domain::folding::turkish_fold;
 use crate::domain::selector::Viewer;
 use crate::imap::flag::Flags;
@@ -36,7 +37,8 @@ pub(super) async fn search(
 ) -> Result<Vec<u32>, Failure> {
     let key = fold(key.clone());
     let mut found = Vec::new();
-    for (n, (uid, item)) in opened.members().enumerate() {
+    let mut turn = Turn::begin();
+    for (uid, item) in opened.members() {
         let mut known = Known {
             uid,
             ..Known::default()
@@ -46,9 +48,7 @@ pub(super) async fn search(
         if holds(mailboxes, by, &seat.viewer(), opened, item, &key, &mut known).await? {
             found.push(uid);
         }
-        if n % TURN == TURN - 1 {
-            tokio::task::yield_now().await;
-        }
+        turn.share().await;
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 //! Resynchronising a client (RFC 7162): the engine's words for it, answered from what the mailbox service has on record.
 
 use super::Connection;
-use super::carry::TURN;
+use super::turn::Turn;
 use crate::id::ModSeq;
 use crate::imap::ask::{Member, Since};
 use crate::imap::search::SearchKey;
@@ -48,7 +48,8 @@ impl Connection<'_> {
             return Ok(());
         };
         let mailboxes = &self.door.mailboxes;
-        for (n, uid) in found.iter().enumerate() {
+        let mut turn = Turn::begin();
+        for uid in found {
             let seat = mailboxes.seat(by)?;
             if let Some(item) = opened.item(*uid)
                 && let Some(look) = mailboxes.look(&seat.viewer(), item)?
@@ -56,9 +57,7 @@ impl Connection<'_> {
                 let modseq = mailboxes.modseq(by, opened, *uid, &look)?;
                 self.session.found_modseq(*uid, modseq.0);
             }
-            if n % TURN == TURN - 1 {
-                tokio::task::yield_now().await;
-            }
+            turn.share().await;
         }
         Ok(())
     }
