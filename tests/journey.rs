@@ -34,6 +34,8 @@ mod forge;
 mod giving_back;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
+#[path = "journey/imap_fetch.rs"]
+mod imap_fetch;
 #[path = "journey/isolation.rs"]
 mod isolation;
 #[path = "journey/judges.rs"]

@@ -23,6 +23,9 @@ pub enum Frame {
     Chunk(Bytes),
     /// The message is complete; this came behind it, without CRLF.
     AppendTail(Vec<u8>),
+    /// The message is complete, and another is announced (RFC 3502): what stands between both. Waits like
+    /// [`Frame::Append`].
+    AppendNext(AppendHead),
     /// A command that cannot be read; the next one can.
     Bad { tag: Option<String>, text: &'static str },
     /// The stream makes no sense any more: say BYE.
@@ -234,22 +237,7 @@ impl Framer {
 
     fn announced(&mut self, literal: Literal) -> Option<Frame> {
         if self.logged_in && is_message(&self.command, literal) {
-            let mut octets = std::mem::take(&mut self.command);
-            octets.truncate(octets.len() - literal.width);
-            self.state = State::Undecided(literal);
-            self.line_octets = 0;
-            let Literal {
-                size,
-                synchronising,
-                literal8,
-                ..
-            } = literal;
-            return Some(Frame::Append(AppendHead {
-                octets,
-                size,
-                synchronising,
-                literal8,
-            }));
+            return Some(Frame::Append(self.undecided(literal)));
         }
         let most = if self.logged_in {
             LITERALS_MAX
@@ -275,6 +263,26 @@ impl Framer {
             State::Literal { left: literal.size }
         };
         literal.synchronising.then_some(Frame::Continue)
+    }
+
+    /// Stops before a message until somebody has decided about it.
+    fn undecided(&mut self, literal: Literal) -> AppendHead {
+        let mut octets = std::mem::take(&mut self.command);
+        octets.truncate(octets.len() - literal.width);
+        self.state = State::Undecided(literal);
+        self.line_octets = 0;
+        let Literal {
+            size,
+            synchronising,
+            literal8,
+            ..
+        } = literal;
+        AppendHead {
+            octets,
+            size,
+            synchronising,
+            literal8,
+        }
     }
 
     /// Leaves a command at an unwanted literal.
@@ -312,15 +320,12 @@ impl Framer {
     }
 
     fn append_tail(&mut self) -> Frame {
-        let literal = announcement(&self.command);
+        if let Some(literal) = announcement(&self.command) {
+            return Frame::AppendNext(self.undecided(literal));
+        }
         let mut line = std::mem::take(&mut self.command);
         line.truncate(line.len() - 2);
-        let frame = Frame::AppendTail(line);
-        match literal {
-            // A second message (RFC 3502) is not offered.
-            Some(literal) => self.give_up(literal, None).unwrap_or(frame),
-            None => self.end_with(frame),
-        }
+        self.end_with(Frame::AppendTail(line))
     }
 
     fn drain(&mut self, left: u64, input: &mut BytesMut) -> Option<Frame> {
@@ -549,6 +554,37 @@ mod tests {
     }
 
     #[test]
+    fn further_messages_of_an_append_are_announced_one_by_one() {
+        let mut framer = open();
+        assert!(matches!(
+            frames(&mut framer, b"a APPEND x {3+}\r\n")[..],
+            [Frame::Append(_)]
+        ));
+        framer.accept();
+        let next = frames(&mut framer, b"abc (\\Seen) ~{2}\r\n");
+        let [Frame::Chunk(_), Frame::AppendNext(head)] = &next[..] else {
+            panic!("{next:?}")
+        };
+        assert_eq!(head.octets, b" (\\Seen) ");
+        assert_eq!((head.size, head.synchronising, head.literal8), (2, true, true));
+        framer.accept();
+        let want = [
+            Frame::Chunk(Bytes::from_static(b"de")),
+            Frame::AppendTail(Vec::new()),
+        ];
+        assert_eq!(frames(&mut framer, b"de\r\n"), want);
+        // One that is refused is not invited, and the next command is found.
+        frames(&mut framer, b"b APPEND x {1+}\r\n");
+        framer.accept();
+        frames(&mut framer, b"a {4}\r\n");
+        framer.refuse();
+        assert_eq!(
+            frames(&mut framer, b"c NOOP\r\n"),
+            [Frame::Command(b"c NOOP\r\n".to_vec())]
+        );
+    }
+
+    #[test]
     fn the_message_of_replace_is_streamed_too() {
         for (line, is) in [
             ("a REPLACE 4 Drafts (\\Seen) {3+}\r\n", true),
@@ -607,7 +643,7 @@ mod tests {
                     while let Some(frame) = framer.next(&mut input) {
                         match frame {
                             Frame::Chunk(chunk) => joined.extend_from_slice(&chunk),
-                            Frame::Append(_) => { out.push(frame); framer.accept() }
+                            Frame::Append(_) | Frame::AppendNext(_) => { out.push(frame); framer.accept() }
                             _ => out.push(frame),
                         }
                     }

@@ -14,6 +14,10 @@ pub const LITERAL_COUNT_MAX: usize = 64;
 pub const DRAIN_MAX: u64 = 256 * 1024 * 1024;
 /// The largest piece of an APPEND handed on at once.
 pub const APPEND_CHUNK_MAX: usize = 64 * 1024;
+/// Messages in one APPEND: their beginnings wait in memory until the last has come.
+pub const APPEND_MESSAGES_MAX: usize = 64;
+/// Octets of all messages of one APPEND: they lie in temporary files until the last has come.
+pub const APPEND_TOTAL_MAX: u64 = 256 * 1024 * 1024;
 /// LITERAL-: a client may send this much without asking (RFC 7888 5).
 pub const LITERAL_MINUS_MAX: u64 = 4096;
 /// Nesting of SEARCH keys. Clients build OR chains one level per word; each level costs a stack frame.
@@ -34,6 +38,8 @@ pub const KEYWORD_MAX: usize = 64;
 pub const FLAGS_MAX: usize = 64;
 /// Data items in one FETCH.
 pub const FETCH_ITEMS_MAX: usize = 256;
+/// Names in one HEADER.FIELDS; each field of a header is compared with each of them.
+pub const HEADER_NAMES_MAX: usize = 256;
 /// Levels of a part number in FETCH; no message nests deeper and is still shown.
 pub const PART_LEVELS_MAX: usize = STRUCTURE_DEPTH_MAX;
 /// Commands that were malformed, one after another, before the session ends.

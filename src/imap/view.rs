@@ -87,8 +87,18 @@ impl View {
             .map(|i| self.members[i])
     }
 
-    fn last_uid(&self) -> u32 {
+    pub fn last_uid(&self) -> u32 {
         self.members.last().map_or(0, |m| m.uid)
+    }
+
+    /// Messages among these UIDs, counting those whose EXPUNGE is held back.
+    pub fn count_within(&self, uids: &UidRanges) -> u32 {
+        let place = |uid: u32| self.members.partition_point(|m| m.uid < uid);
+        let count: usize = uids
+            .ranges()
+            .map(|r| self.members.partition_point(|m| m.uid <= *r.end()) - place(*r.start()))
+            .sum();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Notes what happened; tells nothing yet. New messages must have higher UIDs than all before, others are ignored.

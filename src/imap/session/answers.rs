@@ -5,6 +5,7 @@ use super::super::command::{Numbering, SearchReturns};
 use super::super::flag::{Flag, Flags};
 use super::super::limits::FAILED_LOGINS_MAX;
 use super::super::name::MailboxName;
+use super::super::recent::{Recent, flags_text};
 use super::super::set::{UidRanges, in_order};
 use super::super::view::{Expunging, View};
 use super::commands::SYSTEM_FLAGS;
@@ -25,8 +26,7 @@ impl Session {
             (
                 About::AppendOpen {
                     synchronising,
-                    utf8,
-                    replaces,
+                    coming,
                 },
                 Answer::Done,
             ) => {
@@ -34,16 +34,13 @@ impl Session {
                 if synchronising {
                     self.out.continuation("Ready for the message");
                 }
-                self.doing = Doing::Streaming { tag, utf8, replaces };
+                self.doing = Doing::Streaming { tag, coming };
             }
             (About::AppendOpen { .. }, other) => {
                 self.framer.refuse();
                 self.refused(&tag, Expunging::Allowed, other);
             }
-            (About::AppendAbort, _) => {
-                self.tell(Expunging::Allowed);
-                self.out.tagged(&tag, "BAD", "something follows the message");
-            }
+            (About::AppendAbort(said), _) => self.append_aborted(tag, said),
             (About::IdlePoll, Answer::Changed(changes)) => {
                 self.apply(changes);
                 self.start_idling(tag);
@@ -67,8 +64,11 @@ impl Session {
                 self.finish(tag, Allowed, "STATUS done");
             }
             (About::Plain(text), Answer::Done) => self.finish(tag, Allowed, text),
+            (About::Plain(text), Answer::Created(id)) => {
+                self.finish(tag, Allowed, &format!("[MAILBOXID ({id})] {text}"));
+            }
             (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
-                self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid)));
+                self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid.as_ref())));
             }
             (About::AppendEnd { replaces: Some(old) }, Answer::Appended(uid)) => {
                 self.replaced_by(tag, old, uid);
@@ -165,7 +165,7 @@ impl Session {
 
     /// RFC 8508 3.4: APPENDUID is told before the EXPUNGE, in an untagged OK; the new message is there first.
     fn replaced_by(&mut self, tag: &str, old: u32, uid: Option<AppendUid>) {
-        let code = append_uid(uid);
+        let code = append_uid(uid.as_ref());
         if !code.is_empty() {
             self.out.untagged(&format!("OK {code}the new message is here"));
         }
@@ -179,7 +179,7 @@ impl Session {
 
     fn apply(&mut self, changes: Changes) {
         if let Phase::Selected(open) = &mut self.phase {
-            open.view.apply(changes);
+            open.apply(changes);
         }
     }
 
@@ -227,11 +227,12 @@ impl Session {
     fn now_selected(&mut self, tag: &str, name: MailboxName, examine: bool, selected: Selected) {
         let read_only = examine || selected.read_only;
         let view = View::new(selected.members);
+        let recent = Recent::new(selected.recent_from, &view);
         let known: Flags = SYSTEM_FLAGS.into_iter().chain(selected.keywords).collect();
         self.out.untagged(&format!("FLAGS {known}"));
         self.out.untagged(&format!("{} EXISTS", view.len()));
         if !self.rev2 {
-            self.out.untagged("0 RECENT");
+            self.out.untagged(&format!("{} RECENT", recent.count()));
             if let Some(number) = selected.first_unseen.and_then(|uid| view.number_of(uid)) {
                 self.out.untagged(&format!("OK [UNSEEN {number}] first unseen"));
             }
@@ -251,6 +252,9 @@ impl Session {
             "OK [UIDNEXT {}] predicted next UID",
             selected.uid_next.max(1)
         ));
+        if let Some(id) = &selected.mailbox_id {
+            self.out.untagged(&format!("OK [MAILBOXID ({id})] its id"));
+        }
         if self.rev2 {
             self.out.list("LIST", &[], &name, "");
         }
@@ -263,6 +267,7 @@ impl Session {
             name,
             read_only,
             view,
+            recent,
         });
     }
 
@@ -304,6 +309,7 @@ impl Session {
                 continue;
             };
             open.view.told_flags(uid);
+            let flags = flags_text(&flags, !self.rev2 && open.recent.contains(uid));
             match (silent, numbering) {
                 (true, _) => {}
                 (false, Numbering::Uid) => self
@@ -343,9 +349,9 @@ fn esearch(tag: &str, numbering: Numbering, returns: SearchReturns, found: &[u32
 }
 
 /// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when the message has no UID where it went.
-fn append_uid(uid: Option<AppendUid>) -> String {
-    uid.map_or(String::new(), |AppendUid { uid_validity, uid }| {
-        format!("[APPENDUID {uid_validity} {uid}] ")
+fn append_uid(uid: Option<&AppendUid>) -> String {
+    uid.map_or(String::new(), |AppendUid { uid_validity, uids }| {
+        format!("[APPENDUID {uid_validity} {}] ", in_order(uids.iter().copied()))
     })
 }
 

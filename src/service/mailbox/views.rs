@@ -392,7 +392,7 @@ impl Mailboxes {
 
 impl Mailboxes {
     /// The marks of an item as it was read.
-    pub(super) fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<Marks, Failure> {
+    pub fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<Marks, Failure> {
         let flags = items::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, item.id)?;
         Ok(marks(viewer.org, item, flags.as_ref().map(|f| &f.row)))
     }
