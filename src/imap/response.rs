@@ -19,10 +19,17 @@ pub struct Writer {
     line: Vec<u8>,
     pub spelling: Spelling,
     /// What STATUS says of APPENDLIMIT (RFC 7889 4): the same for every mailbox.
-    pub append_limit: u64,
+    append_limit: u64,
 }
 
 impl Writer {
+    pub fn new(append_limit: u64) -> Self {
+        Self {
+            append_limit,
+            ..Self::default()
+        }
+    }
+
     /// Everything written since the last time.
     pub fn take(&mut self) -> Vec<Out> {
         self.cut();

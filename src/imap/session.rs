@@ -152,8 +152,7 @@ enum About {
 impl Session {
     /// The greeting is already among the output.
     pub fn new(settings: Settings) -> Self {
-        let mut out = Writer::default();
-        out.append_limit = settings.append_max_bytes;
+        let out = Writer::new(settings.append_max_bytes);
         let mut session = Self {
             settings,
             framer: Framer::default(),

@@ -157,6 +157,8 @@ impl BodyStructure {
             BodyStructure::Single(part) if part.is_message() && part.kind == SingleKind::Basic => {
                 let shown = SinglePart {
                     size_octets: part.size_octets,
+                    // What BINARY undoes is told.
+                    encoding: part.encoding.clone(),
                     ..opaque()
                 };
                 write_single(out, &shown, how, depth);

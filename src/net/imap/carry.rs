@@ -408,10 +408,10 @@ impl Connection<'_> {
         let wanted = row::Wanted::of(ask);
         let mut undecoded = false;
         for members in ask.members.chunks(TURN) {
-            // Rights may be lost in the middle of a long answer.
-            let seat = mailboxes.seat(by)?;
-            let viewer = seat.viewer();
             for member in members {
+                // Rights may be lost in the middle of a long answer.
+                let seat = mailboxes.seat(by)?;
+                let viewer = seat.viewer();
                 let made = row::make(&mailboxes, by, &viewer, *member, ask, &wanted).await?;
                 let (row, fresh) = match made {
                     row::Made::Row(row, fresh, sheet) => {
