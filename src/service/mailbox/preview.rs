@@ -98,13 +98,8 @@ fn in_one_line<'t>(lines: impl Iterator<Item = &'t str>) -> String {
     let mut line = String::new();
     let mut count = 0;
     for word in lines.flat_map(str::split_whitespace) {
-        for c in line
-            .is_empty()
-            .then_some("")
-            .unwrap_or(" ")
-            .chars()
-            .chain(word.chars())
-        {
+        let space = if line.is_empty() { "" } else { " " };
+        for c in space.chars().chain(word.chars()) {
             if count >= PREVIEW_MAX_CHARS {
                 return line;
             }
