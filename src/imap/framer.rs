@@ -554,37 +554,6 @@ mod tests {
     }
 
     #[test]
-    fn further_messages_of_an_append_are_announced_one_by_one() {
-        let mut framer = open();
-        assert!(matches!(
-            frames(&mut framer, b"a APPEND x {3+}\r\n")[..],
-            [Frame::Append(_)]
-        ));
-        framer.accept();
-        let next = frames(&mut framer, b"abc (\\Seen) ~{2}\r\n");
-        let [Frame::Chunk(_), Frame::AppendNext(head)] = &next[..] else {
-            panic!("{next:?}")
-        };
-        assert_eq!(head.octets, b" (\\Seen) ");
-        assert_eq!((head.size, head.synchronising, head.literal8), (2, true, true));
-        framer.accept();
-        let want = [
-            Frame::Chunk(Bytes::from_static(b"de")),
-            Frame::AppendTail(Vec::new()),
-        ];
-        assert_eq!(frames(&mut framer, b"de\r\n"), want);
-        // One that is refused is not invited, and the next command is found.
-        frames(&mut framer, b"b APPEND x {1+}\r\n");
-        framer.accept();
-        frames(&mut framer, b"a {4}\r\n");
-        framer.refuse();
-        assert_eq!(
-            frames(&mut framer, b"c NOOP\r\n"),
-            [Frame::Command(b"c NOOP\r\n".to_vec())]
-        );
-    }
-
-    #[test]
     fn the_message_of_replace_is_streamed_too() {
         for (line, is) in [
             ("a REPLACE 4 Drafts (\\Seen) {3+}\r\n", true),
