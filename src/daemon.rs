@@ -202,6 +202,7 @@ impl Bound {
             decoy_secret: services.decoy_secret.to_vec(),
             greeting: format!("{} kepd", config.provider.domain),
             login_failure_delay: crate::net::submission::LOGIN_FAILURE_DELAY,
+            recents: Default::default(),
         });
         tasks.spawn(
             imap.clone()

@@ -43,6 +43,8 @@ mod hostile;
 mod hostile_submission;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
+#[path = "journey/imap_fetch.rs"]
+mod imap_fetch;
 #[path = "journey/isolation.rs"]
 mod isolation;
 #[path = "journey/judges.rs"]

@@ -137,8 +137,10 @@ pub struct Item {
     pub supersedes: Option<ItemId>,
     /// For a draft, the job that was given back for changes: handed in, it goes on from there.
     pub resumes: Option<JobId>,
-    /// INTERNALDATE (RFC 9051 2.3.3).
+    /// INTERNALDATE (RFC 9051 2.3.3); of a draft, what its client says.
     pub internal_date: UtcTime,
+    /// When it came here, whatever anybody says (RFC 8514).
+    pub saved: UtcTime,
     /// Who wrote it; for a notice, the user it speaks to.
     pub author: Option<UserId>,
     pub labels: BTreeSet<LabelId>,
@@ -226,6 +228,7 @@ impl Item {
             supersedes: None,
             resumes: None,
             internal_date: at,
+            saved: at,
             author: None,
             labels: BTreeSet::new(),
             units: BTreeSet::new(),

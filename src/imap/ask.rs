@@ -1,6 +1,8 @@
 //! The border between the engine and the door: what the engine asks, what it is answered, what it wants written.
 
-use super::command::{FetchItem, ListReturns, ListSelect, Secret, Section, StatusItems, StoreHow};
+use super::command::{
+    BinaryItem, FetchItem, ListReturns, ListSelect, Secret, Section, StatusItems, StoreHow,
+};
 use super::flag::{Flag, Flags};
 use super::name::{MailboxName, Pattern};
 use super::search::SearchKey;
@@ -69,7 +71,10 @@ pub enum Ask {
     AppendOpen(AppendOpen),
     /// The next octets of the message. No answer.
     AppendChunk(Bytes),
-    /// All octets are here: make it durable. [`Answer::Appended`] or a refusal.
+    /// The message so far is complete, another follows for the same mailbox (RFC 3502): may it come? [`Answer::Done`], or
+    /// a refusal, and then all messages of the command are forgotten.
+    AppendNext(AppendNext),
+    /// All octets are here: make it durable, all messages or none. [`Answer::Appended`] or a refusal.
     AppendEnd,
     /// The command was malformed behind the message: forget it. [`Answer::Done`].
     AppendAbort,
@@ -103,8 +108,20 @@ pub struct AppendOpen {
     pub size: u64,
     /// Headers may hold UTF-8 (RFC 6855).
     pub utf8: bool,
+    /// It comes as a literal8 and may hold NULs (RFC 3516 4.4); who cannot keep such says [`Code::UnknownCte`].
+    pub literal8: bool,
     /// REPLACE (RFC 8508): the message of the selected mailbox whose place it takes.
     pub replaces: Option<Member>,
+}
+
+/// A further message of an APPEND.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppendNext {
+    pub flags: Flags,
+    pub date: Option<UtcTime>,
+    pub size: u64,
+    pub utf8: bool,
+    pub literal8: bool,
 }
 
 /// Which mailboxes to tell about.
@@ -155,6 +172,22 @@ impl FetchAsk {
         })
     }
 
+    /// The parts a row must give decoded, in this order.
+    pub fn binaries(&self) -> impl Iterator<Item = &BinaryItem> {
+        self.items.iter().filter_map(|item| match item {
+            FetchItem::Binary(wanted) => Some(wanted),
+            _ => None,
+        })
+    }
+
+    /// The parts a row must tell the decoded size of, in this order.
+    pub fn binary_sizes(&self) -> impl Iterator<Item = &[u32]> {
+        self.items.iter().filter_map(|item| match item {
+            FetchItem::BinarySize(part) => Some(part.as_slice()),
+            _ => None,
+        })
+    }
+
     pub fn asks_for(&self, item: &FetchItem) -> bool {
         self.items.contains(item)
     }
@@ -183,6 +216,24 @@ pub struct Row {
     pub structure: Option<Box<BodyStructure>>,
     /// As many as [`FetchAsk::sections`], whole: partial ranges are the engine's work.
     pub sections: Vec<Content>,
+    /// As many as [`FetchAsk::binaries`], whole.
+    pub binaries: Vec<Content>,
+    /// As many as [`FetchAsk::binary_sizes`]; `None`: there is no such part.
+    pub binary_sizes: Vec<Option<u64>>,
+    /// `None`: none can be told just now, which only `PREVIEW (LAZY)` may hear (RFC 8970 3.2). Empty: there is nothing
+    /// to show.
+    pub preview: Option<String>,
+    /// Made of `A-Za-z0-9_-` (RFC 8474 4).
+    pub email_id: Option<String>,
+    pub thread_id: Option<String>,
+    pub save_date: Option<UtcTime>,
+}
+
+/// The transfer encodings that are undone for BINARY (RFC 2045 6); all others leave the octets as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    Base64,
+    QuotedPrintable,
 }
 
 /// The octets of a section.
@@ -194,6 +245,15 @@ pub enum Content {
     Octets(Vec<u8>),
     /// A range of the message's stored octets.
     Stored { offset: u64, len: u64 },
+    /// What `octets` become of a stored range when its transfer encoding is undone. The door has counted them.
+    Decoded {
+        offset: u64,
+        len: u64,
+        how: Transfer,
+        octets: u64,
+        /// There are NULs among them.
+        nul: bool,
+    },
 }
 
 /// What the door writes to the connection, in order.
@@ -207,12 +267,24 @@ pub enum Out {
         offset: u64,
         len: u64,
     },
+    /// Of the stored octets from `offset`, `len` of them, with the encoding undone: exactly `take` octets behind the first
+    /// `skip`. Else as [`Out::Content`].
+    Decoded {
+        member: Member,
+        offset: u64,
+        len: u64,
+        how: Transfer,
+        skip: u64,
+        take: u64,
+    },
 }
 
 /// What became of an [`Ask`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Done,
+    /// A mailbox was made: like [`Answer::Done`], with its MAILBOXID (RFC 8474 4.1).
+    Created(String),
     /// Any ask may be refused.
     Refused(Refusal),
     LoggedIn,
@@ -243,10 +315,11 @@ pub enum Answer {
 }
 
 /// `APPENDUID` (RFC 4315).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendUid {
     pub uid_validity: u32,
-    pub uid: u32,
+    /// One for each message, in the order in which they came.
+    pub uids: Vec<u32>,
 }
 
 /// One message copied or moved. `to` is 0 when the target gave no UID (it is then left out of COPYUID).
@@ -303,9 +376,13 @@ pub struct Selected {
     pub new_keywords: bool,
     /// UID of the first unseen message.
     pub first_unseen: Option<u32>,
+    /// This session is the first to be told of the messages from this UID on (RFC 3501 2.3.2, `\Recent`).
+    pub recent_from: Option<u32>,
+    /// RFC 8474 4.
+    pub mailbox_id: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     pub messages: u32,
     pub uid_next: u32,
@@ -315,6 +392,10 @@ pub struct Status {
     /// 0: the mailbox keeps none.
     pub highest_modseq: u64,
     pub size: u64,
+    /// Messages no session has been told of.
+    pub recent: u32,
+    /// RFC 8474 4.3.
+    pub mailbox_id: Option<String>,
 }
 
 /// What happened to the selected mailbox from outside.
@@ -328,6 +409,8 @@ pub struct Changes {
     pub highest_modseq: u64,
     /// The mailbox with these changes, where the door has it at hand: the same memory serves both.
     pub roster: Option<Roster>,
+    /// This session is the first to be told of those added from this UID on.
+    pub recent_from: Option<u32>,
 }
 
 /// Why not, for the client to read. The text is one line; what an old client cannot read is folded to ASCII.
@@ -363,6 +446,7 @@ pub enum Code {
     Cannot,
     ClientBug,
     ExpungeIssued,
+    HasChildren,
     InUse,
     Limit,
     NonExistent,
@@ -373,6 +457,8 @@ pub enum Code {
     TooBig,
     TryCreate,
     Unavailable,
+    /// RFC 3516 4.3.
+    UnknownCte,
 }
 
 impl Code {
@@ -385,6 +471,7 @@ impl Code {
             Code::Cannot => "CANNOT",
             Code::ClientBug => "CLIENTBUG",
             Code::ExpungeIssued => "EXPUNGEISSUED",
+            Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
             Code::NonExistent => "NONEXISTENT",
@@ -395,6 +482,7 @@ impl Code {
             Code::TooBig => "TOOBIG",
             Code::TryCreate => "TRYCREATE",
             Code::Unavailable => "UNAVAILABLE",
+            Code::UnknownCte => "UNKNOWN-CTE",
         }
     }
 }

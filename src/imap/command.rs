@@ -137,6 +137,15 @@ pub struct AppendCommand {
     pub utf8: bool,
 }
 
+/// One more message of an APPEND (RFC 3502): what stands before it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AppendMessage {
+    pub flags: Vec<Flag>,
+    pub date: Option<UtcTime>,
+    /// As in [`AppendCommand::utf8`].
+    pub utf8: bool,
+}
+
 /// The one message a REPLACE names (RFC 8508 4: `seq-number` or `uniqueid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replaces {
@@ -211,6 +220,10 @@ pub struct StatusItems {
     pub size: bool,
     /// RFC 7162 3.1.7.
     pub highest_modseq: bool,
+    /// RFC 7889.
+    pub append_limit: bool,
+    /// RFC 8474.
+    pub mailbox_id: bool,
 }
 
 /// RETURN options of SEARCH (RFC 4731). `RETURN ()` means ALL.
@@ -243,6 +256,30 @@ pub enum FetchItem {
     Body,
     BodyStructure,
     Section(SectionItem),
+    /// `BINARY[...]` (RFC 3516, RFC 9051 6.4.5): a part with its transfer encoding undone.
+    Binary(BinaryItem),
+    /// `BINARY.SIZE[...]`: how many octets that would be; the part's numbers.
+    BinarySize(Vec<u32>),
+    /// `PREVIEW`, or `PREVIEW (LAZY)` (RFC 8970).
+    Preview {
+        lazy: bool,
+    },
+    /// RFC 8474.
+    EmailId,
+    ThreadId,
+    /// RFC 8514.
+    SaveDate,
+}
+
+/// `BINARY[1.2]<0.100>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinaryItem {
+    /// Nested part numbers from 1, empty for the message itself.
+    pub part: Vec<u32>,
+    /// (first octet, at most so many octets) of what is decoded; the count is not 0.
+    pub partial: Option<(u64, u64)>,
+    /// Does not set `\Seen`.
+    pub peek: bool,
 }
 
 /// `BODY[...]` and its three old names.
@@ -250,7 +287,7 @@ pub enum FetchItem {
 pub struct SectionItem {
     pub section: Section,
     /// (first octet, at most so many octets); the count is not 0.
-    pub partial: Option<(u32, u32)>,
+    pub partial: Option<(u64, u64)>,
     /// Does not set `\Seen`.
     pub peek: bool,
     pub form: SectionForm,

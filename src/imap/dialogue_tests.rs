@@ -70,6 +70,19 @@ impl Client {
                     self.output
                         .extend_from_slice(&self.door.stored(&selected, member, offset, len));
                 }
+                Out::Decoded {
+                    member,
+                    offset,
+                    len,
+                    how,
+                    skip,
+                    take,
+                } => {
+                    let stored = self.door.stored(&selected, member, offset, len);
+                    let all = super::test_door::decoded(&stored, how);
+                    let (skip, take) = (skip as usize, take as usize);
+                    self.output.extend_from_slice(&all[skip..skip + take]);
+                }
             }
         }
     }

@@ -23,6 +23,9 @@ pub enum Frame {
     Chunk(Bytes),
     /// The message is complete; this came behind it, without CRLF.
     AppendTail(Vec<u8>),
+    /// The message is complete, and another is announced (RFC 3502): what stands between both. Waits like
+    /// [`Frame::Append`].
+    AppendNext(AppendHead),
     /// A command that cannot be read; the next one can.
     Bad { tag: Option<String>, text: &'static str },
     /// The stream makes no sense any more: say BYE.
@@ -234,22 +237,7 @@ impl Framer {
 
     fn announced(&mut self, literal: Literal) -> Option<Frame> {
         if self.logged_in && is_message(&self.command, literal) {
-            let mut octets = std::mem::take(&mut self.command);
-            octets.truncate(octets.len() - literal.width);
-            self.state = State::Undecided(literal);
-            self.line_octets = 0;
-            let Literal {
-                size,
-                synchronising,
-                literal8,
-                ..
-            } = literal;
-            return Some(Frame::Append(AppendHead {
-                octets,
-                size,
-                synchronising,
-                literal8,
-            }));
+            return Some(Frame::Append(self.undecided(literal)));
         }
         let most = if self.logged_in {
             LITERALS_MAX
@@ -275,6 +263,26 @@ impl Framer {
             State::Literal { left: literal.size }
         };
         literal.synchronising.then_some(Frame::Continue)
+    }
+
+    /// Stops before a message until somebody has decided about it.
+    fn undecided(&mut self, literal: Literal) -> AppendHead {
+        let mut octets = std::mem::take(&mut self.command);
+        octets.truncate(octets.len() - literal.width);
+        self.state = State::Undecided(literal);
+        self.line_octets = 0;
+        let Literal {
+            size,
+            synchronising,
+            literal8,
+            ..
+        } = literal;
+        AppendHead {
+            octets,
+            size,
+            synchronising,
+            literal8,
+        }
     }
 
     /// Leaves a command at an unwanted literal.
@@ -312,15 +320,12 @@ impl Framer {
     }
 
     fn append_tail(&mut self) -> Frame {
-        let literal = announcement(&self.command);
+        if let Some(literal) = announcement(&self.command) {
+            return Frame::AppendNext(self.undecided(literal));
+        }
         let mut line = std::mem::take(&mut self.command);
         line.truncate(line.len() - 2);
-        let frame = Frame::AppendTail(line);
-        match literal {
-            // A second message (RFC 3502) is not offered.
-            Some(literal) => self.give_up(literal, None).unwrap_or(frame),
-            None => self.end_with(frame),
-        }
+        self.end_with(Frame::AppendTail(line))
     }
 
     fn drain(&mut self, left: u64, input: &mut BytesMut) -> Option<Frame> {
@@ -615,7 +620,7 @@ mod tests {
                     while let Some(frame) = framer.next(&mut input) {
                         match frame {
                             Frame::Chunk(chunk) => joined.extend_from_slice(&chunk),
-                            Frame::Append(_) => { out.push(frame); framer.accept() }
+                            Frame::Append(_) | Frame::AppendNext(_) => { out.push(frame); framer.accept() }
                             _ => out.push(frame),
                         }
                     }

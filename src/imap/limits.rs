@@ -14,6 +14,10 @@ pub const LITERAL_COUNT_MAX: usize = 64;
 pub const DRAIN_MAX: u64 = 256 * 1024 * 1024;
 /// The largest piece of an APPEND handed on at once.
 pub const APPEND_CHUNK_MAX: usize = 64 * 1024;
+/// Messages in one APPEND: their beginnings wait in memory until the last has come.
+pub const APPEND_MESSAGES_MAX: usize = 64;
+/// Octets of all messages of one APPEND: they lie in temporary files until the last has come.
+pub const APPEND_TOTAL_MAX: u64 = 256 * 1024 * 1024;
 /// LITERAL-: a client may send this much without asking (RFC 7888 5).
 pub const LITERAL_MINUS_MAX: u64 = 4096;
 /// Nesting of SEARCH keys. Clients build OR chains one level per word; each level costs a stack frame.

@@ -11,6 +11,7 @@ use super::framer::{is_tag_char, tag_of};
 use super::grammar::{Cursor, Malformed};
 use super::limits::*;
 use super::name::{MailboxName, NameError, Pattern, Spelling};
+use super::parse_fetch;
 use super::parse_search;
 use super::search::MONTHS;
 use super::set::SequenceSet;
@@ -54,6 +55,13 @@ pub fn parse_append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, 
     append(octets, spelling).map_err(bad)
 }
 
+/// Reads what stands before a further message of an APPEND, from the space on (RFC 3502 6.3.11, `append-message`).
+pub fn parse_append_next(octets: &[u8]) -> Result<AppendMessage, Malformed> {
+    let mut cursor = Cursor(octets);
+    cursor.space()?;
+    append_message(&mut cursor)
+}
+
 fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command, Malformed> {
     let mut cursor = Cursor(&octets[tag_len + 1..]);
     let verb = cursor.atom()?.to_ascii_uppercase();
@@ -65,6 +73,7 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
         "LSUB" => lsub(&mut cursor, spelling)?,
         "STATUS" => status(&mut cursor, spelling)?,
         "SEARCH" => parse_search::search(&mut cursor, Numbering::Sequence)?,
+        "FETCH" => parse_fetch::fetch(&mut cursor, Numbering::Sequence)?,
         "APPEND" => return Err(Malformed("APPEND wants a literal")),
         "REPLACE" => return Err(Malformed("REPLACE wants a literal")),
         "UID"
@@ -75,6 +84,7 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
         {
             parse_search::search(&mut cursor, Numbering::Uid)?
         }
+        "UID" if cursor.word("FETCH") => parse_fetch::fetch(&mut cursor, Numbering::Uid)?,
         "UID" if cursor.word("REPLACE") => return Err(Malformed("REPLACE wants a literal")),
         _ => return translate::base(octets, spelling),
     };
@@ -259,6 +269,8 @@ fn status_items(cursor: &mut Cursor<'_>) -> Result<StatusItems, Malformed> {
             "DELETED" => &mut items.deleted,
             "SIZE" => &mut items.size,
             "HIGHESTMODSEQ" => &mut items.highest_modseq,
+            "APPENDLIMIT" => &mut items.append_limit,
+            "MAILBOXID" => &mut items.mailbox_id,
             _ => return Err(Malformed("an unknown status item")),
         };
         *item = true;
@@ -277,6 +289,19 @@ fn append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, Malformed>
     cursor.space()?;
     let mailbox = mailbox(&mut cursor, spelling)?;
     cursor.space()?;
+    let AppendMessage { flags, date, utf8 } = append_message(&mut cursor)?;
+    Ok(AppendCommand {
+        tag,
+        replaces,
+        mailbox,
+        flags,
+        date,
+        utf8,
+    })
+}
+
+/// RFC 9051 9, `append-message` up to its literal; with the `UTF8 (` of RFC 6855 4.
+fn append_message(cursor: &mut Cursor<'_>) -> Result<AppendMessage, Malformed> {
     let mut flags = Vec::new();
     if cursor.peek() == Some(b'(') {
         let texts = cursor.list(0, FLAGS_MAX, flag_text)?;
@@ -300,14 +325,7 @@ fn append(octets: &[u8], spelling: Spelling) -> Result<AppendCommand, Malformed>
     if !cursor.0.is_empty() {
         return Err(Malformed("the message was expected"));
     }
-    Ok(AppendCommand {
-        tag,
-        replaces,
-        mailbox,
-        flags,
-        date,
-        utf8,
-    })
+    Ok(AppendMessage { flags, date, utf8 })
 }
 
 /// The verb, and what it replaces. RFC 8508 4: `replace = "REPLACE" SP seq-number SP mailbox append-message`; `*` is
@@ -402,15 +420,20 @@ mod tests {
             }
         }
         super::super::response::put_astring(&mut out, &command.mailbox.to_wire(spelling));
-        if !command.flags.is_empty() {
-            let flags: Vec<&str> = command.flags.iter().map(Flag::as_str).collect();
+        put_message(&mut out, &command.flags, command.date, command.utf8);
+        out
+    }
+
+    /// What stands before a message, from the space on.
+    fn put_message(out: &mut Vec<u8>, flags: &[Flag], date: Option<UtcTime>, utf8: bool) {
+        if !flags.is_empty() {
+            let flags: Vec<&str> = flags.iter().map(Flag::as_str).collect();
             out.extend_from_slice(format!(" ({})", flags.join(" ")).as_bytes());
         }
-        if let Some(date) = command.date {
+        if let Some(date) = date {
             out.extend_from_slice(format!(" \"{}\"", date.imap_date_time()).as_bytes());
         }
-        out.extend_from_slice(if command.utf8 { b" UTF8 (" } else { b" " });
-        out
+        out.extend_from_slice(if utf8 { b" UTF8 (" } else { b" " });
     }
 
     fn command() -> impl Strategy<Value = AppendCommand> {
@@ -444,6 +467,11 @@ mod tests {
                 let read = parse_append(&octets, spelling);
                 prop_assert_eq!(read.as_ref(), Ok(&command), "{}", String::from_utf8_lossy(&octets));
             }
+            // A further message is written like the first.
+            let AppendCommand { flags, date, utf8, .. } = command;
+            let mut next = Vec::new();
+            put_message(&mut next, &flags, date, utf8);
+            prop_assert_eq!(parse_append_next(&next), Ok(AppendMessage { flags, date, utf8 }));
         }
     }
 

@@ -115,7 +115,9 @@ impl Keys {
                 cursor.space()?;
                 SearchKey::Or(a, Box::new(self.key(cursor, depth + 1)?))
             }
-            "NEW" | "RECENT" => SearchKey::Recent,
+            // RFC 3501 6.4.4: NEW is RECENT UNSEEN.
+            "NEW" => and(vec![SearchKey::Recent, not(SearchKey::Flag(Flag::Seen))]),
+            "RECENT" => SearchKey::Recent,
             "OLD" => not(SearchKey::Recent),
             "MODSEQ" => modseq(cursor)?,
             _ => match plain(&word) {

@@ -5,10 +5,12 @@
 use super::ask::{Content, Member, Out, Refusal, Row, Status};
 use super::command::{FetchItem, Section, SectionForm, SectionItem, SectionText, StatusItems};
 use super::name::{MailboxName, Spelling};
+use super::recent::flags_text;
+use super::response_fetch::More;
 use super::structure::Detail;
 
 /// A quoted string longer than this is sent as a literal: some clients read lines into small buffers.
-const QUOTED_MAX: usize = 1000;
+pub(super) const QUOTED_MAX: usize = 1000;
 
 /// Octets and contents on their way out, in order.
 #[derive(Debug, Default)]
@@ -16,9 +18,18 @@ pub struct Writer {
     parts: Vec<Out>,
     line: Vec<u8>,
     pub spelling: Spelling,
+    /// What STATUS says of APPENDLIMIT (RFC 7889 4): the same for every mailbox.
+    append_limit: u64,
 }
 
 impl Writer {
+    pub fn new(append_limit: u64) -> Self {
+        Self {
+            append_limit,
+            ..Self::default()
+        }
+    }
+
     /// Everything written since the last time.
     pub fn take(&mut self) -> Vec<Out> {
         self.cut();
@@ -32,6 +43,33 @@ impl Writer {
     /// Octets written since the last content.
     pub fn line_octets(&self) -> usize {
         self.line.len()
+    }
+
+    pub(super) fn put(&mut self, text: &str) {
+        self.line.extend_from_slice(text.as_bytes());
+    }
+
+    /// Text that is made on the spot; nothing is allocated for it.
+    pub(super) fn print(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a Vec cannot fail.
+        let _ = std::io::Write::write_fmt(&mut self.line, text);
+    }
+
+    pub(super) fn put_octets(&mut self, octets: &[u8]) {
+        self.line.extend_from_slice(octets);
+    }
+
+    pub(super) fn put_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.line);
+    }
+
+    /// Content of a message behind its announcement; nothing of it need not be asked for.
+    pub(super) fn content(&mut self, out: Out) {
+        let empty = matches!(out, Out::Content { len: 0, .. } | Out::Decoded { take: 0, .. });
+        self.cut();
+        if !empty {
+            self.parts.push(out);
+        }
     }
 
     fn cut(&mut self) {
@@ -104,7 +142,7 @@ impl Writer {
         self.name(name);
         let told: Vec<String> = [
             (items.messages, format!("MESSAGES {}", status.messages)),
-            (items.recent, "RECENT 0".to_owned()),
+            (items.recent, format!("RECENT {}", status.recent)),
             (items.uid_next, format!("UIDNEXT {}", status.uid_next)),
             (items.uid_validity, format!("UIDVALIDITY {}", status.uid_validity)),
             (items.unseen, format!("UNSEEN {}", status.unseen)),
@@ -113,6 +151,11 @@ impl Writer {
             (
                 items.highest_modseq,
                 format!("HIGHESTMODSEQ {}", status.highest_modseq),
+            ),
+            (items.append_limit, format!("APPENDLIMIT {}", self.append_limit)),
+            (
+                items.mailbox_id && status.mailbox_id.is_some(),
+                format!("MAILBOXID ({})", status.mailbox_id.as_deref().unwrap_or_default()),
             ),
         ]
         .into_iter()
@@ -149,47 +192,50 @@ impl Writer {
     }
 
     /// One FETCH line: `items` in the order asked; UID and FLAGS also when the answer must carry them.
-    pub fn fetch(&mut self, number: u32, member: Member, items: &[FetchItem], extra: Extra, row: Row) {
+    pub fn fetch(&mut self, number: u32, member: Member, items: &[FetchItem], extra: Extra, mut row: Row) {
         // RFC 9586 3: UIDFETCH says by its number which message it is.
-        let opening = match extra.uid_only {
-            true => format!("* {} UIDFETCH (", member.uid),
-            false => format!("* {number} FETCH ("),
-        };
-        self.line.extend_from_slice(opening.as_bytes());
+        match extra.uid_only {
+            true => self.print(format_args!("* {} UIDFETCH (", member.uid)),
+            false => self.print(format_args!("* {number} FETCH (")),
+        }
         let mut first = true;
         if extra.uid && !items.contains(&FetchItem::Uid) {
             self.separate(&mut first);
-            self.line
-                .extend_from_slice(format!("UID {}", member.uid).as_bytes());
+            self.print(format_args!("UID {}", member.uid));
         }
+        let mut more = More::of(member, &mut row);
         let mut sections = row.sections.into_iter();
         for item in items {
             match item {
-                FetchItem::Uid => self.word(&mut first, &format!("UID {}", member.uid)),
+                FetchItem::Uid => self.words(&mut first, format_args!("UID {}", member.uid)),
                 FetchItem::Flags => {
                     if let Some(flags) = &row.flags {
-                        self.word(&mut first, &format!("FLAGS {flags}"));
+                        self.word(&mut first, "FLAGS ");
+                        self.put(&flags_text(flags, extra.recent));
                     }
                 }
                 FetchItem::ModSeq => {
                     if let Some(modseq) = row.modseq {
-                        self.word(&mut first, &format!("MODSEQ ({modseq})"));
+                        self.words(&mut first, format_args!("MODSEQ ({modseq})"));
                     }
                 }
                 FetchItem::InternalDate => {
                     if let Some(date) = row.internal_date {
-                        self.word(&mut first, &format!("INTERNALDATE \"{}\"", date.imap_date_time()));
+                        self.words(
+                            &mut first,
+                            format_args!("INTERNALDATE \"{}\"", date.imap_date_time()),
+                        );
                     }
                 }
                 FetchItem::Size => {
                     if let Some(size) = row.size {
-                        self.word(&mut first, &format!("RFC822.SIZE {size}"));
+                        self.words(&mut first, format_args!("RFC822.SIZE {size}"));
                     }
                 }
                 FetchItem::Envelope => {
                     if let Some(envelope) = &row.envelope {
                         self.word(&mut first, "ENVELOPE ");
-                        envelope.write(&mut self.line);
+                        envelope.write(&mut self.line, self.spelling);
                     }
                 }
                 FetchItem::Body | FetchItem::BodyStructure => {
@@ -199,43 +245,53 @@ impl Writer {
                     };
                     if let Some(structure) = &row.structure {
                         self.word(&mut first, word);
-                        structure.write(&mut self.line, detail);
+                        structure.write(&mut self.line, detail, self.spelling);
                     }
                 }
                 FetchItem::Section(wanted) => {
                     self.separate(&mut first);
                     self.section(member, wanted, sections.next().unwrap_or(Content::Nil));
                 }
+                other => more.put(self, &mut first, other),
             }
         }
         if let (true, Some(flags)) = (extra.flags && !items.contains(&FetchItem::Flags), &row.flags) {
-            self.word(&mut first, &format!("FLAGS {flags}"));
+            self.word(&mut first, "FLAGS ");
+            self.put(&flags_text(flags, extra.recent));
+        }
+        if first {
+            // The line wants an item (RFC 9051 9, `msg-att`), and nothing that was asked for is there.
+            self.words(&mut first, format_args!("UID {}", member.uid));
         }
         if let (true, Some(modseq)) = (extra.modseq && !items.contains(&FetchItem::ModSeq), row.modseq) {
-            self.word(&mut first, &format!("MODSEQ ({modseq})"));
+            self.words(&mut first, format_args!("MODSEQ ({modseq})"));
         }
         self.line.extend_from_slice(b")\r\n");
     }
 
-    fn separate(&mut self, first: &mut bool) {
+    pub(super) fn separate(&mut self, first: &mut bool) {
         if !std::mem::take(first) {
             self.line.push(b' ');
         }
     }
 
-    fn word(&mut self, first: &mut bool, text: &str) {
+    pub(super) fn word(&mut self, first: &mut bool, text: &str) {
         self.separate(first);
         self.line.extend_from_slice(text.as_bytes());
+    }
+
+    pub(super) fn words(&mut self, first: &mut bool, text: std::fmt::Arguments<'_>) {
+        self.separate(first);
+        self.print(text);
     }
 
     fn section(&mut self, member: Member, wanted: &SectionItem, content: Content) {
         put_section_name(&mut self.line, wanted);
         self.line.push(b' ');
-        let (start, most) = wanted
-            .partial
-            .map_or((0, u64::MAX), |(a, n)| (u64::from(a), u64::from(n)));
+        let (start, most) = wanted.partial.unwrap_or((0, u64::MAX));
         match content {
-            Content::Nil => self.line.extend_from_slice(b"NIL"),
+            // A section is never decoded: that is what BINARY is for.
+            Content::Nil | Content::Decoded { .. } => self.put("NIL"),
             Content::Octets(octets) => {
                 let from = usize::try_from(start).unwrap_or(usize::MAX).min(octets.len());
                 let take = usize::try_from(most)
@@ -246,15 +302,12 @@ impl Writer {
             Content::Stored { offset, len } => {
                 let from = start.min(len);
                 let take = most.min(len - from);
-                self.line.extend_from_slice(format!("{{{take}}}\r\n").as_bytes());
-                self.cut();
-                if take > 0 {
-                    self.parts.push(Out::Content {
-                        member,
-                        offset: offset.saturating_add(from),
-                        len: take,
-                    });
-                }
+                self.print(format_args!("{{{take}}}\r\n"));
+                self.content(Out::Content {
+                    member,
+                    offset: offset.saturating_add(from),
+                    len: take,
+                });
             }
         }
     }
@@ -271,6 +324,8 @@ pub struct Extra {
     pub modseq: bool,
     /// The client knows no sequence numbers (RFC 9586).
     pub uid_only: bool,
+    /// `\Recent` is among the flags (RFC 3501 2.3.2).
+    pub recent: bool,
 }
 
 fn put_section_name(out: &mut Vec<u8>, wanted: &SectionItem) {
@@ -288,7 +343,7 @@ fn put_section_name(out: &mut Vec<u8>, wanted: &SectionItem) {
     }
 }
 
-fn put_section(out: &mut Vec<u8>, section: &Section) {
+pub(super) fn put_section(out: &mut Vec<u8>, section: &Section) {
     let part: Vec<String> = section.part.iter().map(u32::to_string).collect();
     out.extend_from_slice(part.join(".").as_bytes());
     if !part.is_empty() && section.text != SectionText::All {
@@ -342,19 +397,24 @@ pub fn put_string(out: &mut Vec<u8>, octets: &[u8]) {
     }
 }
 
-fn put_quoted(out: &mut Vec<u8>, octets: &[u8]) {
+pub(super) fn put_quoted(out: &mut Vec<u8>, octets: &[u8]) {
     out.push(b'"');
-    for &b in octets {
-        if b == b'"' || b == b'\\' {
-            out.push(b'\\');
-        }
-        out.push(b);
+    let mut rest = octets;
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
 /// CHAR8 has no NUL (RFC 9051 9): one that slipped into a header is shown as `?`.
-fn put_literal(out: &mut Vec<u8>, octets: &[u8]) {
+pub(super) fn put_literal(out: &mut Vec<u8>, octets: &[u8]) {
     out.extend_from_slice(format!("{{{}}}\r\n", octets.len()).as_bytes());
-    out.extend(octets.iter().map(|&b| if b == 0 { b'?' } else { b }));
+    let from = out.len();
+    out.extend_from_slice(octets);
+    for octet in out.iter_mut().skip(from).filter(|b| **b == 0) {
+        *octet = b'?';
+    }
 }

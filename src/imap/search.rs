@@ -39,7 +39,7 @@ pub enum SearchKey<S> {
     Set(S),
     /// The flag is set. `UNSEEN` and its kind come as `Not(Flag(..))`.
     Flag(Flag),
-    /// `RECENT`, `NEW`; with `\Recent` always absent these match nothing, and `OLD` is everything.
+    /// `RECENT`, which only the session knows ([`super::recent`]); behind it there is none, and `OLD` is `Not(Recent)`.
     Recent,
     /// INTERNALDATE, zone disregarded.
     Internal(When, Date),

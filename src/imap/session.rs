@@ -5,19 +5,22 @@
 //! knows LIST. Policy is never decided here: the door is asked.
 
 mod answers;
+mod appending;
 mod commands;
 mod listing;
 mod resync;
 
-use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
+use super::ask::{Answer, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
-use super::framer::{AppendHead, Frame, Framer};
+use super::framer::{Frame, Framer};
 use super::limits::{BAD_COMMANDS_MAX, OUTPUT_HELD_MAX};
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
+use super::recent::Recent;
 use super::response::{Extra, Writer};
 use super::set::UidRanges;
 use super::view::{Expunging, View};
+use appending::{Coming, Said};
 use bytes::BytesMut;
 
 /// What the engine has to know about the server.
@@ -76,6 +79,7 @@ struct Open {
     read_only: bool,
     view: View,
     seen: resync::Seen,
+    recent: Recent,
 }
 
 /// What the session waits for.
@@ -85,12 +89,8 @@ enum Doing {
     Nothing,
     /// An answer from the door.
     Asked { tag: String, about: About },
-    /// The rest of the message of an APPEND or REPLACE, from the client; with the UID it replaces.
-    Streaming {
-        tag: String,
-        utf8: bool,
-        replaces: Option<u32>,
-    },
+    /// The rest of the message of an APPEND or REPLACE, from the client.
+    Streaming { tag: String, coming: Coming },
     /// The client's line in a SASL exchange.
     SaslLine { tag: String },
     /// DONE.
@@ -123,13 +123,12 @@ enum About {
     Plain(&'static str),
     AppendOpen {
         synchronising: bool,
-        utf8: bool,
-        replaces: Option<u32>,
+        coming: Coming,
     },
     AppendEnd {
         replaces: Option<u32>,
     },
-    AppendAbort,
+    AppendAbort(Said),
     Poll(&'static str),
     IdlePoll,
     Expunge,
@@ -160,10 +159,11 @@ enum About {
 impl Session {
     /// The greeting is already among the output.
     pub fn new(settings: Settings) -> Self {
+        let out = Writer::new(settings.append_max_bytes);
         let mut session = Self {
             settings,
             framer: Framer::default(),
-            out: Writer::default(),
+            out,
             phase: Phase::NotAuthenticated,
             doing: Doing::Nothing,
             rev2: false,
@@ -234,7 +234,11 @@ impl Session {
         if row.flags.is_some() && (extra.flags || items.contains(&FetchItem::Flags)) {
             open.view.told_flags(row.uid);
         }
-        self.out.fetch(number, member, items, *extra, row);
+        let extra = Extra {
+            recent: !self.rev2 && open.recent.contains(row.uid),
+            ..*extra
+        };
+        self.out.fetch(number, member, items, extra, row);
     }
 
     /// What became of the last ask.
@@ -301,7 +305,13 @@ impl Session {
         if self.settings.rev2 {
             offered.push("IMAP4rev2".to_owned());
         }
-        offered.extend(["LITERAL+", "SASL-IR", "ID", "ENABLE"].map(str::to_owned));
+        // RFC 7888 5: before login little is taken unasked, and a client is told so; later it may send what it likes.
+        let literal = if self.is_authenticated() {
+            "LITERAL+"
+        } else {
+            "LITERAL-"
+        };
+        offered.extend([literal, "SASL-IR", "ID", "ENABLE"].map(str::to_owned));
         if self.is_authenticated() {
             let rest = [
                 "IDLE",
@@ -317,6 +327,11 @@ impl Session {
                 "REPLACE",
                 "ESEARCH",
                 "UTF8=ACCEPT",
+                "MULTIAPPEND",
+                "BINARY",
+                "PREVIEW",
+                "OBJECTID",
+                "SAVEDATE",
             ];
             offered.extend(rest.map(str::to_owned));
             if self.settings.resync {
@@ -359,6 +374,7 @@ impl Session {
             }
             Frame::Append(head) => self.append(head),
             Frame::Chunk(octets) => Some(Ask::AppendChunk(octets)),
+            Frame::AppendNext(head) => self.append_next(head),
             Frame::AppendTail(tail) => self.append_tail(&tail),
             Frame::Raw(line) => self.raw_line(line),
             Frame::Bad { tag, text } => self.bad(BadCommand { tag, text }),
@@ -382,61 +398,6 @@ impl Session {
             self.bye("too many malformed commands");
         }
         None
-    }
-
-    /// An announced message: refused before the client sends it where that is possible.
-    fn append(&mut self, head: AppendHead) -> Option<Ask> {
-        let command = match parse::parse_append(&head.octets, self.spelling()) {
-            Ok(command) => command,
-            Err(bad) => {
-                self.framer.refuse();
-                return self.bad(bad);
-            }
-        };
-        if head.literal8 && !command.utf8 {
-            self.framer.refuse();
-            return self.bad(BadCommand {
-                tag: Some(command.tag),
-                text: "a literal8 stands within UTF8 (...)",
-            });
-        }
-        if head.size > self.settings.append_max_bytes {
-            self.framer.refuse();
-            let refusal = Refusal::new(Code::TooBig, "the message is too large");
-            self.out.refused(&command.tag, &refusal);
-            return None;
-        }
-        let replaces = match command.replaces {
-            Some(replaces) => Some(self.replaced(&command.tag, replaces)?),
-            None => None,
-        };
-        let about = About::AppendOpen {
-            synchronising: head.synchronising,
-            utf8: command.utf8,
-            replaces: replaces.map(|member| member.uid),
-        };
-        let open = AppendOpen {
-            mailbox: command.mailbox,
-            flags: command.flags.into_iter().collect(),
-            date: command.date,
-            size: head.size,
-            utf8: command.utf8,
-            replaces,
-        };
-        self.ask(command.tag, about, Ask::AppendOpen(open))
-    }
-
-    fn append_tail(&mut self, tail: &[u8]) -> Option<Ask> {
-        let streaming = std::mem::replace(&mut self.doing, Doing::Nothing);
-        let Doing::Streaming { tag, utf8, replaces } = streaming else {
-            return None;
-        };
-        let want: &[u8] = if utf8 { b")" } else { b"" };
-        if tail == want {
-            self.ask(tag, About::AppendEnd { replaces }, Ask::AppendEnd)
-        } else {
-            self.ask(tag, About::AppendAbort, Ask::AppendAbort)
-        }
     }
 
     fn raw_line(&mut self, line: Vec<u8>) -> Option<Ask> {
@@ -514,9 +475,13 @@ impl Session {
         }
         if let Some(exists) = news.exists {
             self.out.untagged(&format!("{exists} EXISTS"));
+            if let Some(recent) = open.recent.news(&open.view).filter(|_| !self.rev2) {
+                self.out.untagged(&format!("{recent} RECENT"));
+            }
         }
         for (number, told) in news.flags {
-            let line = self.resync.flags_line(number, &told, true);
+            let recent = !self.rev2 && open.recent.contains(told.uid);
+            let line = self.resync.flags_line(number, &told, true, recent);
             self.out.untagged(&line);
         }
     }

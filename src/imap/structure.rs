@@ -3,7 +3,9 @@
 //! Texts are the raw octets of the header fields, unfolded but not decoded: encoded words stay encoded.
 
 use super::limits::STRUCTURE_DEPTH_MAX;
+use super::name::Spelling;
 use super::response::{put_nstring, put_string};
+use super::response_fetch::put_header_text;
 
 /// The envelope structure. Absent fields are `None`; absent address lists are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,30 +92,30 @@ pub enum Detail {
     BodyStructure,
 }
 
+/// How a structure is written.
+type How = (Detail, Spelling);
+
 impl Envelope {
     /// Writes `(date subject from sender reply-to to cc bcc in-reply-to message-id)`.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let or_from = |list: &'_ Vec<Address>| {
-            if list.is_empty() {
-                self.from.clone()
-            } else {
-                list.clone()
-            }
+    pub fn write(&self, out: &mut Vec<u8>, spelling: Spelling) {
+        // RFC 9051 7.5.2: where they are absent, the sender's names stand in.
+        let sender = if self.sender.is_empty() {
+            &self.from
+        } else {
+            &self.sender
+        };
+        let reply_to = if self.reply_to.is_empty() {
+            &self.from
+        } else {
+            &self.reply_to
         };
         out.push(b'(');
         put_nstring(out, self.date.as_deref());
         out.push(b' ');
-        put_nstring(out, self.subject.as_deref());
-        for list in [
-            &self.from,
-            &or_from(&self.sender),
-            &or_from(&self.reply_to),
-            &self.to,
-            &self.cc,
-            &self.bcc,
-        ] {
+        put_header_text(out, self.subject.as_deref(), spelling);
+        for list in [&self.from, sender, reply_to, &self.to, &self.cc, &self.bcc] {
             out.push(b' ');
-            write_addresses(out, list);
+            write_addresses(out, list, spelling);
         }
         out.push(b' ');
         put_nstring(out, self.in_reply_to.as_deref());
@@ -123,14 +125,14 @@ impl Envelope {
     }
 }
 
-fn write_addresses(out: &mut Vec<u8>, list: &[Address]) {
+fn write_addresses(out: &mut Vec<u8>, list: &[Address], spelling: Spelling) {
     if list.is_empty() {
         return out.extend_from_slice(b"NIL");
     }
     out.push(b'(');
     for address in list {
         out.push(b'(');
-        put_nstring(out, address.name.as_deref());
+        put_header_text(out, address.name.as_deref(), spelling);
         // The source route (at-domain-list) is obsolete and never kept.
         out.extend_from_slice(b" NIL ");
         put_nstring(out, address.mailbox.as_deref());
@@ -142,24 +144,26 @@ fn write_addresses(out: &mut Vec<u8>, list: &[Address]) {
 }
 
 impl BodyStructure {
-    pub fn write(&self, out: &mut Vec<u8>, detail: Detail) {
-        self.write_at(out, detail, 0);
+    pub fn write(&self, out: &mut Vec<u8>, detail: Detail, spelling: Spelling) {
+        self.write_at(out, (detail, spelling), 0);
     }
 
-    fn write_at(&self, out: &mut Vec<u8>, detail: Detail, depth: usize) {
+    fn write_at(&self, out: &mut Vec<u8>, how: How, depth: usize) {
         if depth >= STRUCTURE_DEPTH_MAX {
-            return write_single(out, &opaque(), detail, depth);
+            return write_single(out, &opaque(), how, depth);
         }
         match self {
             // Without its envelope a message/rfc822 part cannot be written as one.
             BodyStructure::Single(part) if part.is_message() && part.kind == SingleKind::Basic => {
                 let shown = SinglePart {
                     size_octets: part.size_octets,
+                    // What BINARY undoes is told.
+                    encoding: part.encoding.clone(),
                     ..opaque()
                 };
-                write_single(out, &shown, detail, depth);
+                write_single(out, &shown, how, depth);
             }
-            BodyStructure::Single(part) => write_single(out, part, detail, depth),
+            BodyStructure::Single(part) => write_single(out, part, how, depth),
             BodyStructure::Multipart {
                 parts,
                 subtype,
@@ -169,14 +173,14 @@ impl BodyStructure {
                 out.push(b'(');
                 if parts.is_empty() {
                     // The grammar wants at least one body (RFC 9051 9, body-type-mpart).
-                    write_single(out, &opaque(), detail, depth);
+                    write_single(out, &opaque(), how, depth);
                 }
                 for part in parts {
-                    part.write_at(out, detail, depth + 1);
+                    part.write_at(out, how, depth + 1);
                 }
                 out.push(b' ');
                 put_string(out, subtype);
-                if detail == Detail::BodyStructure {
+                if how.0 == Detail::BodyStructure {
                     out.push(b' ');
                     write_parameters(out, parameters);
                     write_extension(out, extension);
@@ -202,7 +206,7 @@ fn opaque() -> SinglePart {
     }
 }
 
-fn write_single(out: &mut Vec<u8>, part: &SinglePart, detail: Detail, depth: usize) {
+fn write_single(out: &mut Vec<u8>, part: &SinglePart, how: How, depth: usize) {
     out.push(b'(');
     put_string(out, &part.media_type);
     out.push(b' ');
@@ -212,7 +216,7 @@ fn write_single(out: &mut Vec<u8>, part: &SinglePart, detail: Detail, depth: usi
     out.push(b' ');
     put_nstring(out, part.id.as_deref());
     out.push(b' ');
-    put_nstring(out, part.description.as_deref());
+    put_header_text(out, part.description.as_deref(), how.1);
     out.push(b' ');
     put_string(
         out,
@@ -234,13 +238,13 @@ fn write_single(out: &mut Vec<u8>, part: &SinglePart, detail: Detail, depth: usi
             lines,
         } => {
             out.push(b' ');
-            envelope.write(out);
+            envelope.write(out, how.1);
             out.push(b' ');
-            body.write_at(out, detail, depth + 1);
+            body.write_at(out, how, depth + 1);
             out.extend_from_slice(format!(" {lines}").as_bytes());
         }
     }
-    if detail == Detail::BodyStructure {
+    if how.0 == Detail::BodyStructure {
         out.push(b' ');
         put_nstring(out, part.md5.as_deref());
         write_extension(out, &part.extension);
@@ -323,7 +327,7 @@ mod tests {
 
     fn written(structure: &BodyStructure, detail: Detail) -> Vec<u8> {
         let mut out = Vec::new();
-        structure.write(&mut out, detail);
+        structure.write(&mut out, detail, Spelling::Utf7);
         out
     }
 
@@ -414,9 +418,9 @@ mod tests {
     #[test]
     fn an_envelope_fills_in_sender_and_reply_to() {
         let mut out = Vec::new();
-        envelope().write(&mut out);
+        envelope().write(&mut out, Spelling::Utf7);
         let from = "((\"A\" NIL \"a\" \"x.test\"))";
-        let subject = "{18}\r\na \"quoted\" \\ ve ç";
+        let subject = "\"=?UTF-8?B?YSAicXVvdGVkIiBcIHZlIMOn?=\"";
         let want = format!(
             "(NIL {subject} {from} {from} {from} ((NIL NIL \"group\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL NIL)"
         );

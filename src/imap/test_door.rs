@@ -36,10 +36,20 @@ struct Folder {
     special_use: Option<SpecialUse>,
 }
 
+/// A message of an APPEND.
+#[derive(Debug)]
+struct Coming {
+    flags: Flags,
+    date: Option<UtcTime>,
+    size: u64,
+    literal8: bool,
+    octets: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 pub struct Door {
     folders: BTreeMap<String, Folder>,
-    appending: Option<(AppendOpen, Vec<u8>)>,
+    appending: Option<(AppendOpen, Vec<Coming>)>,
     pending: Changes,
 }
 
@@ -104,9 +114,34 @@ impl Folder {
             unseen: count(Flag::Seen, false),
             deleted: count(Flag::Deleted, true),
             highest_modseq: self.highest_modseq,
+            recent: 0,
+            mailbox_id: Some("F7".to_owned()),
             size: self.messages.iter().map(|m| m.octets.len() as u64).sum(),
         }
     }
+}
+
+fn member(uid: u32) -> Member {
+    Member {
+        uid,
+        key: u64::from(uid),
+    }
+}
+
+fn encoding(message: &Message) -> Option<String> {
+    header(&message.octets, "Content-Transfer-Encoding")
+}
+
+/// Undoes what [`Out::Decoded`] names; strict, as the dialogues are.
+pub fn decoded(octets: &[u8], how: Transfer) -> Vec<u8> {
+    use base64::Engine as _;
+    assert_eq!(how, Transfer::Base64);
+    let line: Vec<u8> = octets
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    base64::engine::general_purpose::STANDARD.decode(line).unwrap()
 }
 
 fn no(code: Code) -> Answer {
@@ -172,7 +207,10 @@ impl Door {
             Ask::Create { mailbox, .. } => {
                 self.folders
                     .insert(mailbox.as_str().to_owned(), Folder::default());
-                Answer::Done
+                match mailbox.as_str().strip_prefix("Kimlik") {
+                    Some(number) => Answer::Created(format!("F{number}")),
+                    None => Answer::Done,
+                }
             }
             Ask::Delete(mailbox) => match self.folders.remove(mailbox.as_str()) {
                 Some(_) => Answer::Done,
@@ -190,35 +228,60 @@ impl Door {
             Ask::AppendOpen(open) => match self.folder(&open.mailbox) {
                 None => no(Code::TryCreate),
                 Some(_) => {
-                    self.appending = Some((open, Vec::new()));
+                    let first = Coming {
+                        flags: open.flags.clone(),
+                        date: open.date,
+                        size: open.size,
+                        literal8: open.literal8,
+                        octets: Vec::new(),
+                    };
+                    self.appending = Some((open, vec![first]));
                     Answer::Done
                 }
             },
+            Ask::AppendNext(next) => {
+                let (_, coming) = self.appending.as_mut().unwrap();
+                coming.push(Coming {
+                    flags: next.flags,
+                    date: next.date,
+                    size: next.size,
+                    literal8: next.literal8,
+                    octets: Vec::new(),
+                });
+                Answer::Done
+            }
             Ask::AppendChunk(octets) => {
-                self.appending.as_mut().unwrap().1.extend_from_slice(&octets);
+                let (_, coming) = self.appending.as_mut().unwrap();
+                coming.last_mut().unwrap().octets.extend_from_slice(&octets);
                 return None;
             }
             Ask::AppendEnd => {
-                let (open, octets) = self.appending.take().unwrap();
-                assert_eq!(open.size, octets.len() as u64);
-                let date = open.date.unwrap_or_default();
-                let uid = self.folder(&open.mailbox).unwrap().put(&octets, open.flags, date);
+                let (open, coming) = self.appending.take().unwrap();
+                if coming.iter().any(|c| c.literal8 && c.octets.contains(&0)) {
+                    return Some(no(Code::UnknownCte));
+                }
+                let mut uids = Vec::new();
+                for message in coming {
+                    assert_eq!(message.size, message.octets.len() as u64);
+                    let date = message.date.unwrap_or_default();
+                    let folder = self.folder(&open.mailbox).unwrap();
+                    uids.push(folder.put(&message.octets, message.flags, date));
+                }
                 if let (Some(old), Some(folder)) = (open.replaces, self.folder(&selected)) {
                     folder.take_out(|m| m.uid == old.uid);
                 }
                 if open.mailbox == selected {
-                    let member = Member {
-                        uid,
-                        key: u64::from(uid),
-                    };
                     let highest_modseq = self.folder(&selected).map_or(0, |f| f.highest_modseq);
                     session.mailbox_changed(Changes {
-                        added: vec![member],
+                        added: uids.iter().map(|&uid| member(uid)).collect(),
                         highest_modseq,
                         ..Changes::default()
                     });
                 }
-                Answer::Appended(Some(AppendUid { uid_validity: 7, uid }))
+                Answer::Appended(Some(AppendUid {
+                    uid_validity: 7,
+                    uids,
+                }))
             }
             Ask::Poll => Answer::Changed(self.pending()),
             other => self.in_mailbox(session, &selected, other),
@@ -281,19 +344,31 @@ impl Door {
                     let gone = UidRanges::from_numbers(gone.map(|(_, uid)| *uid));
                     session.vanished_earlier(&gone);
                 }
+                let mut unknown = false;
                 for member in &ask.members {
                     // Only a row that sets \Seen uses it up.
                     let seen = folder.highest_modseq + 1;
                     let since = ask.since.as_ref().map_or(0, |s| s.modseq);
-                    if let Some(message) = folder.get(member.uid).filter(|m| m.modseq > since) {
-                        let row = row(message, &ask, seen);
-                        let used = row.modseq == Some(seen);
-                        session.fetched(row);
-                        folder.highest_modseq += u64::from(used);
+                    match folder.get(member.uid).filter(|m| m.modseq > since) {
+                        // Nobody knows how to decode it (RFC 3516 4.3).
+                        Some(m) if ask.binaries().next().is_some() && encoding(m) == Some("x-odd".into()) => {
+                            unknown = true;
+                        }
+                        Some(message) => {
+                            let row = row(message, &ask, seen);
+                            let used = row.modseq == Some(seen);
+                            session.fetched(row);
+                            folder.highest_modseq += u64::from(used);
+                        }
+                        None => {}
                     }
                 }
                 session.mailbox_changed(folder.news());
-                Answer::Done
+                if unknown {
+                    no(Code::UnknownCte)
+                } else {
+                    Answer::Done
+                }
             }
             Ask::Store(ask) => {
                 let Some(folder) = self.folder(selected) else {
@@ -400,6 +475,10 @@ impl Door {
                     key: u64::from(m.uid),
                 })
                 .collect(),
+            mailbox_id: name
+                .as_str()
+                .strip_prefix("Kimlik")
+                .map(|number| format!("F{number}")),
             permanent: flags("\\Seen \\Flagged \\Deleted").iter().cloned().collect(),
             new_keywords: true,
             first_unseen: folder
@@ -411,17 +490,17 @@ impl Door {
         }))
     }
 
-    /// `D: arrive`, `D: vanish UID`, `D: flag UID FLAGS`, `D: shutdown`. `D: push` hands over what has gathered.
+    /// `D: arrive`, `D: arrive recent`, `D: vanish UID`, `D: flag UID FLAGS`, `D: shutdown`. `D: push` hands over what has gathered.
     pub fn event(&mut self, session: &mut Session, text: &str) {
         let words: Vec<&str> = text.split(' ').collect();
         let inbox = self.folders.get_mut("INBOX").unwrap();
         match words[..] {
-            ["arrive"] => {
+            ["arrive"] | ["arrive", "recent"] => {
                 let uid = inbox.put(SECOND.as_bytes(), Flags::default(), UtcTime::default());
-                self.pending.added.push(Member {
-                    uid,
-                    key: u64::from(uid),
-                });
+                self.pending.added.push(member(uid));
+                if words.len() > 1 {
+                    self.pending.recent_from.get_or_insert(uid);
+                }
             }
             ["vanish", uid] => {
                 let uid = uid.parse().unwrap();
@@ -539,6 +618,55 @@ fn row(message: &mut Message, ask: &FetchAsk, seen: u64) -> Row {
             ..SinglePart::default()
         })))),
         sections: ask.sections().map(|s| section(message, s, body_at)).collect(),
+        binaries: ask
+            .binaries()
+            .map(|b| binary(message, &b.part, body_at))
+            .collect(),
+        binary_sizes: ask
+            .binary_sizes()
+            .map(|part| match binary(message, part, body_at) {
+                Content::Stored { len, .. } => Some(len),
+                Content::Decoded { octets, .. } => Some(octets),
+                _ => None,
+            })
+            .collect(),
+        preview: match ask.asks_for(&FetchItem::Preview { lazy: true })
+            && message.flags.contains(&Flag::Flagged)
+        {
+            true => None,
+            false => Some(
+                String::from_utf8_lossy(&message.octets[body_at..])
+                    .replace("\r\n", " ")
+                    .trim()
+                    .to_owned(),
+            ),
+        },
+        email_id: Some(format!("M{}", message.uid)),
+        thread_id: (message.uid != 3).then(|| format!("T{}", message.uid)),
+        save_date: (message.uid != 3).then_some(message.date),
+    }
+}
+
+fn binary(message: &Message, part: &[u32], body_at: usize) -> Content {
+    let (offset, len) = (body_at as u64, (message.octets.len() - body_at) as u64);
+    match (part, encoding(message).as_deref()) {
+        ([], _) => Content::Stored {
+            offset: 0,
+            len: message.octets.len() as u64,
+        },
+        ([1], Some("base64")) => {
+            let how = Transfer::Base64;
+            let decoded = decoded(&message.octets[body_at..], how);
+            Content::Decoded {
+                offset,
+                len,
+                how,
+                octets: decoded.len() as u64,
+                nul: decoded.contains(&0),
+            }
+        }
+        ([1], _) => Content::Stored { offset, len },
+        _ => Content::Nil,
     }
 }
 

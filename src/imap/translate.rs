@@ -15,9 +15,6 @@ use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
 use imap_codec::imap_types::command::{Command as CodecCommand, CommandBody};
 use imap_codec::imap_types::extensions::enable::CapabilityEnable;
-use imap_codec::imap_types::fetch::{
-    MacroOrMessageDataItemNames, MessageDataItemName, Part, Section as CodecSection,
-};
 use imap_codec::imap_types::flag::{Flag as CodecFlag, StoreResponse, StoreType};
 use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::sequence::{SeqOrUid, Sequence, SequenceSet as CodecSet};
@@ -69,17 +66,6 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
         CommandBody::Unselect => Command::Unselect,
         CommandBody::Expunge => Command::Expunge(None),
         CommandBody::ExpungeUid { sequence_set } => Command::Expunge(Some(set(&sequence_set))),
-        CommandBody::Fetch {
-            sequence_set,
-            macro_or_item_names,
-            uid,
-            modifiers,
-        } => Command::Fetch {
-            numbering: numbering(uid),
-            set: set(&sequence_set),
-            items: fetch_items(&macro_or_item_names)?,
-            changed: translate_resync::changed_since(&modifiers, numbering(uid))?,
-        },
         CommandBody::Store {
             sequence_set,
             kind,
@@ -168,109 +154,6 @@ fn store_flags(flags: &[CodecFlag<'_>]) -> Result<Vec<Flag>, Malformed> {
         .collect()
 }
 
-fn fetch_items(names: &MacroOrMessageDataItemNames<'_>) -> Result<Vec<FetchItem>, Malformed> {
-    let names = match names {
-        MacroOrMessageDataItemNames::Macro(short) => &short.expand(),
-        MacroOrMessageDataItemNames::MessageDataItemNames(names) => names,
-    };
-    if names.is_empty() || names.len() > FETCH_ITEMS_MAX {
-        return Err(Malformed("FETCH wants one to 64 items"));
-    }
-    let mut items = Vec::with_capacity(names.len());
-    for name in names {
-        let item = fetch_item(name)?;
-        if matches!(&item, FetchItem::Section(s) if s.section.part.len() > PART_LEVELS_MAX) {
-            return Err(Malformed("the part number is too deep"));
-        }
-        // The same item twice is told once.
-        if !items.contains(&item) {
-            items.push(item);
-        }
-    }
-    if items.iter().map(field_names).sum::<usize>() > FIELD_NAMES_MAX {
-        return Err(Malformed("FETCH names too many header fields"));
-    }
-    Ok(items)
-}
-
-/// How many header fields an item names.
-fn field_names(item: &FetchItem) -> usize {
-    match item {
-        FetchItem::Section(wanted) => match &wanted.section.text {
-            SectionText::Fields(names) | SectionText::FieldsNot(names) => names.len(),
-            _ => 0,
-        },
-        _ => 0,
-    }
-}
-
-fn fetch_item(name: &MessageDataItemName<'_>) -> Result<FetchItem, Malformed> {
-    let old = |text, form, peek| {
-        FetchItem::Section(SectionItem {
-            section: Section {
-                part: Vec::new(),
-                text,
-            },
-            partial: None,
-            peek,
-            form,
-        })
-    };
-    Ok(match name {
-        MessageDataItemName::Flags => FetchItem::Flags,
-        MessageDataItemName::Uid => FetchItem::Uid,
-        MessageDataItemName::ModSeq => FetchItem::ModSeq,
-        MessageDataItemName::InternalDate => FetchItem::InternalDate,
-        MessageDataItemName::Rfc822Size => FetchItem::Size,
-        MessageDataItemName::Envelope => FetchItem::Envelope,
-        MessageDataItemName::Body => FetchItem::Body,
-        MessageDataItemName::BodyStructure => FetchItem::BodyStructure,
-        MessageDataItemName::Rfc822 => old(SectionText::All, SectionForm::Rfc822, false),
-        // RFC 3501 6.4.5: RFC822.HEADER does not set \Seen.
-        MessageDataItemName::Rfc822Header => old(SectionText::Header, SectionForm::Rfc822Header, true),
-        MessageDataItemName::Rfc822Text => old(SectionText::Text, SectionForm::Rfc822Text, false),
-        MessageDataItemName::BodyExt {
-            section,
-            partial,
-            peek,
-        } => FetchItem::Section(SectionItem {
-            section: section.as_ref().map_or(
-                Section {
-                    part: Vec::new(),
-                    text: SectionText::All,
-                },
-                section_of,
-            ),
-            partial: partial.map(|(start, count)| (start, count.get())),
-            peek: *peek,
-            form: SectionForm::Body,
-        }),
-        _ => return Err(Malformed("an item that is not offered")),
-    })
-}
-
-fn section_of(codec: &CodecSection<'_>) -> Section {
-    let numbers = |part: &Part| part.0.as_ref().iter().map(|n| n.get()).collect::<Vec<u32>>();
-    let maybe = |part: &Option<Part>| part.as_ref().map_or_else(Vec::new, numbers);
-    let texts = |names: &[imap_codec::imap_types::core::AString<'_>]| {
-        names
-            .iter()
-            .map(|n| String::from_utf8_lossy(n.as_ref()).into_owned())
-            .collect::<Vec<_>>()
-    };
-    let (part, text) = match codec {
-        CodecSection::Part(part) => (numbers(part), SectionText::All),
-        CodecSection::Header(part) => (maybe(part), SectionText::Header),
-        CodecSection::HeaderFields(part, names) => (maybe(part), SectionText::Fields(texts(names.as_ref()))),
-        CodecSection::HeaderFieldsNot(part, names) => {
-            (maybe(part), SectionText::FieldsNot(texts(names.as_ref())))
-        }
-        CodecSection::Text(part) => (maybe(part), SectionText::Text),
-        CodecSection::Mime(part) => (numbers(part), SectionText::Mime),
-    };
-    Section { part, text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,61 +163,6 @@ mod tests {
         parse(format!("a {text}\r\n").as_bytes(), Spelling::Utf7)
             .map(|t| t.command)
             .map_err(|b| b.text)
-    }
-
-    fn items(text: &str) -> Vec<FetchItem> {
-        match command(&format!("FETCH 1 {text}")) {
-            Ok(Command::Fetch { items, .. }) => items,
-            other => panic!("{text}: {other:?}"),
-        }
-    }
-
-    fn section(part: &[u32], text: SectionText, peek: bool, partial: Option<(u32, u32)>) -> FetchItem {
-        let section = Section {
-            part: part.to_vec(),
-            text,
-        };
-        FetchItem::Section(SectionItem {
-            section,
-            partial,
-            peek,
-            form: SectionForm::Body,
-        })
-    }
-
-    #[test]
-    fn fetch_items_are_taken_apart() {
-        assert_eq!(items("ALL"), items("(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)"));
-        assert_eq!(
-            items("FULL"),
-            items("(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY)")
-        );
-        assert_eq!(items("(FLAGS flags UID)"), [FetchItem::Flags, FetchItem::Uid]);
-        assert_eq!(items("BODY[]"), [section(&[], SectionText::All, false, None)]);
-        assert_eq!(
-            items("BODY.PEEK[1.2.MIME]"),
-            [section(&[1, 2], SectionText::Mime, true, None)]
-        );
-        assert_eq!(
-            items("BODY[4.1.HEADER]<0.20>"),
-            [section(&[4, 1], SectionText::Header, false, Some((0, 20)))]
-        );
-        let fields = SectionText::FieldsNot(vec!["To".to_owned(), "X".to_owned()]);
-        assert_eq!(
-            items("BODY[HEADER.FIELDS.NOT (To X)]"),
-            [section(&[], fields, false, None)]
-        );
-        for bad in [
-            "()",
-            "BODY[MIME]",
-            "BODY[0]",
-            "BODY[]<1.0>",
-            "BODY[]<4294967296.1>",
-            "BOGUS",
-            "BINARY[1]",
-        ] {
-            assert!(command(&format!("FETCH 1 {bad}")).is_err(), "{bad}");
-        }
     }
 
     #[test]

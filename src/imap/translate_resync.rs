@@ -1,10 +1,10 @@
 //! The parameters and modifiers of CONDSTORE and QRESYNC (RFC 7162 7) as imap-codec reads them, to our own.
 
-use super::command::{ChangedSince, Numbering, Qresync, SelectWith};
+use super::command::{Qresync, SelectWith};
 use super::grammar::Malformed;
 use super::set::{Bound, SequenceSet};
 use super::translate::set;
-use imap_codec::imap_types::command::{FetchModifier, SelectParameter, StoreModifier};
+use imap_codec::imap_types::command::{SelectParameter, StoreModifier};
 use imap_codec::imap_types::sequence::SequenceSet as CodecSet;
 
 const TWICE: Malformed = Malformed("the same parameter stands there twice");
@@ -51,27 +51,6 @@ fn plain(codec: &CodecSet) -> Result<SequenceSet, Malformed> {
     match set.0.iter().any(|(a, b)| [*a, *b].contains(&Bound::Last)) {
         true => Err(Malformed("what is known has no *")),
         false => Ok(set),
-    }
-}
-
-pub(super) fn changed_since(
-    modifiers: &[FetchModifier],
-    numbering: Numbering,
-) -> Result<Option<ChangedSince>, Malformed> {
-    let (mut since, mut vanished) = (None, false);
-    for modifier in modifiers {
-        match modifier {
-            FetchModifier::ChangedSince(_) if since.is_some() => return Err(TWICE),
-            FetchModifier::ChangedSince(number) => since = Some(modseq(number.get())?),
-            FetchModifier::Vanished if vanished => return Err(TWICE),
-            FetchModifier::Vanished => vanished = true,
-        }
-    }
-    // RFC 7162 3.2.6: VANISHED stands with CHANGEDSINCE, in UID FETCH.
-    match since {
-        None if vanished => Err(Malformed("VANISHED wants CHANGEDSINCE")),
-        Some(_) if vanished && numbering == Numbering::Sequence => Err(Malformed("VANISHED wants UID FETCH")),
-        _ => Ok(since.map(|modseq| ChangedSince { modseq, vanished })),
     }
 }
 

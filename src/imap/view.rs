@@ -91,8 +91,21 @@ impl View {
         !self.gone.is_empty()
     }
 
-    fn last_uid(&self) -> u32 {
+    pub fn last_uid(&self) -> u32 {
         self.members.last_uid()
+    }
+
+    /// Messages among these UIDs, counting those whose EXPUNGE is held back.
+    pub fn count_within(&self, uids: &UidRanges) -> u32 {
+        let place = |uid: u32| self.members.position(uid);
+        let count: usize = uids
+            .ranges()
+            .map(|r| match r.end().checked_add(1) {
+                Some(behind) => place(behind) - place(*r.start()),
+                None => self.members.len() - place(*r.start()),
+            })
+            .sum();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Notes what happened; tells nothing yet. New messages must have higher UIDs than all before, others are ignored.

@@ -1,8 +1,9 @@
 //! Text out of encoded octets: for search, notices and names. Never for what is digested or signed.
 //!
-//! Uses the decoders of mail-parser. Input is cut to a bound before they see it, and a panic of theirs is contained.
+//! Uses the decoders of mail-parser for charsets, words and HTML. Input is cut to a bound before they see it, and a panic of theirs is contained.
 
 use super::structure::Part;
+use super::transfer::{Decoder, Encoding};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -57,41 +58,13 @@ pub fn charset_text(charset: Option<&str>, octets: &[u8]) -> String {
     }
 }
 
-/// The octets of a leaf with its transfer encoding undone (RFC 2045 6). Broken encodings give what can be read.
+/// The octets of a leaf with its transfer encoding undone (RFC 2045 6). Broken encodings give what can be read, unknown
+/// ones leave the octets as they are.
 pub fn transfer(encoding: Option<&str>, octets: &[u8]) -> Vec<u8> {
-    let encoding = encoding.unwrap_or("7bit").trim();
-    if encoding.eq_ignore_ascii_case("base64") {
-        base64_lenient(octets)
-    } else if encoding.eq_ignore_ascii_case("quoted-printable") {
-        contained(|| mail_parser::decoders::quoted_printable::quoted_printable_decode(octets))
-            .flatten()
-            .unwrap_or_else(|| octets.to_vec())
-    } else {
-        octets.to_vec()
-    }
-}
-
-/// RFC 2045 6.8: characters outside the alphabet are passed over; the first padding ends the data.
-fn base64_lenient(octets: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(octets.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0u32);
-    for b in octets {
-        let six = match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => break,
-            _ => continue,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count & 0xff) as u8);
-        }
-    }
+    let mut decoder = Decoder::new(Encoding::named(encoding).unwrap_or(Encoding::Identity));
+    let mut out = Vec::new();
+    decoder.push(octets, &mut out);
+    decoder.finish(&mut out);
     out
 }
 

@@ -12,6 +12,7 @@ pub mod mailbox;
 pub mod scan;
 pub mod structure;
 pub mod summary;
+pub mod transfer;
 
 pub use scan::Scanner;
 pub use structure::{Part, PartKind, Section, Span, Structure};

@@ -209,7 +209,8 @@ impl Structure {
                 (part, in_message.then_some(at))
             };
             at = match (part.kind, root) {
-                (PartKind::Multipart, _) => {
+                // One in which no part was found is written as a single part, and found as one.
+                (PartKind::Multipart, _) if !part.children.is_empty() => {
                     usize::from(*part.children.get((*number as usize).checked_sub(1)?)?)
                 }
                 // The only part of a message that is not multipart is number 1.

@@ -5,6 +5,7 @@ use super::super::command::{Numbering, SearchReturns, SelectWith};
 use super::super::flag::{Flag, Flags};
 use super::super::limits::FAILED_LOGINS_MAX;
 use super::super::name::MailboxName;
+use super::super::recent::Recent;
 use super::super::set::{UidRanges, in_order};
 use super::super::view::{Expunging, View};
 use super::commands::SYSTEM_FLAGS;
@@ -25,8 +26,7 @@ impl Session {
             (
                 About::AppendOpen {
                     synchronising,
-                    utf8,
-                    replaces,
+                    coming,
                 },
                 Answer::Done,
             ) => {
@@ -34,15 +34,11 @@ impl Session {
                 if synchronising {
                     self.out.continuation("Ready for the message");
                 }
-                self.doing = Doing::Streaming { tag, utf8, replaces };
+                self.doing = Doing::Streaming { tag, coming };
             }
             (About::AppendOpen { .. }, other) => {
                 self.framer.refuse();
                 self.refused(&tag, Expunging::Allowed, other);
-            }
-            (About::AppendAbort, _) => {
-                self.tell(Expunging::Allowed);
-                self.out.tagged(&tag, "BAD", "something follows the message");
             }
             (
                 About::Select {
@@ -54,6 +50,7 @@ impl Session {
             ) => {
                 self.now_selected(tag, name, read_only, &with, *selected);
             }
+            (About::AppendAbort(said), _) => self.append_aborted(tag, said),
             (About::IdlePoll, Answer::Changed(changes)) => {
                 self.apply(changes);
                 self.start_idling(tag);
@@ -79,8 +76,11 @@ impl Session {
                 self.finish(tag, Allowed, "STATUS done");
             }
             (About::Plain(text), Answer::Done) => self.finish(tag, Allowed, text),
+            (About::Plain(text), Answer::Created(id)) => {
+                self.finish(tag, Allowed, &format!("[MAILBOXID ({id})] {text}"));
+            }
             (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
-                self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid)));
+                self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid.as_ref())));
             }
             (About::AppendEnd { replaces: Some(old) }, Answer::Appended(uid)) => {
                 self.replaced_by(tag, old, uid);
@@ -182,7 +182,7 @@ impl Session {
 
     /// RFC 8508 3.4: APPENDUID is told before the EXPUNGE, in an untagged OK; the new message is there first.
     fn replaced_by(&mut self, tag: &str, old: u32, uid: Option<AppendUid>) {
-        let code = append_uid(uid);
+        let code = append_uid(uid.as_ref());
         if !code.is_empty() {
             self.out.untagged(&format!("OK {code}the new message is here"));
         }
@@ -252,11 +252,12 @@ impl Session {
     ) {
         let read_only = examine || selected.read_only;
         let view = View::new(selected.members);
+        let recent = Recent::new(selected.recent_from, &view);
         let known: Flags = SYSTEM_FLAGS.into_iter().chain(selected.keywords).collect();
         self.out.untagged(&format!("FLAGS {known}"));
         self.out.untagged(&format!("{} EXISTS", view.len()));
         if !self.rev2 {
-            self.out.untagged("0 RECENT");
+            self.out.untagged(&format!("{} RECENT", recent.count()));
             let unseen = selected.first_unseen.filter(|_| !self.resync.uid_only);
             if let Some(number) = unseen.and_then(|uid| view.number_of(uid)) {
                 self.out.untagged(&format!("OK [UNSEEN {number}] first unseen"));
@@ -280,6 +281,9 @@ impl Session {
         if self.settings.resync {
             self.out.untagged(&resync::highest_text(selected.highest_modseq));
         }
+        if let Some(id) = &selected.mailbox_id {
+            self.out.untagged(&format!("OK [MAILBOXID ({id})] its id"));
+        }
         if self.rev2 {
             self.out.list("LIST", &[], &name, "");
         }
@@ -293,6 +297,7 @@ impl Session {
             read_only,
             view,
             seen: resync::Seen::new(selected.highest_modseq),
+            recent,
         });
         if let Some(ask) = self.resync_ask(with, selected.uid_validity.max(1)) {
             return self.ask_to_resync(tag, ask, text);
@@ -369,9 +374,9 @@ fn esearch(tag: &str, numbering: Numbering, returns: SearchReturns, found: &[u32
 }
 
 /// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when the message has no UID where it went.
-fn append_uid(uid: Option<AppendUid>) -> String {
-    uid.map_or(String::new(), |AppendUid { uid_validity, uid }| {
-        format!("[APPENDUID {uid_validity} {uid}] ")
+fn append_uid(uid: Option<&AppendUid>) -> String {
+    uid.map_or(String::new(), |AppendUid { uid_validity, uids }| {
+        format!("[APPENDUID {uid_validity} {}] ", in_order(uids.iter().copied()))
     })
 }
 

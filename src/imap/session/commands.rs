@@ -249,9 +249,13 @@ impl Session {
             return self.nothing(&tag, numbering, found.some_gone);
         }
         let writable = matches!(&self.phase, Phase::Selected(open) if !open.read_only);
-        let reads = items
-            .iter()
-            .any(|item| matches!(item, FetchItem::Section(s) if !s.peek));
+        let reads = items.iter().any(|item| {
+            matches!(
+                item,
+                FetchItem::Section(SectionItem { peek: false, .. })
+                    | FetchItem::Binary(BinaryItem { peek: false, .. })
+            )
+        });
         let mark_seen = writable && reads;
         let extra = self.resync.extra(numbering, mark_seen);
         let some_gone = gone(numbering, &found);
@@ -487,10 +491,10 @@ fn below_itself(from: &MailboxName, to: &MailboxName) -> Option<Refusal> {
 }
 
 fn resolve_key(open: &Open, key: SearchKey<SearchSet>) -> SearchKey<super::super::set::UidRanges> {
-    key.map_sets(&mut |set| match set {
+    open.recent.resolve(key.map_sets(&mut |set| match set {
         SearchSet::Sequence(set) => open.view.number_ranges(&set),
         SearchSet::Uid(set) => open.view.uid_ranges(&set),
-    })
+    }))
 }
 
 /// The flags every mailbox has.

@@ -6,6 +6,7 @@
 
 use super::super::ask::{Ask, Changes, FetchAsk, Refusal, Since, Told};
 use super::super::command::{ChangedSince, Command, FetchItem, Numbering, SearchReturns, SelectWith};
+use super::super::recent::flags_text;
 use super::super::response::Extra;
 use super::super::search::SearchKey;
 use super::super::set::{SearchSet, SequenceSet, UidRanges};
@@ -56,7 +57,9 @@ impl Seen {
 impl Open {
     pub(super) fn apply(&mut self, changes: Changes) {
         self.seen.highest = self.seen.highest.max(changes.highest_modseq);
+        let from = changes.recent_from;
         self.view.apply(changes);
+        self.recent.add(from, self.view.last_uid());
     }
 }
 
@@ -77,12 +80,13 @@ impl Resync {
             flags,
             modseq: self.condstore,
             uid_only: self.uid_only,
+            recent: false,
         }
     }
 
     /// `3 FETCH (UID 5 FLAGS (...) MODSEQ (17))`: what a message shows, without the `* `.
-    pub(super) fn flags_line(&self, number: u32, told: &Told, with_uid: bool) -> String {
-        let flags = &told.flags;
+    pub(super) fn flags_line(&self, number: u32, told: &Told, with_uid: bool, recent: bool) -> String {
+        let flags = flags_text(&told.flags, recent);
         let modseq = self.modseq_item(told, " ");
         match (self.uid_only, with_uid) {
             (true, _) => format!("{} UIDFETCH (FLAGS {flags}{modseq})", told.uid),
@@ -297,7 +301,10 @@ impl Session {
             let line = match silent {
                 true if !self.resync.condstore || told.modseq == 0 => continue,
                 true => self.resync.silent_line(number, &told, with_uid),
-                false => self.resync.flags_line(number, &told, with_uid),
+                false => {
+                    let recent = !self.rev2 && open.recent.contains(told.uid);
+                    self.resync.flags_line(number, &told, with_uid, recent)
+                }
             };
             self.out.untagged(&line);
         }

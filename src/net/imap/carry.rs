@@ -1,35 +1,26 @@
 //! Carries out what the engine asks: one arm for each ask, one table from failures to response codes.
 
 use super::turn::Turn;
+use super::mailbox_id::mailbox_id;
+use super::recents::recent_from;
 use super::{Connection, Ended, query, row};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq};
 use crate::imap::ask::Mailbox as ListedMailbox;
 use crate::imap::ask::{
-    Answer, AppendOpen, AppendUid, Ask, Changes, Code, CopiedUid, FetchAsk, ListAsk, Member, Refusal,
-    Selected, SpecialUse, Status, StoreAsk, Told,
+    Answer, Ask, Changes, Code, CopiedUid, FetchAsk, ListAsk, Member, Refusal, Selected, SpecialUse, StoreAsk,
+    Told,
 };
 use crate::imap::command::{StatusItems, StoreHow};
 use crate::imap::flag::{Flag, Flags};
 use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
+use crate::service::mailbox::{DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
 use std::collections::HashMap;
-use tokio::time::Instant;
 
 /// Flags by UID with their mod-sequence, as this connection set them.
 pub(super) type Echo = HashMap<u32, (Flags, u64)>;
-
-/// A message that is coming in.
-pub(super) struct Arriving {
-    appending: Appending,
-    open: AppendOpen,
-    /// What went wrong on the way; told at its end.
-    failed: Option<Failure>,
-    /// Until when it must have come in whole.
-    pub(super) until: Instant,
-}
 
 /// The one table from failures to what a client hears.
 pub(super) fn refusal(failure: Failure) -> Refusal {
@@ -76,7 +67,7 @@ pub(super) fn flags(marks: &Marks) -> Flags {
         .collect()
 }
 
-fn marks(flags: &Flags) -> Marks {
+pub(super) fn marks(flags: &Flags) -> Marks {
     let keyword = |flag: &Flag| match flag {
         Flag::Keyword(keyword) => Some(keyword.as_str().to_owned()),
         _ => None,
@@ -91,7 +82,7 @@ fn marks(flags: &Flags) -> Marks {
     }
 }
 
-fn pairs(members: &[Member]) -> Vec<(u32, ItemId)> {
+pub(super) fn pairs(members: &[Member]) -> Vec<(u32, ItemId)> {
     members.iter().map(|m| (m.uid, ItemId(m.key))).collect()
 }
 
@@ -146,12 +137,14 @@ impl Connection<'_> {
         let mailboxes = self.door.mailboxes.clone();
         match ask {
             Ask::List(ask) => self.list(by, &ask).await,
-            Ask::Select { mailbox, .. } => self.select(by, &mailbox).await,
+            Ask::Select { mailbox, read_only } => self.select(by, &mailbox, read_only).await,
             Ask::Status { mailbox, items } => {
                 let which = mailboxes.resolve(by, mailbox.as_str())?;
                 let flags = self.flags_for(by, items)?;
                 let status = mailboxes.status(by, which, &flags, items.size).await?;
-                Ok(Answer::Status(status_of(&status)))
+                Ok(Answer::Status(
+                    self.door.status_of(by, which, items, &status).await?,
+                ))
             }
             Ask::Create { special_use, .. } if !special_use.is_empty() => {
                 let say = "special uses belong to the mailboxes that are there";
@@ -159,12 +152,10 @@ impl Connection<'_> {
             }
             Ask::Create { mailbox, .. } => {
                 mailboxes.create(by, mailbox.as_str()).await?;
-                Ok(Answer::Done)
+                let made = mailboxes.resolve(by, mailbox.as_str())?;
+                Ok(Answer::Created(mailbox_id(by, made)))
             }
-            Ask::Delete(mailbox) => {
-                mailboxes.delete(by, mailbox.as_str()).await?;
-                Ok(Answer::Done)
-            }
+            Ask::Delete(mailbox) => self.delete(by, &mailbox).await,
             Ask::Rename { from, to } => {
                 mailboxes.rename(by, from.as_str(), to.as_str()).await?;
                 Ok(Answer::Done)
@@ -178,6 +169,7 @@ impl Connection<'_> {
                 Err(Failure::refused(Kind::Invalid, say))
             }
             Ask::AppendOpen(open) => self.append_open(by, open).await,
+            Ask::AppendNext(next) => self.append_next(next).await,
             Ask::AppendEnd => self.append_end(by).await,
             Ask::AppendAbort => {
                 self.appending = None;
@@ -232,7 +224,11 @@ impl Connection<'_> {
             flags: news.marks.into_iter().map(told).collect(),
             highest_modseq: opened.known_to().0,
             roster: Some(opened.roster().clone()),
+            recent_from: None,
         };
+        if !changes.added.is_empty() {
+            changes.recent_from = recent_from(&self.door.recents, by, opened, self.read_only);
+        }
         let echo = &self.echo;
         let is_echo = |told: &Told| {
             let own = echo.get(&told.uid);
@@ -244,13 +240,33 @@ impl Connection<'_> {
     }
 
     /// Commands other than NOOP poll at their end, too.
-    async fn apply_news(&mut self) -> Result<(), Failure> {
+    pub(super) async fn apply_news(&mut self) -> Result<(), Failure> {
         let changes = self.news().await?;
         self.session.mailbox_changed(changes);
         Ok(())
     }
 
-    async fn select(&mut self, by: &Principal, name: &MailboxName) -> Result<Answer, Failure> {
+    /// RFC 9051 6.3.4: a name that only holds others is not deleted, and the client hears that they are why.
+    async fn delete(&mut self, by: &Principal, name: &MailboxName) -> Result<Answer, Failure> {
+        let mailboxes = &self.door.mailboxes;
+        if let Err(failure) = mailboxes.delete(by, name.as_str()).await {
+            let mut listed = mailboxes.list(by)?.into_iter();
+            let holds = listed.any(|l| l.mailbox.is_none() && l.name == name.as_str());
+            let mut refusal = refusal(failure);
+            if holds && refusal.code == Some(Code::Cannot) {
+                refusal.code = Some(Code::HasChildren);
+            }
+            return Ok(Answer::Refused(refusal));
+        }
+        Ok(Answer::Done)
+    }
+
+    async fn select(
+        &mut self,
+        by: &Principal,
+        name: &MailboxName,
+        read_only: bool,
+    ) -> Result<Answer, Failure> {
         self.opened = None;
         self.echo.clear();
         let mailboxes = &self.door.mailboxes;
@@ -277,7 +293,10 @@ impl Connection<'_> {
             permanent,
             new_keywords: true,
             first_unseen,
+            recent_from: recent_from(&self.door.recents, by, &opened, read_only),
+            mailbox_id: Some(mailbox_id(by, mailbox)),
         };
+        self.read_only = read_only;
         self.opened = Some(opened);
         Ok(Answer::Selected(Box::new(selected)))
     }
@@ -299,7 +318,7 @@ impl Connection<'_> {
             let status = match (status, listed.mailbox) {
                 (Some(items), Some(mailbox)) if ask.wants(&name) => {
                     let status = mailboxes.status(by, mailbox, &flags, items.size).await?;
-                    Some(status_of(&status))
+                    Some(self.door.status_of(by, mailbox, items, &status).await?)
                 }
                 _ => None,
             };
@@ -324,69 +343,16 @@ impl Connection<'_> {
         Ok(FlagsOfUser::default())
     }
 
-    async fn append_open(&mut self, by: &Principal, open: AppendOpen) -> Result<Answer, Failure> {
-        let mailboxes = &self.door.mailboxes;
-        let mailbox = match mailboxes.resolve(by, open.mailbox.as_str()) {
-            Err(Failure::Refused(refused)) if refused.kind == Kind::NotFound => {
-                return self.not_there(by, &open.mailbox, refused.text);
-            }
-            other => other?,
-        };
-        let mut appending = mailboxes.append(by, mailbox, open.size).await?;
-        if let Some(old) = open.replaces {
-            let from = self.opened.as_ref().ok_or_else(nothing_open)?.mailbox;
-            appending = appending.replacing(from, ItemId(old.key))?;
-        }
-        self.appending = Some(Arriving {
-            appending,
-            open,
-            failed: None,
-            until: Instant::now() + super::MESSAGE_WITHIN,
-        });
-        Ok(Answer::Done)
-    }
-
     /// RFC 9051 6.3.12 and 6.4.7: TRYCREATE, unless it is certain that the mailbox cannot be made.
-    fn not_there(&self, by: &Principal, name: &MailboxName, text: String) -> Result<Answer, Failure> {
+    pub(super) fn not_there(
+        &self,
+        by: &Principal,
+        name: &MailboxName,
+        text: String,
+    ) -> Result<Answer, Failure> {
         let view = self.door.mailboxes.is_view_name(by, name.as_str())?;
         let code = if view { Code::NonExistent } else { Code::TryCreate };
         Ok(Answer::Refused(Refusal::new(code, text)))
-    }
-
-    async fn append_chunk(&mut self, octets: &[u8]) {
-        if let Some(arriving) = &mut self.appending
-            && arriving.failed.is_none()
-            && let Err(failure) = arriving.appending.write(octets).await
-        {
-            arriving.failed = Some(failure);
-        }
-    }
-
-    async fn append_end(&mut self, by: &Principal) -> Result<Answer, Failure> {
-        let Some(arriving) = self.appending.take() else {
-            return Err(Failure::Broken("no message is coming in".into()));
-        };
-        if let Some(failure) = arriving.failed {
-            return Err(failure);
-        }
-        let marks = marks(&arriving.open.flags);
-        let uid = arriving.appending.finish(&marks, arriving.open.date).await?;
-        tracing::debug!(login = %by.login, "appended");
-        // What was brought is there: that news cannot be told just now is no failure of this command.
-        if let Err(failure) = self.told_replaced(by, arriving.open.replaces).await {
-            log(&failure);
-        }
-        Ok(Answer::Appended(
-            uid.map(|(uid_validity, uid)| AppendUid { uid_validity, uid }),
-        ))
-    }
-
-    async fn told_replaced(&mut self, by: &Principal, old: Option<Member>) -> Result<(), Failure> {
-        if let (Some(old), Some(opened)) = (old, &mut self.opened) {
-            let mailboxes = &self.door.mailboxes;
-            mailboxes.told_left(by, opened, &pairs(&[old])).await?;
-        }
-        self.apply_news().await
     }
 
     async fn store(&mut self, by: &Principal, ask: &StoreAsk) -> Result<Answer, Failure> {
@@ -458,23 +424,32 @@ impl Connection<'_> {
             }
             None => &ask.members,
         };
+        let mut undecoded = false;
         let mut turn = Turn::begin();
         for member in members {
             // Rights may be lost in the middle of a long answer.
             let seat = mailboxes.seat(by)?;
             let viewer = seat.viewer();
             let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
-            if let Some((row, fresh)) = made {
+            undecoded |= matches!(made, row::Made::Undecodable);
+            if let row::Made::Row(row, fresh, sheet) = made {
+                self.at_hand = sheet.map(|sheet| (member.key, sheet));
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {
                     let modseq = row.modseq.unwrap_or(0);
                     self.echo.insert(member.uid, (flags.clone(), modseq));
                 }
-                self.session.fetched(row);
+                self.session.fetched(*row);
                 self.gather().await?;
             }
             turn.share().await;
         }
+        self.at_hand = None;
         self.apply_news().await?;
+        if undecoded {
+            // RFC 3516 4.3: the rest was answered; of these the client asks BODY instead.
+            let say = "a part has a transfer encoding that is not known here; ask for BODY instead of BINARY";
+            return Ok(Answer::Refused(Refusal::new(Code::UnknownCte, say)));
+        }
         Ok(Answer::Done)
     }
 }
@@ -497,7 +472,7 @@ impl From<Ended> for Stop {
     }
 }
 
-fn nothing_open() -> Failure {
+pub(super) fn nothing_open() -> Failure {
     Failure::Broken("no mailbox is open".into())
 }
 
@@ -513,16 +488,4 @@ fn special_use(mailbox: Mailbox) -> Option<SpecialUse> {
     ]
     .into_iter()
     .find(|s| s.as_str() == text)
-}
-
-fn status_of(status: &crate::service::mailbox::Status) -> Status {
-    Status {
-        messages: status.messages,
-        uid_next: status.uid_next,
-        uid_validity: status.uid_validity,
-        unseen: status.unseen,
-        deleted: status.deleted,
-        highest_modseq: status.highest_modseq,
-        size: status.size_bytes,
-    }
 }

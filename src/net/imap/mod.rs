@@ -4,12 +4,18 @@
 //! per connection runs [`ImapDoor::serve`]; listening, counting connections and the TLS of port 993 are the
 //! listener's. Content of messages goes from the spool to the socket in pieces.
 
+mod append;
 mod carry;
+mod decoded;
 mod listen;
 mod login;
+mod mailbox_id;
+mod object_id;
 mod query;
+mod recents;
 mod resync;
 mod row;
+mod status;
 mod turn;
 
 use self::turn::Turn;
@@ -21,8 +27,10 @@ use crate::sasl::ServerExchange;
 use crate::service::account::presence::Present;
 use crate::service::account::{Accounts, Door, Principal};
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Mailboxes, Opened};
+use crate::service::mailbox::{DecodingReader, Mailboxes, Opened, Sheet};
+use crate::service::octets::ContentReader;
 use bytes::BytesMut;
+pub use recents::Recents;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -81,6 +89,8 @@ pub struct ImapDoor {
     /// How long a failed login waits for its answer, times the failures of the connection; usually
     /// [`LOGIN_FAILURE_DELAY`](crate::net::submission::LOGIN_FAILURE_DELAY).
     pub login_failure_delay: Duration,
+    /// What sessions were told of (`\Recent`).
+    pub recents: Recents,
 }
 
 /// Why a connection ended early.
@@ -109,7 +119,9 @@ struct Connection<'d> {
     /// Counts among the sessions of its user.
     present: Option<Present>,
     opened: Option<Opened>,
-    appending: Option<carry::Arriving>,
+    /// It was opened by EXAMINE.
+    read_only: bool,
+    appending: Option<append::Arriving>,
     /// Marks this connection has set itself: they are not news to it.
     echo: carry::Echo,
     /// News could not be read: they are asked for again after this.
@@ -117,6 +129,8 @@ struct Connection<'d> {
     gathered: Vec<u8>,
     /// The last read took all the room there was.
     filled: bool,
+    /// The message whose row is being written: its key, and where its octets are.
+    at_hand: Option<(u64, Sheet)>,
 }
 
 impl ImapDoor {
@@ -140,8 +154,7 @@ impl ImapDoor {
             greeting: self.greeting.clone(),
             append_max_bytes: self.mailboxes.identity.size_max_bytes,
             id: vec![("name".to_owned(), "kepd".to_owned())],
-            // SEARCHRES and BINARY are part of IMAP4rev2 and not built yet.
-            rev2: false,
+            rev2: true,
             resync: true,
         };
         let connection = Connection {
@@ -156,13 +169,27 @@ impl ImapDoor {
             login_failures: 0,
             present: None,
             opened: None,
+            read_only: false,
             appending: None,
             echo: carry::Echo::default(),
             ask_again_after: None,
             gathered: Vec::new(),
             filled: false,
+            at_hand: None,
         };
         connection.run(stopping).await
+    }
+}
+
+/// Octets that were announced cannot be sent.
+fn lost(what: &str) -> Ended {
+    Ended::Content(Failure::Broken(what.to_owned()))
+}
+
+fn all_sent(left: u64) -> Result<(), Ended> {
+    match left {
+        0 => Ok(()),
+        _ => Err(lost("fewer octets than announced")),
     }
 }
 
@@ -310,6 +337,7 @@ impl Connection<'_> {
             match out {
                 Out::Bytes(octets) => self.gathered.extend_from_slice(&octets),
                 Out::Content { member, offset, len } => self.content(member, offset, len).await?,
+                decoded @ Out::Decoded { .. } => self.decoded(decoded).await?,
             }
             if self.gathered.len() >= WRITE_OCTETS {
                 self.flush().await?;
@@ -320,33 +348,66 @@ impl Connection<'_> {
 
     /// Exactly `len` octets of a message, from the spool to the socket in pieces.
     async fn content(&mut self, member: Member, offset: u64, len: u64) -> Result<(), Ended> {
-        let lost = |what: &str| Ended::Content(Failure::Broken(what.to_owned()));
-        let Some(by) = self.by.clone() else {
-            return Err(lost("nobody is logged in"));
-        };
         let mailboxes = self.door.mailboxes.clone();
-        let reader = mailboxes.octets(
-            &by,
-            crate::id::ItemId(member.key),
-            offset..offset.saturating_add(len),
-        );
-        let mut reader = reader
-            .map_err(Ended::Content)?
-            .ok_or_else(|| lost("the message is not visible any more"))?;
+        let mut reader = self.reader(&mailboxes, member, offset, len)?;
         let mut left = len;
         while let Some(chunk) = reader.next_chunk().await.map_err(Ended::Content)? {
-            left = left
-                .checked_sub(chunk.len() as u64)
-                .ok_or_else(|| lost("more octets than announced"))?;
-            self.gathered.extend_from_slice(&chunk);
-            if self.gathered.len() >= WRITE_OCTETS {
-                self.flush().await?;
-            }
+            left = self.send_on(&chunk, left).await?;
         }
-        if left > 0 {
-            return Err(lost("fewer octets than announced"));
+        all_sent(left)
+    }
+
+    /// As [`Self::content`], with the transfer encoding undone on the way.
+    async fn decoded(&mut self, out: Out) -> Result<(), Ended> {
+        let Out::Decoded {
+            member,
+            offset,
+            len,
+            how,
+            skip,
+            take,
+        } = out
+        else {
+            return Ok(());
+        };
+        let mailboxes = self.door.mailboxes.clone();
+        let reader = self.reader(&mailboxes, member, offset, len)?;
+        let mut reader = DecodingReader::new(reader, decoded::encoding(how), skip, take);
+        let mut left = take;
+        while let Some(chunk) = reader.next_chunk().await.map_err(Ended::Content)? {
+            left = self.send_on(chunk, left).await?;
         }
-        Ok(())
+        all_sent(left)
+    }
+
+    /// Reads stored octets: of the message at hand, or of one that is looked for again.
+    fn reader<'m>(
+        &self,
+        mailboxes: &'m Mailboxes,
+        member: Member,
+        offset: u64,
+        len: u64,
+    ) -> Result<ContentReader<'m>, Ended> {
+        let range = offset..offset.saturating_add(len);
+        if let Some((_, sheet)) = self.at_hand.as_ref().filter(|(key, _)| *key == member.key) {
+            return Ok(mailboxes.octets_of(sheet, range));
+        }
+        let by = self.by.as_ref().ok_or_else(|| lost("nobody is logged in"))?;
+        let reader = mailboxes.octets(by, crate::id::ItemId(member.key), range);
+        reader
+            .map_err(Ended::Content)?
+            .ok_or_else(|| lost("the message is not visible any more"))
+    }
+
+    /// Announced octets; gives how many are left of `left`.
+    async fn send_on(&mut self, chunk: &[u8], left: u64) -> Result<u64, Ended> {
+        let left = left.checked_sub(chunk.len() as u64);
+        let left = left.ok_or_else(|| lost("more octets than announced"))?;
+        self.gathered.extend_from_slice(chunk);
+        if self.gathered.len() >= WRITE_OCTETS {
+            self.flush().await?;
+        }
+        Ok(left)
     }
 
     async fn flush(&mut self) -> Result<(), Ended> {

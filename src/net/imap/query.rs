@@ -70,7 +70,7 @@ async fn holds(
         return Ok(false);
     };
     if key.asks_modseq() {
-        known.modseq = Some(mailboxes.modseq(by, opened, known.uid, &look)?.0);
+        known.modseq = Some(mailboxes.modseq(by, opened, known.uid, look.changed_at)?.0);
     }
     let (flags, shown) = (flags(&look.marks), look.shown.clone());
     known.look = Some((look, flags));

@@ -54,7 +54,7 @@ impl Connection<'_> {
             if let Some(item) = opened.item(*uid)
                 && let Some(look) = mailboxes.look(&seat.viewer(), item)?
             {
-                let modseq = mailboxes.modseq(by, opened, *uid, &look)?;
+                let modseq = mailboxes.modseq(by, opened, *uid, look.changed_at)?;
                 self.session.found_modseq(*uid, modseq.0);
             }
             turn.share().await;

@@ -1,7 +1,9 @@
 //! One message's part of a FETCH answer: from items, outlines and header blocks to the engine's values.
 
+use super::decoded;
+use super::object_id::{email_id, thread_id};
 use crate::domain::selector::Viewer;
-use crate::id::ItemId;
+use crate::id::{ItemId, ModSeq};
 use crate::imap::ask::{Content, FetchAsk, Member, Row};
 use crate::imap::command::{FetchItem, Section, SectionText};
 use crate::imap::structure::{
@@ -9,11 +11,12 @@ use crate::imap::structure::{
 };
 use crate::mime::field::{self, Parametrised};
 use crate::mime::mailbox::{Entry, Mailbox};
-use crate::mime::structure::{self, Part, PartKind, Structure};
+use crate::mime::structure::{self, Part, PartKind};
 use crate::mime::summary::Summary;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Mailboxes, MarkHow, Marks, Opened};
+use crate::service::mailbox::{Letter, Mailboxes, MarkHow, Marks, Opened, Preview, Sheet, Shown};
+use std::collections::HashMap;
 
 /// What a FETCH needs of each message, found once.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,12 @@ pub(super) struct Wanted {
     sections: bool,
     /// Content itself is given: that is reading.
     content: bool,
+    binaries: bool,
+    preview: bool,
+    email_id: bool,
+    thread_id: bool,
+    /// All sections are the message as a whole: where its parts are need not be known.
+    whole: bool,
 }
 
 impl Wanted {
@@ -36,13 +45,39 @@ impl Wanted {
             envelope: ask.asks_for(&FetchItem::Envelope),
             structure,
             sections: ask.sections().next().is_some(),
-            content: ask.sections().any(gives_content),
+            content: ask.sections().any(gives_content) || ask.binaries().next().is_some(),
+            binaries: ask.binaries().next().is_some() || ask.binary_sizes().next().is_some(),
+            preview: previews(ask).next().is_some(),
+            email_id: ask.asks_for(&FetchItem::EmailId),
+            thread_id: ask.asks_for(&FetchItem::ThreadId),
+            whole: ask
+                .sections()
+                .all(|s| s.part.is_empty() && s.text == SectionText::All),
         }
     }
 
     fn letter(self) -> bool {
-        self.envelope || self.structure || self.sections
+        let sections = self.sections && !self.whole;
+        self.envelope || self.structure || sections || self.binaries || self.preview || self.thread_id
     }
+}
+
+/// Whether each PREVIEW that is asked for is LAZY.
+fn previews(ask: &FetchAsk) -> impl Iterator<Item = bool> {
+    ask.items.iter().filter_map(|item| match item {
+        FetchItem::Preview { lazy } => Some(*lazy),
+        _ => None,
+    })
+}
+
+/// What became of a row.
+pub(super) enum Made {
+    /// With whether its flags were changed by it, and where its octets are.
+    Row(Box<Row>, bool, Option<Sheet>),
+    /// The user does not see the message any more.
+    Gone,
+    /// A part that is to be decoded has an encoding that nobody here knows; nothing was given or changed.
+    Undecodable,
 }
 
 /// Whether a section is more than headers and structure.
@@ -50,7 +85,7 @@ fn gives_content(section: &Section) -> bool {
     matches!(section.text, SectionText::All | SectionText::Text)
 }
 
-/// The row of one message, and whether its flags were changed by it; `None` when the user does not see it any more.
+/// The row of one message.
 pub(super) async fn make(
     mailboxes: &Mailboxes,
     by: &Principal,
@@ -59,64 +94,125 @@ pub(super) async fn make(
     member: Member,
     ask: &FetchAsk,
     wanted: &Wanted,
-) -> Result<Option<(Row, bool)>, Failure> {
+) -> Result<Made, Failure> {
     let id = ItemId(member.key);
-    let Some(look) = mailboxes.look(viewer, id)? else {
-        return Ok(None);
+    let Some(shown) = mailboxes.visible(viewer, id)? else {
+        return Ok(Made::Gone);
     };
-    // Read with the look, so that nothing newer is promised than what is shown.
-    let mut modseq = None;
-    if ask.with_modseq || ask.since.is_some() {
-        modseq = Some(mailboxes.modseq(by, opened, member.uid, &look)?.0);
+    let item = &shown.row;
+    let (mut marks, mut modseq) = (None, None);
+    if wanted.flags || ask.mark_seen || ask.with_modseq || ask.since.is_some() {
+        let (now, changed_at) = mailboxes.marks_of(viewer, item)?;
+        marks = Some(now);
+        if ask.with_modseq || ask.since.is_some() {
+            // Read with the marks, so that nothing newer is promised than what is shown.
+            modseq = Some(mailboxes.modseq(by, opened, member.uid, changed_at)?.0);
+        }
     }
     if let (Some(since), Some(modseq)) = (&ask.since, modseq)
         && modseq <= since.modseq
     {
-        return Ok(None);
+        return Ok(Made::Gone);
     }
     let mut row = Row {
         uid: member.uid,
-        internal_date: Some(look.item().internal_date),
+        internal_date: Some(item.internal_date),
+        save_date: Some(item.saved),
+        email_id: wanted.email_id.then(|| email_id(id)),
         ..Row::default()
     };
-    if wanted.content {
-        mailboxes.hand_over(by, look.item()).await?;
+    let letter = match wanted.letter() {
+        true => match mailboxes.letter(&shown).await? {
+            Some(letter) => Some(letter),
+            None => return Ok(Made::Gone),
+        },
+        false => None,
+    };
+    if let Some(letter) = letter.as_ref().filter(|_| wanted.binaries)
+        && !decoded::add(mailboxes, letter, ask, &mut row).await?
+    {
+        return Ok(Made::Undecodable);
     }
-    let mut marks = look.marks.clone();
-    let fresh = ask.mark_seen && !marks.seen;
-    if fresh {
-        let seen = Marks {
-            seen: true,
-            ..Marks::default()
-        };
-        let marked = mailboxes.mark(by, &[id], MarkHow::Add, &seen).await?;
-        if let Some((_, now)) = marked.done.into_iter().next() {
-            marks = now;
-        }
-        if let Some(at) = marked.changed_at.get(&id) {
-            modseq = modseq.max(Some(at.0));
-        }
+    if wanted.content {
+        mailboxes.hand_over(by, item).await?;
+    }
+    let fresh = ask.mark_seen && marks.as_ref().is_some_and(|marks| !marks.seen);
+    if fresh && let Some((now, at)) = seen(mailboxes, by, id).await? {
+        marks = Some(now);
+        modseq = modseq.max(at.map(|at| at.0).filter(|_| modseq.is_some()));
     }
     row.modseq = modseq;
-    row.flags = (wanted.flags || fresh).then(|| super::carry::flags(&marks));
-    if wanted.letter() {
-        let Some(letter) = mailboxes.letter(&look.shown).await? else {
-            return Ok(None);
-        };
-        row.size = Some(letter.size_bytes());
-        if wanted.envelope {
-            row.envelope = Some(Box::new(envelope(&letter.outline.summary)));
+    let marks = marks.filter(|_| wanted.flags || fresh);
+    row.flags = marks.map(|marks| super::carry::flags(&marks));
+    let sheet = match letter {
+        Some(letter) => {
+            let sheet = letter.sheet();
+            tell(mailboxes, by, &shown, letter, ask, wanted, &mut row).await?;
+            Some(sheet)
         }
-        if wanted.structure {
-            row.structure = Some(Box::new(body(mailboxes, &letter).await?));
+        None if wanted.size || wanted.sections => mailboxes.sheet(&shown)?,
+        None => None,
+    };
+    if let Some(sheet) = &sheet {
+        let len = sheet.size_bytes();
+        row.size = Some(len);
+        if row.sections.is_empty() && wanted.whole {
+            row.sections = ask
+                .sections()
+                .map(|_| Content::Stored { offset: 0, len })
+                .collect();
         }
-        for wanted in ask.sections() {
-            row.sections.push(section(mailboxes, &letter, wanted).await?);
-        }
-    } else if wanted.size {
-        row.size = mailboxes.size_of(&look.shown)?;
     }
-    Ok(Some((row, fresh)))
+    Ok(Made::Row(Box::new(row), fresh, sheet))
+}
+
+/// Marks a message as seen by its reader.
+async fn seen(
+    mailboxes: &Mailboxes,
+    by: &Principal,
+    id: ItemId,
+) -> Result<Option<(Marks, Option<ModSeq>)>, Failure> {
+    let seen = Marks {
+        seen: true,
+        ..Marks::default()
+    };
+    let marked = mailboxes.mark(by, &[id], MarkHow::Add, &seen).await?;
+    let at = marked.changed_at.get(&id).copied();
+    Ok(marked.done.into_iter().next().map(|(_, now)| (now, at)))
+}
+
+/// What the outline and the octets of a letter tell. The outline is taken apart: nothing of it is copied.
+async fn tell(
+    mailboxes: &Mailboxes,
+    by: &Principal,
+    shown: &Shown,
+    mut letter: Letter,
+    ask: &FetchAsk,
+    wanted: &Wanted,
+    row: &mut Row,
+) -> Result<(), Failure> {
+    if wanted.thread_id {
+        row.thread_id = Some(thread_id(shown.row.id, &letter.outline.summary));
+    }
+    for wanted in ask.sections() {
+        row.sections.push(section(mailboxes, &letter, wanted).await?);
+    }
+    for lazy in previews(ask) {
+        row.preview = match mailboxes.preview(by, &shown.row, &letter).await? {
+            Preview::Words(words) => Some(words),
+            // RFC 8970 3.2: NIL is for LAZY only; who is not, hears that there is nothing to show.
+            Preview::Unread => (!lazy).then(String::new),
+        };
+    }
+    if wanted.structure {
+        let envelopes = nested_envelopes(mailboxes, &letter).await?;
+        let mut map = std::mem::take(&mut letter.outline.structure.parts);
+        row.structure = Some(Box::new(describe(&mut map, envelopes, 0, 0)));
+    }
+    if wanted.envelope {
+        row.envelope = Some(Box::new(envelope(letter.outline.summary)));
+    }
+    Ok(())
 }
 
 async fn section(mailboxes: &Mailboxes, letter: &Letter, section: &Section) -> Result<Content, Failure> {
@@ -153,38 +249,38 @@ async fn section(mailboxes: &Mailboxes, letter: &Letter, section: &Section) -> R
 }
 
 /// ENVELOPE, with encoded words as they stand (RFC 9051 7.5.2).
-fn envelope(seen: &Summary) -> Envelope {
-    let octets = |text: &Option<String>| text.as_ref().map(|t| t.clone().into_bytes());
+fn envelope(seen: Summary) -> Envelope {
+    let octets = |text: Option<String>| text.map(String::into_bytes);
     Envelope {
-        date: octets(&seen.date_raw),
-        subject: octets(&seen.subject_raw),
-        from: addresses(&seen.from),
-        sender: addresses(&seen.sender),
-        reply_to: addresses(&seen.reply_to),
-        to: addresses(&seen.to),
-        cc: addresses(&seen.cc),
-        bcc: addresses(&seen.bcc),
-        in_reply_to: octets(&seen.in_reply_to),
-        message_id: octets(&seen.message_id),
+        date: octets(seen.date_raw),
+        subject: octets(seen.subject_raw),
+        from: addresses(seen.from),
+        sender: addresses(seen.sender),
+        reply_to: addresses(seen.reply_to),
+        to: addresses(seen.to),
+        cc: addresses(seen.cc),
+        bcc: addresses(seen.bcc),
+        in_reply_to: octets(seen.in_reply_to),
+        message_id: octets(seen.message_id),
     }
 }
 
-fn addresses(list: &[Entry]) -> Vec<Address> {
-    let one = |m: &Mailbox| Address {
-        name: m.name.as_ref().map(|n| n.clone().into_bytes()),
-        mailbox: Some(m.local.clone().into_bytes()),
-        host: Some(m.domain.clone().into_bytes()),
+fn addresses(list: Vec<Entry>) -> Vec<Address> {
+    let one = |m: Mailbox| Address {
+        name: m.name.map(String::into_bytes),
+        mailbox: Some(m.local.into_bytes()),
+        host: Some(m.domain.into_bytes()),
     };
-    let mut flat = Vec::new();
+    let mut flat = Vec::with_capacity(list.len());
     for entry in list {
         match entry {
             Entry::One(mailbox) => flat.push(one(mailbox)),
             Entry::Group { name, members } => {
                 flat.push(Address {
-                    mailbox: Some(name.clone().into_bytes()),
+                    mailbox: Some(name.into_bytes()),
                     ..Address::default()
                 });
-                flat.extend(members.iter().map(one));
+                flat.extend(members.into_iter().map(one));
                 flat.push(Address::default());
             }
         }
@@ -192,91 +288,125 @@ fn addresses(list: &[Entry]) -> Vec<Address> {
     flat
 }
 
-/// BODYSTRUCTURE. Envelopes of nested messages are read from their header blocks.
-async fn body(mailboxes: &Mailboxes, letter: &Letter) -> Result<BodyStructure, Failure> {
+/// The envelopes of nested messages, read from their header blocks; by the index of the part that holds the message.
+async fn nested_envelopes(
+    mailboxes: &Mailboxes,
+    letter: &Letter,
+) -> Result<HashMap<usize, Envelope>, Failure> {
     let map = &letter.outline.structure;
-    let mut envelopes = Vec::with_capacity(map.parts.len());
-    for part in &map.parts {
-        let nested = match part.kind {
-            PartKind::Message => map.children(part).next(),
-            _ => None,
-        };
-        envelopes.push(match nested {
-            Some(root) => Some(envelope(&Summary::of(
-                &mailboxes.header(letter, root.header).await?,
-            ))),
-            None => None,
-        });
+    let mut envelopes = HashMap::new();
+    for (at, part) in map.parts.iter().enumerate() {
+        if part.kind == PartKind::Message
+            && let Some(root) = map.children(part).next()
+        {
+            let block = mailboxes.header(letter, root.header).await?;
+            envelopes.insert(at, envelope(Summary::of(&block)));
+        }
     }
-    Ok(describe(map, &envelopes, 0, 0))
+    Ok(envelopes)
 }
 
-/// The structure of the part at `index`. The map is at most `mime::scan::DEPTH_MAX` deep; the bound here only keeps
-/// a damaged row from recursing for ever.
-fn describe(map: &Structure, envelopes: &[Option<Envelope>], index: usize, depth: usize) -> BodyStructure {
-    let Some(part) = map.parts.get(index) else {
-        return BodyStructure::Single(Box::default());
-    };
-    let (main, sub) = part.media_type();
-    let children = if depth < crate::mime::scan::DEPTH_MAX * 2 {
-        part.children.as_slice()
-    } else {
-        &[]
-    };
-    let child = |at: &u16| describe(map, envelopes, usize::from(*at), depth + 1);
-    if part.kind == PartKind::Multipart && !children.is_empty() {
-        return BodyStructure::Multipart {
-            parts: children.iter().map(child).collect(),
-            subtype: sub.as_bytes().to_vec(),
-            parameters: parameters(&part.content_type),
+/// The structure of the part at `index`, taken out of the map. The map is at most `mime::scan::DEPTH_MAX` deep; the bound
+/// here only keeps a damaged row from recursing for ever.
+fn describe(
+    map: &mut [Part],
+    envelopes: HashMap<usize, Envelope>,
+    index: usize,
+    depth: usize,
+) -> BodyStructure {
+    Describing { map, envelopes }.part(index, depth)
+}
+
+struct Describing<'m> {
+    map: &'m mut [Part],
+    envelopes: HashMap<usize, Envelope>,
+}
+
+impl Describing<'_> {
+    fn part(&mut self, index: usize, depth: usize) -> BodyStructure {
+        let Some(part) = self.map.get_mut(index) else {
+            return BodyStructure::Single(Box::default());
+        };
+        let children = std::mem::take(&mut part.children);
+        let children = if depth < crate::mime::scan::DEPTH_MAX * 2 {
+            children.as_slice()
+        } else {
+            &[]
+        };
+        let (kind, main_is_text) = (part.kind, part.media_type().0.eq_ignore_ascii_case("text"));
+        let lines = u64::from(part.lines);
+        if kind == PartKind::Multipart && !children.is_empty() {
+            let parts = children
+                .iter()
+                .map(|at| self.part(usize::from(*at), depth + 1))
+                .collect();
+            return self.multipart(index, parts);
+        }
+        let kind = match (kind, children.first(), self.envelopes.remove(&index)) {
+            (PartKind::Message, Some(root), Some(envelope)) => SingleKind::Message {
+                envelope: Box::new(envelope),
+                body: Box::new(self.part(usize::from(*root), depth + 1)),
+                lines,
+            },
+            _ if main_is_text => SingleKind::Text { lines },
+            _ => SingleKind::Basic,
+        };
+        self.single(index, kind)
+    }
+
+    fn multipart(&mut self, index: usize, parts: Vec<BodyStructure>) -> BodyStructure {
+        let Some(part) = self.map.get_mut(index) else {
+            return BodyStructure::Single(Box::default());
+        };
+        BodyStructure::Multipart {
+            parts,
+            subtype: part.media_type().1.as_bytes().to_vec(),
             extension: extension(part),
-        };
+            parameters: parameters(std::mem::take(&mut part.content_type)),
+        }
     }
-    let lines = u64::from(part.lines);
-    let kind = match (part.kind, children.first(), envelopes.get(index)) {
-        (PartKind::Message, Some(root), Some(Some(envelope))) => SingleKind::Message {
-            envelope: Box::new(envelope.clone()),
-            body: Box::new(child(root)),
-            lines,
-        },
-        _ if main.eq_ignore_ascii_case("text") => SingleKind::Text { lines },
-        _ => SingleKind::Basic,
-    };
-    let octets = |text: &Option<String>| text.as_ref().map(|t| t.clone().into_bytes());
-    // A multipart that shows no parts, or a message that was not looked into, is written as plain octets.
-    let opaque = matches!(kind, SingleKind::Basic) && part.kind != PartKind::Leaf;
-    let (main, sub) = if opaque {
-        ("application", "octet-stream")
-    } else {
-        (main, sub)
-    };
-    BodyStructure::Single(Box::new(SinglePart {
-        media_type: main.as_bytes().to_vec(),
-        subtype: sub.as_bytes().to_vec(),
-        parameters: parameters(&part.content_type),
-        id: octets(&part.id),
-        description: octets(&part.description),
-        encoding: octets(&part.encoding).unwrap_or_else(|| b"7BIT".to_vec()),
-        size_octets: part.body.octets(),
-        kind,
-        md5: octets(&part.md5),
-        extension: extension(part),
-    }))
+
+    fn single(&mut self, index: usize, kind: SingleKind) -> BodyStructure {
+        let Some(part) = self.map.get_mut(index) else {
+            return BodyStructure::Single(Box::default());
+        };
+        let octets = |text: &mut Option<String>| text.take().map(String::into_bytes);
+        // A multipart that shows no parts, or a message that was not looked into, is written as plain octets.
+        let opaque = matches!(kind, SingleKind::Basic) && part.kind != PartKind::Leaf;
+        let (main, sub) = if opaque {
+            ("application", "octet-stream")
+        } else {
+            part.media_type()
+        };
+        BodyStructure::Single(Box::new(SinglePart {
+            media_type: main.as_bytes().to_vec(),
+            subtype: sub.as_bytes().to_vec(),
+            id: octets(&mut part.id),
+            description: octets(&mut part.description),
+            encoding: octets(&mut part.encoding).unwrap_or_else(|| b"7BIT".to_vec()),
+            size_octets: part.body.octets(),
+            kind,
+            md5: octets(&mut part.md5),
+            extension: extension(part),
+            parameters: parameters(std::mem::take(&mut part.content_type)),
+        }))
+    }
 }
 
-fn parameters(value: &Parametrised) -> Parameters {
-    let pair = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
-    value.params.iter().map(pair).collect()
+fn parameters(value: Parametrised) -> Parameters {
+    let pair = |(name, value): (String, String)| (name.into_bytes(), value.into_bytes());
+    value.params.into_iter().map(pair).collect()
 }
 
-fn extension(part: &Part) -> Extension {
-    let disposition = part
-        .disposition
-        .as_ref()
-        .map(|d| (d.value.clone().into_bytes(), parameters(d)));
+fn extension(part: &mut Part) -> Extension {
+    let disposition = part.disposition.take().map(|mut d| {
+        let kind = std::mem::take(&mut d.value);
+        (kind.into_bytes(), parameters(d))
+    });
+    let language = std::mem::take(&mut part.language);
     Extension {
         disposition,
-        language: part.language.iter().map(|l| l.clone().into_bytes()).collect(),
-        location: part.location.as_ref().map(|l| l.clone().into_bytes()),
+        language: language.into_iter().map(String::into_bytes).collect(),
+        location: part.location.take().map(String::into_bytes),
     }
 }

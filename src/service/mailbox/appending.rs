@@ -1,4 +1,5 @@
-//! A client brings a message: a draft, or its own copy of what it has just sent; alone, or in the place of another.
+//! A client brings messages: drafts, or its own copies of what it has just sent; one, several at once that come in
+//! together or not at all, or one in the place of another.
 //!
 //! Drafts stream into the spool, and one commit writes the draft, its flags, and what becomes of the one whose place it
 //! takes (`versions` says which that is). A copy for `Giden Kutusu` is recognised by its Message-ID and not kept: what was
@@ -11,31 +12,51 @@ use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::clock::UtcTime;
 use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Filed, Item, ItemKind, UserFlags};
-use crate::domain::org::Permission;
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::selector::{Mailbox, Viewer};
 use crate::id::ItemId;
-use crate::mime::Scanner;
 use crate::mime::summary::{HEADER_MAX_OCTETS, Summary};
+use crate::mime::{Scanner, Structure};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
-use crate::store::spool::BlobWriter;
+use crate::store::spool::{BlobWriter, Pending, SpoolError};
 use crate::store::tables::items::{self, Content, Stamped};
 use crate::store::tables::{drafts, drafts::LatestDraft, mails};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A message that is coming in.
+/// Messages that are coming in.
 pub struct Appending {
     to: Arc<Mailboxes>,
     by: Principal,
     mailbox: Mailbox,
     /// The message it replaces, and the mailbox that is said in.
     replaces: Option<(Mailbox, ItemId)>,
+    /// Complete, and not kept yet: they wait for the last one.
+    before: Vec<Brought>,
     /// The first octets, where the header block is.
     head: Vec<u8>,
     size_bytes: u64,
     draft: Option<(BlobWriter, Scanner)>,
+}
+
+/// A message whose octets are complete.
+struct Brought {
+    summary: Summary,
+    marks: Marks,
+    date: Option<UtcTime>,
+    /// What the spool holds of a draft.
+    draft: Option<(Pending, Structure)>,
+}
+
+/// A draft whose octets are durable.
+struct Kept {
+    outline: Outline,
+    content: Content,
+    marks: Marks,
+    date: Option<UtcTime>,
 }
 
 impl Mailboxes {
@@ -47,13 +68,7 @@ impl Mailboxes {
         size_bytes: u64,
     ) -> Result<Appending, Failure> {
         let seat = self.seat(by)?;
-        if size_bytes > self.identity.size_max_bytes {
-            let say = format!(
-                "a message has at most {} octets here",
-                self.identity.size_max_bytes
-            );
-            return Err(Failure::refused(Kind::TooLarge, say));
-        }
+        self.fits(size_bytes)?;
         let draft = match mailbox {
             Mailbox::Drafts if seat.organisation.may(seat.viewer().user, Permission::Compose) => {
                 Some((self.spool.create().await?, Scanner::new()))
@@ -74,10 +89,20 @@ impl Mailboxes {
             by: by.clone(),
             mailbox,
             replaces: None,
+            before: Vec::new(),
             head: Vec::new(),
             size_bytes: 0,
             draft,
         })
+    }
+
+    fn fits(&self, size_bytes: u64) -> Result<(), Failure> {
+        let most = self.identity.size_max_bytes;
+        if size_bytes <= most {
+            return Ok(());
+        }
+        let say = format!("a message has at most {most} octets here");
+        Err(Failure::refused(Kind::TooLarge, say))
     }
 }
 
@@ -128,7 +153,8 @@ impl Appending {
         if self.size_bytes > self.to.identity.size_max_bytes {
             return Err(Failure::refused(Kind::TooLarge, "the message is too large"));
         }
-        // RFC 9051 6.3.12 with literal8 aside: a message has no NUL; whoever reads it would cut it there.
+        // A message has no NUL (RFC 5322 2.2). It could only be kept in another form, and what somebody signs and sends is
+        // kept as it came or not at all.
         if chunk.contains(&0) {
             let say = "the message has a NUL octet; it cannot be kept";
             return Err(Failure::refused(Kind::Malformed, say));
@@ -142,56 +168,71 @@ impl Appending {
         Ok(())
     }
 
-    /// All octets are here. Gives UIDVALIDITY and UID, where the message has one; then all of it is durable.
-    pub async fn finish(
+    /// The octets of one message are here, another of `size_bytes` follows for the same mailbox.
+    pub async fn next(
+        &mut self,
+        marks: &Marks,
+        date: Option<UtcTime>,
+        size_bytes: u64,
+    ) -> Result<(), Failure> {
+        self.to.fits(size_bytes)?;
+        let again = match &self.draft {
+            Some(_) => Some((self.to.spool.create().await?, Scanner::new())),
+            None => None,
+        };
+        let draft = std::mem::replace(&mut self.draft, again);
+        let head = std::mem::take(&mut self.head);
+        self.size_bytes = 0;
+        self.before.push(Brought::of(&head, draft, marks, date).await?);
+        Ok(())
+    }
+
+    /// All octets of the one message are here. Gives UIDVALIDITY and UID, where it has one; then all of it is durable.
+    pub async fn finish(self, marks: &Marks, date: Option<UtcTime>) -> Result<Option<(u32, u32)>, Failure> {
+        let uids = self.finish_all(marks, date).await?;
+        Ok(uids.and_then(|(uid_validity, uids)| Some((uid_validity, *uids.first()?))))
+    }
+
+    /// All octets of all messages are here; they come in together, or none does. Gives UIDVALIDITY and a UID for each
+    /// in their order, where all have one.
+    pub async fn finish_all(
         mut self,
         marks: &Marks,
         date: Option<UtcTime>,
-    ) -> Result<Option<(u32, u32)>, Failure> {
-        let summary = Summary::of(&self.head);
-        // Bringing a copy is not deciding: only a STORE on the message that is seen does that.
-        let mut marks = marks.clone();
-        marks.keywords.retain(|keyword| decision(keyword).is_none());
-        let id = match self.draft.take() {
-            Some((writer, scanner)) => {
-                let blob = writer.finish().await?;
-                let outline = Outline {
-                    structure: scanner.finish(),
-                    summary,
-                };
-                let content = Content::whole(blob.id, blob.size_bytes);
-                self.file_draft(&outline, content, &marks, date).await?
-            }
-            None => self.recognise(&summary, &marks).await?,
+    ) -> Result<Option<(u32, Vec<u32>)>, Failure> {
+        let last = Brought::of(&self.head, self.draft.take(), marks, date).await?;
+        let mut messages = std::mem::take(&mut self.before);
+        messages.push(last);
+        let ids = match self.mailbox {
+            Mailbox::Sent => self.recognise(&messages).await?,
+            _ => self.file_drafts(messages).await?,
         };
-        match self.to.uids_in(&self.by, self.mailbox, &[id]).await {
+        match self.to.uids_in(&self.by, self.mailbox, &ids).await {
             Ok((uid_validity, uids)) => {
-                let uid = uids.first().filter(|uid| **uid != 0);
-                Ok(uid.map(|uid| (uid_validity, *uid)))
+                let known = !uids.is_empty() && uids.iter().all(|uid| *uid != 0);
+                Ok(known.then_some((uid_validity, uids)))
             }
-            // It is there. A client that was told otherwise would bring it again.
+            // They are there. A client that was told otherwise would bring them again.
             Err(failure) => {
-                tracing::warn!(%failure, item = %id, "the UID of an appended message cannot be told");
+                tracing::warn!(%failure, ?ids, "the UIDs of appended messages cannot be told");
                 Ok(None)
             }
         }
     }
 
-    async fn file_draft(
-        &self,
-        outline: &Outline,
-        content: Content,
-        marks: &Marks,
-        date: Option<UtcTime>,
-    ) -> Result<ItemId, Failure> {
+    async fn file_drafts(&self, messages: Vec<Brought>) -> Result<Vec<ItemId>, Failure> {
         let to = &self.to;
-        let id = to.items.next(self.by.tenant)?;
+        let drafts = keep(messages).await?;
+        let mut ids = Vec::with_capacity(drafts.len());
+        for _ in &drafts {
+            ids.push(to.items.next(self.by.tenant)?);
+        }
         for _ in 0..ATTEMPTS {
-            let batch = self.draft_batch(id, outline, &content, marks, date)?;
+            let batch = self.draft_batch(&ids, &drafts)?;
             match to.db.commit(batch).await {
                 Ok(_) => {
                     to.bells.mailboxes.ring(self.by.tenant);
-                    return Ok(id);
+                    return Ok(ids);
                 }
                 // The draft whose place it takes was changed meanwhile, or another save was faster.
                 Err(CommitError::Conflict { .. }) => continue,
@@ -201,56 +242,71 @@ impl Appending {
         Err(conflict())
     }
 
-    /// The draft with its flags, and what becomes of the one whose place it takes.
-    fn draft_batch(
-        &self,
-        id: ItemId,
-        outline: &Outline,
-        content: &Content,
-        marks: &Marks,
-        date: Option<UtcTime>,
-    ) -> Result<Batch, Failure> {
+    /// The drafts with their flags, and what becomes of those whose places they take.
+    fn draft_batch(&self, ids: &[ItemId], drafts: &[Kept]) -> Result<Batch, Failure> {
         let (to, by, mut batch) = (&self.to, &self.by, Batch::new());
         let seat = to.seat(by)?;
-        let mut item = draft(id, by.user, date.unwrap_or_else(|| to.clock.now()));
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
-        let message_id = outline.summary.identity();
-        let latest = message_id.map(|id| drafts::latest(&*to.db, by.tenant, by.user, id));
-        let latest = latest.transpose()?.flatten();
-        let known = latest
-            .as_ref()
-            .map(|latest| items::item(&*to.db, by.tenant, latest.row.item));
-        let known = known.transpose()?.flatten();
-        match (&replaced, &known) {
-            (Some(old), _) => item.take_place_of(old),
-            (None, Some(old)) => {
-                item.take_place_of(&old.row);
-                // What lies in the bin stays there; what is gone is gone already.
-                if !old.row.gone && old.row.trashed.is_none() {
-                    items::replace(&mut batch, by.tenant, old, &old.row.ended(self.hand()))?;
+        let mut items: Vec<(Item, UserFlags)> = Vec::with_capacity(drafts.len());
+        // Of several that are brought with one Message-ID, each takes the place of the one before.
+        let mut newest: HashMap<&str, usize> = HashMap::new();
+        for (id, draft) in ids.iter().zip(drafts) {
+            let mut item = self::draft(*id, by.user, to.clock.now());
+            item.internal_date = draft.date.unwrap_or(item.internal_date);
+            let message_id = draft.outline.summary.identity();
+            let earlier = message_id.and_then(|id| newest.get(id)).copied();
+            match (&replaced, earlier.and_then(|at| items.get_mut(at))) {
+                (Some(old), _) => item.take_place_of(old),
+                (None, Some((earlier, _))) => {
+                    item.take_place_of(earlier);
+                    *earlier = earlier.ended(self.hand());
+                }
+                (None, None) => {
+                    if let Some(message_id) = message_id {
+                        self.take_place(&mut batch, &mut item, message_id)?;
+                    }
                 }
             }
-            (None, None) => {}
+            if let Some(message_id) = message_id {
+                newest.insert(message_id, items.len());
+            }
+            items.push(flagged(item, &draft.marks, &seat.organisation)?);
         }
-        if let Some(message_id) = message_id {
-            let new = LatestDraft::saved(id);
-            drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
-        }
-        let mut flags = UserFlags::default();
-        let (mut marked, wish) = (item.clone(), Wish::new(&seat.organisation, MarkHow::Add, marks)?);
-        match wish.apply(&mut marked, &mut flags) {
-            Ok(()) => item = marked,
-            // RFC 9051 6.3.12 sets no flag that cannot be set; the message is worth more than its flags.
-            Err(failure) => {
-                tracing::debug!(%failure, "flags of an appended message were not taken");
-                flags = UserFlags::default();
+        for (message_id, at) in newest {
+            if let Some((item, _)) = items.get(at) {
+                let latest = drafts::latest(&*to.db, by.tenant, by.user, message_id)?;
+                let new = LatestDraft::saved(item.id);
+                drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
             }
         }
-        items::add(&mut batch, by.tenant, &item, &outline.body(content.clone()))?;
-        if flags != UserFlags::default() {
-            items::put_flags(&mut batch, by.tenant, by.user, id, None, &flags)?;
+        for ((item, flags), draft) in items.iter().zip(drafts) {
+            items::add(
+                &mut batch,
+                by.tenant,
+                item,
+                &draft.outline.body(draft.content.clone()),
+            )?;
+            if *flags != UserFlags::default() {
+                items::put_flags(&mut batch, by.tenant, by.user, item.id, None, flags)?;
+            }
         }
         Ok(batch)
+    }
+
+    /// In the place of the draft that was saved under the same Message-ID, if there is one.
+    fn take_place(&self, batch: &mut Batch, item: &mut Item, message_id: &str) -> Result<(), Failure> {
+        let (to, by) = (&self.to, &self.by);
+        let Some(latest) = drafts::latest(&*to.db, by.tenant, by.user, message_id)? else {
+            return Ok(());
+        };
+        if let Some(old) = items::item(&*to.db, by.tenant, latest.row.item)? {
+            item.take_place_of(&old.row);
+            // What lies in the bin stays there; what is gone is gone already.
+            if !old.row.gone && old.row.trashed.is_none() {
+                items::replace(batch, by.tenant, &old, &old.row.ended(self.hand()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes the replaced message away in the same batch. Gives the draft that is superseded, if it is one.
@@ -269,29 +325,34 @@ impl Appending {
         Ok(superseded.then(|| old.row.clone()))
     }
 
-    /// Marks the item that stands for the message a client has sent, and takes away what the copy replaces.
-    async fn recognise(&self, summary: &Summary, marks: &Marks) -> Result<ItemId, Failure> {
+    /// Marks the items that stand for the messages a client has sent, and takes away what a copy replaces.
+    async fn recognise(&self, messages: &[Brought]) -> Result<Vec<ItemId>, Failure> {
         let (to, by) = (&self.to, &self.by);
-        let known = self.known(summary)?;
+        let known = messages.iter().map(|m| self.known(&m.summary));
+        let known = known.collect::<Result<Vec<ItemId>, Failure>>()?;
         let old = self.replaces.map(|(_, old)| old);
-        if old == Some(known) {
+        if old.is_some_and(|old| known.contains(&old)) {
             let say = "this is the message itself; what was submitted stays as it is";
             return Err(Failure::refused(Kind::OnRecord, say));
         }
-        let wish = Wish::new(&to.seat(by)?.organisation, MarkHow::Add, marks)?;
+        let organisation = to.seat(by)?.organisation.clone();
+        let mut wishes = HashMap::new();
+        for (id, message) in known.iter().zip(messages) {
+            wishes.insert(*id, Wish::new(&organisation, MarkHow::Add, &message.marks)?);
+        }
         let hand = self.hand();
-        let both: Vec<ItemId> = old.into_iter().chain([known]).collect();
+        let mut all: Vec<ItemId> = old.into_iter().chain(wishes.keys().copied()).collect();
+        all.sort_unstable();
         let mut marked = Marked::default();
-        to.change(by, AuditRoute::Imap, &both, &mut marked, |viewer, item, flags| {
+        to.change(by, AuditRoute::Imap, &all, &mut marked, |viewer, item, flags| {
             if let Some((from, _)) = self.replaces.filter(|(_, old)| *old == item.id) {
                 return expunging(item, from)?.apply(item, flags, hand);
             }
             let (mut item_marked, mut flags_marked) = (item.clone(), flags.clone());
-            let taken = wish.apply(&mut item_marked, &mut flags_marked);
-            if taken
-                .and_then(|()| check_change(viewer, item, &item_marked))
-                .is_ok()
-            {
+            let taken = wishes
+                .get(&item.id)
+                .map(|wish| wish.apply(&mut item_marked, &mut flags_marked));
+            if matches!(taken, Some(Ok(()))) && check_change(viewer, item, &item_marked).is_ok() {
                 (*item, *flags) = (item_marked, flags_marked);
             }
             Ok(())
@@ -321,5 +382,78 @@ impl Appending {
             .visible(&seat.viewer(), known.row.item)?
             .ok_or_else(unknown)?;
         Ok(item.row.id)
+    }
+}
+
+impl Brought {
+    async fn of(
+        head: &[u8],
+        draft: Option<(BlobWriter, Scanner)>,
+        marks: &Marks,
+        date: Option<UtcTime>,
+    ) -> Result<Self, Failure> {
+        // Bringing a copy is not deciding: only a STORE on the message that is seen does that.
+        let mut marks = marks.clone();
+        marks.keywords.retain(|keyword| decision(keyword).is_none());
+        let draft = match draft {
+            Some((writer, scanner)) => Some((writer.complete().await?, scanner.finish())),
+            None => None,
+        };
+        Ok(Self {
+            summary: Summary::of(head),
+            marks,
+            date,
+            draft,
+        })
+    }
+}
+
+/// Makes the octets of drafts durable, all in the same sync where they fit one.
+async fn keep(messages: Vec<Brought>) -> Result<Vec<Kept>, Failure> {
+    let mut keeping = tokio::task::JoinSet::new();
+    let mut kept: Vec<Option<Kept>> = Vec::with_capacity(messages.len());
+    for (at, message) in messages.into_iter().enumerate() {
+        kept.push(None);
+        let Some((pending, structure)) = message.draft else {
+            continue;
+        };
+        keeping.spawn(async move {
+            let blob = pending.keep().await?;
+            let outline = Outline {
+                structure,
+                summary: message.summary,
+            };
+            let content = Content::whole(blob.id, blob.size_bytes);
+            let (marks, date) = (message.marks, message.date);
+            let draft = Kept {
+                outline,
+                content,
+                marks,
+                date,
+            };
+            Ok::<_, SpoolError>((at, draft))
+        });
+    }
+    while let Some(joined) = keeping.join_next().await {
+        let (at, draft) = joined.map_err(|error| Failure::Broken(error.to_string()))??;
+        if let Some(slot) = kept.get_mut(at) {
+            *slot = Some(draft);
+        }
+    }
+    kept.into_iter()
+        .collect::<Option<_>>()
+        .ok_or_else(|| Failure::Broken("a draft without octets".into()))
+}
+
+/// RFC 9051 6.3.12 sets no flag that cannot be set; the message is worth more than its flags.
+fn flagged(item: Item, marks: &Marks, organisation: &Organisation) -> Result<(Item, UserFlags), Failure> {
+    let wish = Wish::new(organisation, MarkHow::Add, marks)?;
+    let (mut marked, mut flags) = (item.clone(), UserFlags::default());
+    match wish.apply(&mut marked, &mut flags) {
+        Ok(()) => Ok((marked, flags)),
+        Err(failure) => {
+            tracing::debug!(%failure, "flags of an appended message were not taken");
+            Ok((item, UserFlags::default()))
+        }
     }
 }

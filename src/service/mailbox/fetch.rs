@@ -41,7 +41,7 @@ pub struct Look {
     pub shown: Shown,
     pub marks: Marks,
     /// The commit that last changed what is seen of it, its place in a mailbox aside.
-    pub(super) changed_at: ModSeq,
+    pub changed_at: ModSeq,
 }
 
 impl Look {
@@ -61,11 +61,25 @@ impl Letter {
     pub fn size_bytes(&self) -> u64 {
         self.content.size_bytes()
     }
+
+    pub fn sheet(&self) -> Sheet {
+        Sheet(self.content.clone())
+    }
+}
+
+/// Where the octets of an item are, for whoever was shown it just now: they are read without looking again.
+#[derive(Debug, Clone)]
+pub struct Sheet(Content);
+
+impl Sheet {
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes()
+    }
 }
 
 impl Mailboxes {
     /// The item, if the user sees it.
-    pub(super) fn visible(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Shown>, Failure> {
+    pub fn visible(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Shown>, Failure> {
         let tenant = viewer.org.tenant.id;
         let Some(stamped) = items::item(&*self.db, tenant, id)?.filter(|stamped| !stamped.row.gone) else {
             return Ok(None);
@@ -87,10 +101,20 @@ impl Mailboxes {
         }))
     }
 
+    /// The octets of an item, without reading its outline.
+    pub fn sheet(&self, shown: &Shown) -> Result<Option<Sheet>, Failure> {
+        let body = items::body(&*self.db, shown.tenant, shown.row.id)?;
+        Ok(body.map(|b| Sheet(b.row.content)))
+    }
+
     /// Size in octets without reading the outline.
     pub fn size_of(&self, shown: &Shown) -> Result<Option<u64>, Failure> {
-        let body = items::body(&*self.db, shown.tenant, shown.row.id)?;
-        Ok(body.map(|b| b.row.content.size_bytes()))
+        Ok(self.sheet(shown)?.map(|sheet| sheet.size_bytes()))
+    }
+
+    /// The octets of a sheet, in pieces.
+    pub fn octets_of(&self, sheet: &Sheet, range: Range<u64>) -> ContentReader<'_> {
+        ContentReader::range(&self.spool, &sheet.0, range)
     }
 
     /// The content and outline of an item.

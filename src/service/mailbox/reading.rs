@@ -1,7 +1,8 @@
 //! Handing over: the first time somebody of the tenant is given the content of a consigned mail, its retrieval is
 //! owed as evidence (TS 102 640-2 B.2.2, RetrievalNonRetrievalByRecipient), and only then the content is given.
 //!
-//! Headers, structure and searches are no reading, nor is a declaration (`service::declaring`). A consignment that
+//! Headers, structure and searches are no reading, nor is a declaration (`service::declaring`). A preview is content that
+//! nobody asked to read: it is not given before (`preview`). A consignment that
 //! counts as read already changes no more.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
@@ -15,6 +16,15 @@ use crate::store::db::{Batch, CommitError};
 use crate::store::tables::mails;
 
 impl Mailboxes {
+    /// Whether giving content of the item would be its reading, the first one.
+    pub(super) fn would_be_reading(&self, by: &Principal, item: &Item) -> Result<bool, Failure> {
+        let (ItemKind::Incoming, Some(id)) = (item.kind, item.mail) else {
+            return Ok(false);
+        };
+        let stored = mails::consignment(&*self.db, by.tenant, id)?;
+        Ok(stored.is_some_and(|stored| stored.row.state.after(ConsignmentEvent::Read).is_some()))
+    }
+
     /// To be called before content of the item is given; when it returns, the reading is durable.
     pub async fn hand_over(&self, by: &Principal, item: &Item) -> Result<(), Failure> {
         let (ItemKind::Incoming, Some(id)) = (item.kind, item.mail) else {

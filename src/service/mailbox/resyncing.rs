@@ -49,7 +49,7 @@ pub(super) fn words_of(org: &Organisation, item: &Item) -> ModSeq {
 
 impl Mailboxes {
     /// The marks of an item as it was read.
-    pub(super) fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<(Marks, ModSeq), Failure> {
+    pub fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<(Marks, ModSeq), Failure> {
         let flags = items::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, item.id)?;
         let flags_at = flags.as_ref().map_or(ModSeq(0), |f| f.modseq);
         let at = item.modseq.max(flags_at).max(words_of(viewer.org, item));
@@ -70,13 +70,20 @@ impl Mailboxes {
         Ok((marks, at.max(entered)))
     }
 
-    /// The number of a message that was looked at.
-    pub fn modseq(&self, by: &Principal, opened: &Opened, uid: u32, look: &Look) -> Result<ModSeq, Failure> {
+    /// The number of a message in an open mailbox; `changed_at` is that of what was read of it
+    /// ([`Look::changed_at`]).
+    pub fn modseq(
+        &self,
+        by: &Principal,
+        opened: &Opened,
+        uid: u32,
+        changed_at: ModSeq,
+    ) -> Result<ModSeq, Failure> {
         let member = match opened.view {
             Some(view) => views::member(&*self.db, by.tenant, view, uid)?,
             None => None,
         };
-        Ok(look.changed_at.max(member.map_or(ModSeq(0), |m| m.entered)))
+        Ok(changed_at.max(member.map_or(ModSeq(0), |m| m.entered)))
     }
 
     /// The members that may have changed behind `since`. `None`: look at all of them.

@@ -56,7 +56,7 @@ pub struct ItemBody {
 }
 
 rows! {
-    Item => "items" v 2;
+    Item => "items" v 3;
     UserFlags => "user flags" v 1;
     ItemBody => "item bodies" v 1;
 }
