@@ -66,6 +66,8 @@ mod relaying;
 mod road;
 #[path = "journey/rule_subjects.rs"]
 mod rule_subjects;
+#[path = "journey/searching.rs"]
+mod searching;
 #[path = "journey/stamping.rs"]
 mod stamping;
 #[path = "journey/telling.rs"]

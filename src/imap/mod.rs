@@ -18,12 +18,17 @@ pub mod grammar;
 pub mod limits;
 pub mod name;
 pub mod parse;
+mod parse_around;
 pub mod parse_search;
+mod parse_sort;
+pub mod partial;
 pub mod response;
 pub mod search;
 pub mod session;
 pub mod set;
+pub mod sort;
 pub mod structure;
+pub mod thread;
 mod translate;
 pub mod view;
 
@@ -31,6 +36,8 @@ pub mod view;
 mod dialogue_tests;
 #[cfg(test)]
 mod test_door;
+#[cfg(test)]
+mod test_search;
 
 pub use ask::{Answer, Ask, Changes, Out, Refusal};
 pub use session::{Session, Settings};

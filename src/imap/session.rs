@@ -2,11 +2,12 @@
 //!
 //! One command is in work at a time; the next is not even read before the last is answered, so responses never mix.
 //! `session/commands` turns commands into asks, `session/answers` turns answers into responses, `session/listing`
-//! knows LIST. Policy is never decided here: the door is asked.
+//! knows LIST, `session/searching` SEARCH and its kind. Policy is never decided here: the door is asked.
 
 mod answers;
 mod commands;
 mod listing;
+mod searching;
 
 use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, StatusItems};
@@ -14,7 +15,9 @@ use super::framer::{AppendHead, Frame, Framer};
 use super::limits::BAD_COMMANDS_MAX;
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
+use super::parse_search::{BAD_CHARSET, BAD_CHARSET_SAVING};
 use super::response::{Extra, Writer};
+use super::set::UidRanges;
 use super::view::{Expunging, View};
 use bytes::BytesMut;
 
@@ -119,9 +122,14 @@ enum About {
     IdlePoll,
     Expunge,
     Close,
+    /// SEARCH or SORT.
     Search {
+        kind: searching::Kind,
         numbering: Numbering,
         returns: Option<SearchReturns>,
+    },
+    Thread {
+        numbering: Numbering,
     },
     Fetch {
         numbering: Numbering,
@@ -280,6 +288,15 @@ impl Session {
                 "MOVE",
                 "REPLACE",
                 "ESEARCH",
+                "SEARCHRES",
+                "WITHIN",
+                "PARTIAL",
+                "SORT",
+                "SORT=DISPLAY",
+                "ESORT",
+                "THREAD=ORDEREDSUBJECT",
+                "THREAD=REFERENCES",
+                "INPROGRESS",
                 "UTF8=ACCEPT",
             ];
             offered.extend(rest.map(str::to_owned));
@@ -331,9 +348,14 @@ impl Session {
     }
 
     fn bad(&mut self, bad: BadCommand) -> Option<Ask> {
+        if bad.text == BAD_CHARSET_SAVING
+            && let Phase::Selected(open) = &mut self.phase
+        {
+            open.view.save(UidRanges::default());
+        }
         // RFC 9051 6.4.4: an unknown charset is a NO, with what is known.
         let (condition, text) = match bad.text {
-            super::parse_search::BAD_CHARSET => ("NO", format!("[BADCHARSET (US-ASCII UTF-8)] {}", bad.text)),
+            BAD_CHARSET | BAD_CHARSET_SAVING => ("NO", format!("[BADCHARSET (US-ASCII UTF-8)] {}", bad.text)),
             text => ("BAD", text.to_owned()),
         };
         self.out

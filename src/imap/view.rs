@@ -47,6 +47,8 @@ pub struct View {
     flags: BTreeMap<u32, Flags>,
     /// How many the client was told there are.
     told: usize,
+    /// `$`: what the last SEARCH saved (RFC 5182); nothing in a mailbox that was just selected.
+    saved: UidRanges,
 }
 
 impl View {
@@ -149,9 +151,25 @@ impl View {
         news
     }
 
+    /// What `$` stands for from now on. Who is expunged leaves it by not being a member any more, as UIDs never return.
+    pub fn save(&mut self, found: UidRanges) {
+        self.saved = found;
+    }
+
+    /// RFC 5182 2.1: an empty `$` is valid and names nothing, and who has gone has left it.
+    fn by_saved(&self) -> Resolved {
+        Resolved {
+            some_gone: false,
+            ..self.by_ranges(&self.saved)
+        }
+    }
+
     /// Members whose sequence numbers are in the set. A range may reach past the end as long as some of it is there;
     /// a set that names only numbers past the end is the client's mistake.
     pub fn by_number(&self, set: &SequenceSet) -> Result<Resolved, NoSuchNumber> {
+        if set.is_saved() {
+            return Ok(self.by_saved());
+        }
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
         let mut resolved = Resolved::default();
         let mut within = false;
@@ -173,8 +191,15 @@ impl View {
 
     /// Members whose UIDs are in the set; others do not matter (RFC 9051 6.4.9).
     pub fn by_uid(&self, set: &SequenceSet) -> Resolved {
+        if set.is_saved() {
+            return self.by_saved();
+        }
+        self.by_ranges(&set.resolve(self.last_uid()))
+    }
+
+    fn by_ranges(&self, uids: &UidRanges) -> Resolved {
         let mut resolved = Resolved::default();
-        for range in set.resolve(self.last_uid()).ranges() {
+        for range in uids.ranges() {
             let low = self.members.partition_point(|m| m.uid < *range.start());
             let high = self.members.partition_point(|m| m.uid <= *range.end());
             self.collect(low, high, &mut resolved);
@@ -194,6 +219,9 @@ impl View {
 
     /// UIDs a SEARCH key's sequence numbers stand for. A contiguous run of numbers is one range of UIDs.
     pub fn number_ranges(&self, set: &SequenceSet) -> UidRanges {
+        if set.is_saved() {
+            return self.saved.clone();
+        }
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
         let ranges: Vec<(u32, u32)> = set
             .resolve(told)
@@ -209,6 +237,9 @@ impl View {
     }
 
     pub fn uid_ranges(&self, set: &SequenceSet) -> UidRanges {
+        if set.is_saved() {
+            return self.saved.clone();
+        }
         set.resolve(self.last_uid())
     }
 }
@@ -270,6 +301,24 @@ mod tests {
         assert_eq!(uids(&view.by_uid(&set("*:4"))), [5, 9]);
         assert_eq!(uids(&view.by_uid(&set("1:4294967295"))), [3, 5, 9]);
         assert_eq!(view.number_ranges(&set("2:*")).to_string(), "5:9");
+    }
+
+    #[test]
+    fn what_was_saved_holds_until_it_is_expunged() {
+        let mut view = View::new(members(&[3, 5, 9]));
+        let saved = SequenceSet::saved();
+        assert_eq!(view.by_number(&saved), Ok(Resolved::default()));
+        view.save(UidRanges::from_numbers([5, 9].into_iter()));
+        assert_eq!(uids(&view.by_number(&saved).unwrap()), [5, 9]);
+        assert_eq!(view.number_ranges(&saved).to_string(), "5,9");
+        view.apply(Changes {
+            removed: vec![5],
+            ..Changes::default()
+        });
+        let seen = view.by_number(&saved).unwrap();
+        assert_eq!((uids(&seen), seen.some_gone), (vec![9], false));
+        view.news(Expunging::Allowed);
+        assert_eq!(uids(&view.by_uid(&saved)), [9]);
     }
 
     /// The client's picture: a list it edits by what it is told.

@@ -5,11 +5,11 @@ use super::super::command::*;
 use super::super::flag::Flag;
 use super::super::name::{MailboxName, Spelling};
 use super::super::parse::{BadCommand, is_atom};
+use super::super::partial::PartialRange;
 use super::super::response::Extra;
-use super::super::search::SearchKey;
-use super::super::set::{SearchSet, SequenceSet};
+use super::super::set::SequenceSet;
 use super::super::view::{Expunging, Resolved};
-use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for};
+use super::{About, Doing, Phase, Session, expunge_issued, expunging_for};
 
 /// Where a command may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,19 +147,15 @@ impl Session {
                 self.phase = Phase::Authenticated;
                 self.done(&tag, "the mailbox is no longer selected")
             }
-            Command::Search {
-                numbering,
-                returns,
-                key,
-            } => {
-                let key = resolve_key(open, key);
-                self.ask(tag, About::Search { numbering, returns }, Ask::Search(key))
+            Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. } => {
+                self.search(tag, command)
             }
             Command::Fetch {
                 numbering,
                 set,
                 items,
-            } => self.fetch(tag, numbering, &set, items),
+                partial,
+            } => self.fetch(tag, numbering, &set, items, partial),
             Command::Copy {
                 numbering,
                 set,
@@ -232,8 +228,14 @@ impl Session {
         numbering: Numbering,
         set: &SequenceSet,
         items: Vec<FetchItem>,
+        partial: Option<PartialRange>,
     ) -> Option<Ask> {
-        let found = self.resolve(&tag, numbering, set)?;
+        let mut found = self.resolve(&tag, numbering, set)?;
+        if let Some(range) = partial {
+            // RFC 9394 3.3 and 3.4: the range is taken before anything else narrows what is told.
+            let wanted = range.of(found.members.len());
+            found.members = found.members.get(wanted).unwrap_or_default().to_vec();
+        }
         if found.members.is_empty() {
             return self.nothing(&tag, numbering, found.some_gone);
         }
@@ -444,6 +446,8 @@ fn place(command: &Command) -> Where {
         | Command::Unselect
         | Command::Expunge(_)
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. }
         | Command::Copy { .. }
@@ -469,13 +473,6 @@ fn unusable(name: &MailboxName) -> Option<Refusal> {
 fn below_itself(from: &MailboxName, to: &MailboxName) -> Option<Refusal> {
     to.is_below(from)
         .then(|| Refusal::new(Code::Cannot, "a mailbox cannot move below itself"))
-}
-
-fn resolve_key(open: &Open, key: SearchKey<SearchSet>) -> SearchKey<super::super::set::UidRanges> {
-    key.map_sets(&mut |set| match set {
-        SearchSet::Sequence(set) => open.view.number_ranges(&set),
-        SearchSet::Uid(set) => open.view.uid_ranges(&set),
-    })
 }
 
 /// The flags every mailbox has.

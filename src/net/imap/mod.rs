@@ -7,8 +7,13 @@
 mod carry;
 mod listen;
 mod login;
+mod object_id;
+mod progress;
 mod query;
 mod row;
+mod sorting;
+mod threads;
+mod verdict;
 
 use crate::domain::audit::Origin;
 use crate::imap::ask::{Member, Out};
