@@ -234,8 +234,13 @@ fn esearch(tag: &str, numbering: Numbering, returns: SearchReturns, found: &[u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::ask::{Member, Out};
     use crate::imap::grammar::Cursor;
+    use crate::imap::name::MailboxName;
     use crate::imap::partial::PartialRange;
+    use crate::imap::session::Settings;
+    use crate::imap::set::SequenceSet;
+    use crate::imap::view::View;
 
     fn returns(words: &str) -> SearchReturns {
         let mut returns = SearchReturns::default();
@@ -269,6 +274,68 @@ mod tests {
         assert_eq!(kept("SAVE -1:-2 MIN MAX"), "2,12,21");
         assert_eq!(kept("SAVE 2:3 COUNT"), "2,10:12,21");
         assert_eq!(kept("SAVE 9:10"), "");
+    }
+
+    /// A session with these UIDs selected.
+    fn selected(uids: impl Iterator<Item = u32>) -> Session {
+        let mut session = Session::new(Settings {
+            tls: true,
+            starttls: false,
+            login_in_clear: false,
+            mechanisms: Vec::new(),
+            greeting: String::new(),
+            append_max_bytes: 0,
+            id: Vec::new(),
+            rev2: false,
+        });
+        session.phase = Phase::Selected(Open {
+            name: MailboxName::inbox(),
+            read_only: false,
+            view: View::new(uids.map(|uid| Member { uid, key: 0 }).collect()),
+        });
+        session.take_output();
+        session
+    }
+
+    fn said(session: &mut Session) -> String {
+        let octets = session.take_output().into_iter().map(|out| match out {
+            Out::Bytes(octets) => octets,
+            Out::Content { .. } => Vec::new(),
+        });
+        String::from_utf8(octets.flatten().collect()).unwrap()
+    }
+
+    #[test]
+    fn what_is_too_scattered_is_not_saved_and_leaves_nothing_saved() {
+        let scattered = |count: u32| (0..count).map(|n| n * 2 + 1);
+        let most = SAVED_RANGES_MAX as u32;
+        let mut session = selected(scattered(most + 1));
+        let mut found = |count: u32| {
+            let uids = scattered(count).collect();
+            session.found("a", Kind::Search, Numbering::Uid, Some(returns("SAVE")), uids);
+            let Phase::Selected(open) = &session.phase else {
+                panic!("nothing is selected")
+            };
+            let saved = open.view.by_uid(&SequenceSet::saved()).members.len();
+            (said(&mut session), saved)
+        };
+        assert_eq!(found(most), ("a OK SEARCH done\r\n".to_owned(), most as usize));
+        let (refused, saved) = found(most + 1);
+        assert!(refused.starts_with("a NO [NOTSAVED] "), "{refused}");
+        assert_eq!(saved, 0);
+    }
+
+    #[test]
+    fn progress_is_told_only_of_a_command_in_work() {
+        let mut session = selected(1..2);
+        session.progress(Some((1, 2)));
+        assert_eq!(said(&mut session), "");
+        let about = About::Poll("NOOP done");
+        session.ask("A001".to_owned(), about, Ask::Poll);
+        session.progress(Some((454, 1000)));
+        session.progress(None);
+        let told = "* OK [INPROGRESS (\"A001\" 454 1000)] still at it\r\n* OK [INPROGRESS (\"A001\" NIL NIL)] still at it\r\n";
+        assert_eq!(said(&mut session), told);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl ImapDoor {
             greeting: self.greeting.clone(),
             append_max_bytes: self.mailboxes.identity.size_max_bytes,
             id: vec![("name".to_owned(), "kepd".to_owned())],
-            // SEARCHRES and BINARY are part of IMAP4rev2 and not built yet.
+            // BINARY is part of IMAP4rev2 and not built yet.
             rev2: false,
         };
         let connection = Connection {

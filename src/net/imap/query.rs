@@ -15,6 +15,7 @@ use crate::imap::sort::SortKey;
 use crate::imap::thread::ThreadAlgorithm;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::mailbox::Opened;
 
 /// From so many messages on, ordering and threading would keep others waiting: they are done on the blocking pool.
 const LONG_WORK_FROM: usize = 10_000;
@@ -69,17 +70,36 @@ impl Connection<'_> {
         by: &Principal,
         key: &Key,
         wanted: Wanted,
+        keep: impl FnMut(Known) -> Result<(), Failure> + Send,
+    ) -> Result<(), Stop> {
+        // Taken out, so that the client can be told meanwhile that it goes on.
+        let opened = self.opened.take().ok_or_else(super::carry::nothing_open)?;
+        let walked = self.walk(by, &opened, key, wanted, keep).await;
+        self.opened = Some(opened);
+        walked
+    }
+
+    async fn walk(
+        &mut self,
+        by: &Principal,
+        opened: &Opened,
+        key: &Key,
+        wanted: Wanted,
         mut keep: impl FnMut(Known) -> Result<(), Failure> + Send,
     ) -> Result<(), Stop> {
         let mailboxes = self.door.mailboxes.clone();
-        let opened = self.opened.as_ref().ok_or_else(super::carry::nothing_open)?;
-        let members: Vec<(u32, ItemId)> = opened.members().collect();
         let now = mailboxes.clock.now();
         let question = Question::new(key, now);
         let mut pace = Pace::begin(now);
+        let mut members = opened.members();
+        let (of, _) = members.size_hint();
         let mut done = 0;
-        for turn in members.chunks(TURN) {
-            for &(uid, item) in turn {
+        loop {
+            let turn: Vec<(u32, ItemId)> = members.by_ref().take(TURN).collect();
+            if turn.is_empty() {
+                return Ok(());
+            }
+            for &(uid, item) in &turn {
                 if question.is_out(uid, item) {
                     continue;
                 }
@@ -92,10 +112,9 @@ impl Connection<'_> {
                 }
             }
             done += turn.len();
-            self.tell_progress(&mut pace, done, members.len()).await?;
+            self.tell_progress(&mut pace, done, of).await?;
             tokio::task::yield_now().await;
         }
-        Ok(())
     }
 }
 

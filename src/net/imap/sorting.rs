@@ -1,7 +1,7 @@
 //! The order of a SORT (RFC 5256 3, RFC 5957 4). Pure: what is compared is taken from each message once.
 //!
 //! Texts are compared as a Turkish reader expects: folded and in the order of the Turkish alphabet
-//! (`domain::folding`), where RFC 5256 7 has i;unicode-casemap; see docs/decisions/0021-turkish-collation.md.
+//! (`domain::folding`), where RFC 5256 7 has i;unicode-casemap; see docs/decisions/0024-turkish-collation.md.
 
 use super::verdict::{Known, Wanted};
 use crate::clock::UtcTime;
