@@ -450,7 +450,8 @@ pub mod tests {
             (returns.save, "SAVE"),
         ]
         .into_iter()
-        .filter_map(|(named, word)| named.then(|| word.to_owned()))
+        .filter(|(named, _)| *named)
+        .map(|(_, word)| word.to_owned())
         .collect();
         words.extend(returns.partial.map(|range| format!("PARTIAL {range}")));
         format!("RETURN ({})", words.join(" "))

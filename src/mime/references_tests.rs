@@ -216,16 +216,20 @@ fn long_and_hostile_mailboxes_end() {
         Some((49_999, Some(50_000)))
     );
     // Each names the next, and in the end all name the first: every link asks for a long walk.
-    let mut loops = References::default();
-    loops.steps_left = 1_000;
+    let mut loops = References {
+        steps_left: 1_000,
+        ..References::default()
+    };
     for n in 1..=5_000u32 {
         let (id, next) = (format!("<{n}@x>"), format!("<{}@x> <1@x>", n + 1));
         add(&mut loops, (n, 0, "b", &id, &next));
     }
     let uids = loops.threads().iter().filter(|b| b.uid.is_some()).count();
     assert_eq!(uids, 5_000);
-    let mut absent = References::default();
-    absent.absent_left = 10;
+    let mut absent = References {
+        absent_left: 10,
+        ..References::default()
+    };
     for n in 1..=100u32 {
         add(&mut absent, (n, 0, "", "", &format!("<{n}@absent>")));
     }

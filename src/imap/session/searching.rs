@@ -153,12 +153,17 @@ impl Session {
         let Doing::Asked { tag, .. } = &self.doing else {
             return;
         };
-        // A tag has neither quotes nor backslashes, so it can be quoted as it is.
+        // A tag has neither quotes nor backslashes, so it can be quoted as it is. It may have the bracket at which
+        // simple readers see the end of the code.
+        let tag = match tag.contains(']') {
+            true => "NIL".to_owned(),
+            false => format!("\"{tag}\""),
+        };
         let state = match counted {
             Some((done, of)) if of > 0 => format!("{} {of}", done.min(of)),
             _ => "NIL NIL".to_owned(),
         };
-        let text = format!("OK [INPROGRESS (\"{tag}\" {state})] still at it");
+        let text = format!("OK [INPROGRESS ({tag} {state})] still at it");
         self.out.untagged(&text);
     }
 }
@@ -336,6 +341,12 @@ mod tests {
         session.progress(None);
         let told = "* OK [INPROGRESS (\"A001\" 454 1000)] still at it\r\n* OK [INPROGRESS (\"A001\" NIL NIL)] still at it\r\n";
         assert_eq!(said(&mut session), told);
+        session.ask("a]".to_owned(), About::Poll("NOOP done"), Ask::Poll);
+        session.progress(None);
+        assert_eq!(
+            said(&mut session),
+            "* OK [INPROGRESS (NIL NIL NIL)] still at it\r\n"
+        );
     }
 
     #[test]
