@@ -1,3 +1,5 @@
+//! Threads by references: each step of the algorithm on mailboxes small enough to see, and hostile ones for the bounds.
+
 use super::*;
 use crate::clock::UtcTime;
 use crate::mime::base_subject::base_subject;
