@@ -81,6 +81,8 @@ mod resyncing;
 mod road;
 #[path = "journey/rule_subjects.rs"]
 mod rule_subjects;
+#[path = "journey/searching.rs"]
+mod searching;
 #[path = "journey/stamping.rs"]
 mod stamping;
 #[path = "journey/telling.rs"]

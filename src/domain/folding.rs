@@ -4,6 +4,8 @@
 //! `I` folds to `ı` and `İ` to `i`, as a Turkish reader expects; everything else by Unicode. Protocol text is never
 //! folded here (see `address`).
 
+use std::cmp::Ordering;
+
 /// So much of two names is compared; no name or key is longer.
 const COMPARED_MAX_CHARS: usize = 128;
 
@@ -25,6 +27,28 @@ pub fn turkish_fold(text: &str) -> String {
         }
     }
     folded
+}
+
+/// Which of two folded texts comes first in a list: letters stand in the order of the Turkish alphabet (`ç` behind `c`,
+/// `ı` before `i`), those with a circumflex behind the plain ones, and everything else by Unicode.
+pub fn turkish_order(a: &str, b: &str) -> Ordering {
+    a.chars().map(place).cmp(b.chars().map(place))
+}
+
+fn place(c: char) -> u32 {
+    let beside = |letter: char, by: i32| (letter as u32 * 4).saturating_add_signed(by);
+    match c {
+        'ç' => beside('c', 2),
+        'ğ' => beside('g', 2),
+        'ı' => beside('i', -2),
+        'ö' => beside('o', 2),
+        'ş' => beside('s', 2),
+        'ü' => beside('u', 2),
+        'â' => beside('a', 1),
+        'î' => beside('i', 1),
+        'û' => beside('u', 1),
+        other => beside(other, 0),
+    }
 }
 
 /// A key under which names count as the same whatever the case and whichever `i` was typed, so that no two units,
@@ -60,6 +84,24 @@ mod tests {
         assert_ne!(turkish_fold("ILIK"), turkish_fold("ilik"));
         assert_eq!(name_key(" Isıtma "), name_key("ISITMA"));
         assert_eq!(name_key("İlan"), name_key("ilan"));
+    }
+
+    #[test]
+    fn lists_stand_in_the_order_of_the_alphabet() {
+        let alphabet = "abcçdefgğhıijklmnoöpqrsştuüvwxyz";
+        let mut letters: Vec<String> = alphabet.chars().rev().map(String::from).collect();
+        letters.sort_by(|a, b| turkish_order(a, b));
+        assert_eq!(letters.concat(), alphabet);
+        let mut names = [
+            "zam", "çam", "cam", "cama", "", "1", "kâr", "kar", "kaş", "ılık", "ilik", "hal",
+        ];
+        names.sort_by(|a, b| turkish_order(a, b));
+        assert_eq!(
+            names,
+            [
+                "", "1", "cam", "cama", "çam", "hal", "ılık", "ilik", "kar", "kaş", "kâr", "zam"
+            ]
+        );
     }
 
     #[test]

@@ -7,7 +7,9 @@ use super::flag::{Flag, Flags};
 use super::name::{MailboxName, Pattern};
 use super::search::SearchKey;
 use super::set::UidRanges;
+use super::sort::SortKey;
 use super::structure::{BodyStructure, Envelope};
+use super::thread::{ThreadAlgorithm, Threads};
 use crate::clock::UtcTime;
 use crate::roster::Roster;
 use bytes::Bytes;
@@ -84,6 +86,16 @@ pub enum Ask {
     Expunge(Option<Vec<Member>>),
     /// [`Answer::Found`] or a refusal.
     Search(SearchKey<UidRanges>),
+    /// [`Answer::Found`] in the order asked for; those alike in ascending order of UID. Or a refusal.
+    Sort {
+        order: Vec<SortKey>,
+        key: SearchKey<UidRanges>,
+    },
+    /// [`Answer::Threaded`] or a refusal.
+    Thread {
+        algorithm: ThreadAlgorithm,
+        key: SearchKey<UidRanges>,
+    },
     /// Call [`super::Session::fetched`] for each message (in the given order), then [`Answer::Done`].
     Fetch(FetchAsk),
     /// [`Answer::Stored`] or a refusal.
@@ -300,6 +312,7 @@ pub enum Answer {
         refused: Option<Refusal>,
     },
     Found(Vec<u32>),
+    Threaded(Threads),
     /// The new flags of each; those refused are left out and `refused` says why.
     Stored {
         rows: Vec<Told>,
@@ -451,6 +464,8 @@ pub enum Code {
     Limit,
     NonExistent,
     NoPerm,
+    /// RFC 5182 2.5.
+    NotSaved,
     OverQuota,
     PrivacyRequired,
     ServerBug,
@@ -476,6 +491,7 @@ impl Code {
             Code::Limit => "LIMIT",
             Code::NonExistent => "NONEXISTENT",
             Code::NoPerm => "NOPERM",
+            Code::NotSaved => "NOTSAVED",
             Code::OverQuota => "OVERQUOTA",
             Code::PrivacyRequired => "PRIVACYREQUIRED",
             Code::ServerBug => "SERVERBUG",

@@ -2,8 +2,11 @@
 
 use super::flag::Flag;
 use super::name::{MailboxName, Pattern};
+use super::partial::PartialRange;
 use super::search::SearchKey;
 use super::set::{Bound, SearchSet, SequenceSet};
+use super::sort::SortKey;
+use super::thread::ThreadAlgorithm;
 use crate::clock::UtcTime;
 use std::fmt;
 use zeroize::Zeroize;
@@ -70,11 +73,25 @@ pub enum Command {
         returns: Option<SearchReturns>,
         key: SearchKey<SearchSet>,
     },
+    /// RFC 5256; with RETURN it is the ESORT of RFC 5267.
+    Sort {
+        numbering: Numbering,
+        returns: Option<SearchReturns>,
+        order: Vec<SortKey>,
+        key: SearchKey<SearchSet>,
+    },
+    Thread {
+        numbering: Numbering,
+        algorithm: ThreadAlgorithm,
+        key: SearchKey<SearchSet>,
+    },
     Fetch {
         numbering: Numbering,
         set: SequenceSet,
         items: Vec<FetchItem>,
         changed: Option<ChangedSince>,
+        /// Only these of the messages (RFC 9394 3.3); with UIDs only.
+        partial: Option<PartialRange>,
     },
     Store {
         numbering: Numbering,
@@ -226,13 +243,17 @@ pub struct StatusItems {
     pub mailbox_id: bool,
 }
 
-/// RETURN options of SEARCH (RFC 4731). `RETURN ()` means ALL.
+/// RETURN options of SEARCH and SORT (RFC 4731, 5182, 5267, 9394). `RETURN ()` means ALL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SearchReturns {
     pub min: bool,
     pub max: bool,
     pub all: bool,
     pub count: bool,
+    /// Keep what was found for `$`.
+    pub save: bool,
+    /// Not together with `all`.
+    pub partial: Option<PartialRange>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

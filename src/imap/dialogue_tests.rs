@@ -205,8 +205,8 @@ proptest! {
     fn any_octets_are_survived(
         words in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..12),
-            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT) ".prop_map(String::into_bytes),
-            "(1:\\*|\\(CHANGEDSINCE 2 VANISHED\\)|\\(UNCHANGEDSINCE 3\\)|\\(QRESYNC \\(7 1\\)\\)|MODSEQ|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
+            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|SORT|UID SORT|THREAD|UID THREAD|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT) ".prop_map(String::into_bytes),
+            "(1:\\*|\\(CHANGEDSINCE 2 VANISHED\\)|\\(UNCHANGEDSINCE 3\\)|\\(QRESYNC \\(7 1\\)\\)|MODSEQ|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\$|PARTIAL -1:-2|SAVE|\\(REVERSE DATE\\)|REFERENCES|UTF-8|ALL|OLDER 1|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
             Just(b"\r\n".to_vec()),
         ], 0..60),
         logged_in: bool,

@@ -24,6 +24,12 @@ pub const LITERAL_MINUS_MAX: u64 = 4096;
 pub const SEARCH_DEPTH_MAX: usize = 100;
 /// Keys in one SEARCH, all levels together.
 pub const SEARCH_KEYS_MAX: usize = 2000;
+/// Texts (BODY, TEXT, header fields) in one SEARCH: each is looked for in each message's text, one after another.
+pub const SEARCH_TEXTS_MAX: usize = 200;
+/// Criteria of one SORT: there are nine fields, and naming one twice says nothing new.
+pub const SORT_KEYS_MAX: usize = 18;
+/// Ranges of UIDs kept for `$` (RFC 5182 2.5): under a megabyte for each session, whatever was found.
+pub const SAVED_RANGES_MAX: usize = 100_000;
 /// A tag: clients use a few characters.
 pub const TAG_MAX: usize = 64;
 /// A mailbox name in UTF-8 octets.

@@ -18,15 +18,20 @@ pub mod grammar;
 pub mod limits;
 pub mod name;
 pub mod parse;
+mod parse_around;
 pub mod parse_fetch;
 pub mod parse_search;
+mod parse_sort;
+pub mod partial;
 pub mod recent;
 pub mod response;
 mod response_fetch;
 pub mod search;
 pub mod session;
 pub mod set;
+pub mod sort;
 pub mod structure;
+pub mod thread;
 mod translate;
 mod translate_resync;
 pub mod view;
@@ -38,6 +43,8 @@ mod dialogue_tests;
 mod resync_tests;
 #[cfg(test)]
 mod test_door;
+#[cfg(test)]
+mod test_search;
 
 pub use ask::{Answer, Ask, Changes, Out, Refusal};
 pub use session::{Session, Settings};

@@ -2,7 +2,7 @@
 //!
 //! imap-codec reads the base grammar (`translate`). What it does not read, or reads
 //! only into types that hide what is needed, is read by hand: LIST with options (RFC 5258, 5819, 6154), STATUS with
-//! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), CREATE with USE, STARTTLS,
+//! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), SORT and THREAD ([`super::parse_sort`]), CREATE with USE, STARTTLS,
 //! AUTHENTICATE, and APPEND and REPLACE up to their message.
 
 use super::command::*;
@@ -11,8 +11,10 @@ use super::framer::{is_tag_char, tag_of};
 use super::grammar::{Cursor, Malformed};
 use super::limits::*;
 use super::name::{MailboxName, NameError, Pattern, Spelling};
+use super::parse_around;
 use super::parse_fetch;
 use super::parse_search;
+use super::parse_sort;
 use super::search::MONTHS;
 use super::set::SequenceSet;
 use super::translate;
@@ -63,6 +65,14 @@ pub fn parse_append_next(octets: &[u8]) -> Result<AppendMessage, Malformed> {
 }
 
 fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command, Malformed> {
+    if let Some(around) = parse_around::take_out(&octets[tag_len + 1..])? {
+        let plain = [&octets[..tag_len + 1], &around.plain].concat();
+        return around.put_back(plain_command(&plain, tag_len, spelling)?);
+    }
+    plain_command(octets, tag_len, spelling)
+}
+
+fn plain_command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command, Malformed> {
     let mut cursor = Cursor(&octets[tag_len + 1..]);
     let verb = cursor.atom()?.to_ascii_uppercase();
     let command = match verb.as_str() {
@@ -74,6 +84,8 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
         "STATUS" => status(&mut cursor, spelling)?,
         "SEARCH" => parse_search::search(&mut cursor, Numbering::Sequence)?,
         "FETCH" => parse_fetch::fetch(&mut cursor, Numbering::Sequence)?,
+        "SORT" => parse_sort::sort(&mut cursor, Numbering::Sequence)?,
+        "THREAD" => parse_sort::thread(&mut cursor, Numbering::Sequence)?,
         "APPEND" => return Err(Malformed("APPEND wants a literal")),
         "REPLACE" => return Err(Malformed("REPLACE wants a literal")),
         "UID"
@@ -85,6 +97,8 @@ fn command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Command,
             parse_search::search(&mut cursor, Numbering::Uid)?
         }
         "UID" if cursor.word("FETCH") => parse_fetch::fetch(&mut cursor, Numbering::Uid)?,
+        "UID" if cursor.word("SORT") => parse_sort::sort(&mut cursor, Numbering::Uid)?,
+        "UID" if cursor.word("THREAD") => parse_sort::thread(&mut cursor, Numbering::Uid)?,
         "UID" if cursor.word("REPLACE") => return Err(Malformed("REPLACE wants a literal")),
         _ => return translate::base(octets, spelling),
     };

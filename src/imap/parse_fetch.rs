@@ -23,6 +23,7 @@ pub fn fetch(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, M
         set,
         items,
         changed: changed_since(cursor, numbering)?,
+        partial: None,
     })
 }
 
@@ -506,7 +507,7 @@ mod tests {
             if wanted.iter().all(codec_reads) {
                 prop_assert!(CommandCodec::default().decode(&octets).is_ok(), "{}", shown);
             }
-            prop_assert_eq!(read, Ok(Command::Fetch { numbering, set, items: wanted, changed: None }), "{}", shown);
+            prop_assert_eq!(read, Ok(Command::Fetch { numbering, set, items: wanted, changed: None, partial: None }), "{}", shown);
         }
     }
 }

@@ -1,11 +1,13 @@
-//! SEARCH and UID SEARCH (RFC 9051 6.4.4, RFC 4731): RETURN options, CHARSET, and the keys, of bounded depth.
+//! SEARCH and UID SEARCH (RFC 9051 6.4.4): RETURN options (RFC 4731, 5182, 9394), CHARSET, and the keys with those of
+//! RFC 5032 (WITHIN), 8474 (OBJECTID) and 8514 (SAVEDATE), of bounded depth and number.
 //!
 //! imap-codec stops at eight levels and does not know RETURN; clients that join words with OR go deeper.
 
 use super::command::{Command, Numbering, SearchReturns};
 use super::flag::{Flag, Keyword};
 use super::grammar::{Cursor, Malformed};
-use super::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
+use super::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, SEARCH_TEXTS_MAX};
+use super::partial::PartialRange;
 use super::search::{Date, MONTHS, SearchKey, When};
 use super::set::{SearchSet, SequenceSet};
 
@@ -13,39 +15,60 @@ type Key = SearchKey<SearchSet>;
 
 /// Said when the charset is not one of ours; the session answers NO with BADCHARSET to it.
 pub const BAD_CHARSET: &str = "only US-ASCII and UTF-8 are searched";
+/// The same for a search with SAVE: what was saved before is then forgotten (RFC 5182 2.1).
+pub const BAD_CHARSET_SAVING: &str = "only US-ASCII and UTF-8 are searched; nothing is saved";
 
 /// What follows the word SEARCH.
 pub fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, Malformed> {
     cursor.space()?;
-    let mut returns = None;
-    if cursor.word("RETURN") {
-        cursor.space()?;
-        returns = Some(return_options(cursor)?);
-        cursor.space()?;
-    }
+    let returns = returns(cursor)?;
     if cursor.word("CHARSET") {
         cursor.space()?;
-        let charset = cursor.astring()?;
+        charset(cursor, returns)?;
         cursor.space()?;
-        if ![b"US-ASCII".as_slice(), b"UTF-8"]
-            .iter()
-            .any(|known| charset.eq_ignore_ascii_case(known))
-        {
-            return Err(Malformed(BAD_CHARSET));
-        }
     }
+    let key = criteria(cursor)?;
+    Ok(Command::Search {
+        numbering,
+        returns,
+        key,
+    })
+}
+
+/// `RETURN (...)` and the space behind it, where there is one.
+pub(super) fn returns(cursor: &mut Cursor<'_>) -> Result<Option<SearchReturns>, Malformed> {
+    if !cursor.word("RETURN") {
+        return Ok(None);
+    }
+    cursor.space()?;
+    let returns = return_options(cursor)?;
+    cursor.space()?;
+    Ok(Some(returns))
+}
+
+pub(super) fn charset(cursor: &mut Cursor<'_>, returns: Option<SearchReturns>) -> Result<(), Malformed> {
+    let charset = cursor.astring()?;
+    let known = [b"US-ASCII".as_slice(), b"UTF-8"]
+        .iter()
+        .any(|known| charset.eq_ignore_ascii_case(known));
+    match returns {
+        _ if known => Ok(()),
+        Some(SearchReturns { save: true, .. }) => Err(Malformed(BAD_CHARSET_SAVING)),
+        _ => Err(Malformed(BAD_CHARSET)),
+    }
+}
+
+/// `search-key *(SP search-key)`: all of them must hold.
+pub(super) fn criteria(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
     let mut keys = Keys {
         left: SEARCH_KEYS_MAX,
+        texts_left: SEARCH_TEXTS_MAX,
     };
     let mut all = vec![keys.key(cursor, 0)?];
     while cursor.eat(b' ') {
         all.push(keys.key(cursor, 0)?);
     }
-    Ok(Command::Search {
-        numbering,
-        returns,
-        key: and(all),
-    })
+    Ok(and(all))
 }
 
 fn return_options(cursor: &mut Cursor<'_>) -> Result<SearchReturns, Malformed> {
@@ -56,6 +79,15 @@ fn return_options(cursor: &mut Cursor<'_>) -> Result<SearchReturns, Malformed> {
             "MAX" => &mut returns.max,
             "ALL" => &mut returns.all,
             "COUNT" => &mut returns.count,
+            "SAVE" => &mut returns.save,
+            "PARTIAL" => {
+                c.space()?;
+                let range = PartialRange::read(c)?;
+                return match returns.partial.replace(range) {
+                    None => Ok(()),
+                    Some(_) => Err(ONE_PART),
+                };
+            }
             _ => return Err(Malformed("an unknown return option")),
         };
         *option = true;
@@ -63,8 +95,14 @@ fn return_options(cursor: &mut Cursor<'_>) -> Result<SearchReturns, Malformed> {
     })?;
     // RFC 4731 3.1: nothing named means ALL.
     returns.all |= options.is_empty();
+    if returns.all && returns.partial.is_some() {
+        return Err(ONE_PART);
+    }
     Ok(returns)
 }
+
+/// RFC 9394 3.1.
+const ONE_PART: Malformed = Malformed("one PARTIAL or ALL, not more");
 
 fn and(mut keys: Vec<Key>) -> Key {
     match keys.pop() {
@@ -80,6 +118,8 @@ fn and(mut keys: Vec<Key>) -> Key {
 /// Counts the keys of one command.
 struct Keys {
     left: usize,
+    /// Those that look for a text.
+    texts_left: usize,
 }
 
 impl Keys {
@@ -96,7 +136,7 @@ impl Keys {
                 let keys = cursor.list(1, SEARCH_KEYS_MAX, |c| self.key(c, depth + 1))?;
                 Ok(and(keys))
             }
-            Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Set(SearchSet::Sequence(set(cursor)?))),
+            Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Set(SearchSet::Sequence(set(cursor)?))),
             _ => self.word(cursor, depth),
         }
     }
@@ -122,16 +162,31 @@ impl Keys {
             "MODSEQ" => modseq(cursor)?,
             _ => match plain(&word) {
                 Some(key) => key,
-                None => with_argument(&word, cursor)?,
+                None => self.counted(with_argument(&word, cursor)?)?,
             },
         })
+    }
+
+    fn counted(&mut self, key: Key) -> Result<Key, Malformed> {
+        if matches!(
+            key,
+            SearchKey::Header(..) | SearchKey::Body(_) | SearchKey::Text(_)
+        ) {
+            self.texts_left = self
+                .texts_left
+                .checked_sub(1)
+                .ok_or(Malformed("the search looks for too many texts"))?;
+        }
+        Ok(key)
     }
 }
 
 /// Keys without an argument.
 fn plain(word: &str) -> Option<Key> {
-    if word == "ALL" {
-        return Some(SearchKey::All);
+    match word {
+        "ALL" => return Some(SearchKey::All),
+        "SAVEDATESUPPORTED" => return Some(SearchKey::SaveDateSupported),
+        _ => {}
     }
     let flag = |word: &str| match word {
         "ANSWERED" => Some(Flag::Answered),
@@ -149,7 +204,14 @@ fn plain(word: &str) -> Option<Key> {
 
 fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
     const UNKNOWN: Malformed = Malformed("an unknown search key");
-    const WITH: [&str; 20] = [
+    const WITH: [&str; 26] = [
+        "EMAILID",
+        "OLDER",
+        "SAVEDBEFORE",
+        "SAVEDON",
+        "SAVEDSINCE",
+        "THREADID",
+        "YOUNGER",
         "BCC",
         "BEFORE",
         "BODY",
@@ -169,7 +231,6 @@ fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> 
         "TO",
         "UID",
         "UNKEYWORD",
-        "CHARSET",
     ];
     if !WITH.contains(&word) {
         return Err(UNKNOWN);
@@ -192,6 +253,13 @@ fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> 
         "SENTBEFORE" => dated(cursor, SearchKey::Sent, When::Before),
         "SENTON" => dated(cursor, SearchKey::Sent, When::On),
         "SENTSINCE" => dated(cursor, SearchKey::Sent, When::Since),
+        "SAVEDBEFORE" => dated(cursor, SearchKey::SavedAt, When::Before),
+        "SAVEDON" => dated(cursor, SearchKey::SavedAt, When::On),
+        "SAVEDSINCE" => dated(cursor, SearchKey::SavedAt, When::Since),
+        "OLDER" => seconds(cursor).map(SearchKey::OlderThan),
+        "YOUNGER" => seconds(cursor).map(SearchKey::YoungerThan),
+        "EMAILID" => object_id(cursor).map(SearchKey::EmailId),
+        "THREADID" => object_id(cursor).map(SearchKey::ThreadId),
         "LARGER" => cursor.number().map(SearchKey::LargerThan),
         "SMALLER" => cursor.number().map(SearchKey::SmallerThan),
         "UID" => set(cursor).map(|s| SearchKey::Set(SearchSet::Uid(s))),
@@ -224,12 +292,27 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
     Ok(SearchKey::Flag(Flag::Keyword(word)))
 }
 
+/// `interval = nz-number` (RFC 5032 4).
+fn seconds(cursor: &mut Cursor<'_>) -> Result<u32, Malformed> {
+    let number = u32::try_from(cursor.number()?).ok().filter(|n| *n > 0);
+    number.ok_or(Malformed("an interval is at least one second"))
+}
+
+/// `objectid = 1*255(ALPHA / DIGIT / "_" / "-")` (RFC 8474 7).
+fn object_id(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
+    let id = cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    match std::str::from_utf8(id) {
+        Ok(id) if (1..=255).contains(&id.len()) => Ok(id.to_owned()),
+        _ => Err(Malformed("that is not an object id")),
+    }
+}
+
 fn text(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
     String::from_utf8(cursor.astring()?).map_err(|_| Malformed("the text is not UTF-8"))
 }
 
 fn set(cursor: &mut Cursor<'_>) -> Result<SequenceSet, Malformed> {
-    let text = cursor.take_while(|b| b.is_ascii_digit() || b":*,".contains(&b));
+    let text = cursor.take_while(|b| b.is_ascii_digit() || b":*,$".contains(&b));
     let set = std::str::from_utf8(text).ok().and_then(SequenceSet::parse);
     set.ok_or(Malformed("that is not a sequence set"))
 }
@@ -253,8 +336,9 @@ fn date(cursor: &mut Cursor<'_>) -> Result<Date, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use crate::imap::partial::tests::any_range;
     use crate::imap::set::Bound;
     use imap_codec::CommandCodec;
     use imap_codec::decode::Decoder;
@@ -276,6 +360,9 @@ mod tests {
         assert!(read(&" ALL".repeat(SEARCH_KEYS_MAX)).is_ok());
         assert!(read(&" ALL".repeat(SEARCH_KEYS_MAX + 1)).is_err());
         assert!(read(&format!(" {}ALL", "OR ALL ".repeat(90))).is_ok());
+        assert!(read(&" TEXT x".repeat(SEARCH_TEXTS_MAX)).is_ok());
+        let many = read(&" FROM x".repeat(SEARCH_TEXTS_MAX + 1));
+        assert_eq!(many, Err(Malformed("the search looks for too many texts")));
     }
 
     #[test]
@@ -292,6 +379,17 @@ mod tests {
             " LARGER -1",
             " CHARSET UTF-8",
             " FROM",
+            " OLDER 0",
+            " YOUNGER 4294967296",
+            " YOUNGER -1",
+            " EMAILID \"a b\"",
+            " THREADID ",
+            " $,1",
+            " UID 1,$",
+            " RETURN (ALL PARTIAL 1:2) ALL",
+            " RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL",
+            " RETURN (PARTIAL) ALL",
+            " RETURN (SAVE",
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
@@ -302,9 +400,14 @@ mod tests {
         assert_eq!(read(" old"), Ok(SearchKey::Not(Box::new(SearchKey::Recent))));
     }
 
-    fn leaf() -> impl Strategy<Value = Key> {
+    fn date() -> impl Strategy<Value = (When, Date)> {
         let day = (1990..2090i16, 1..=12i8, 1..=28i8).prop_map(|(y, m, d)| Date::new(y, m, d).unwrap());
         let when = prop_oneof![Just(When::Before), Just(When::On), Just(When::Since)];
+        (when, day)
+    }
+
+    /// Keys of RFC 3501.
+    fn old_leaf() -> impl Strategy<Value = Key> {
         let set = prop::collection::vec((1..99u32, 1..99u32), 1..4).prop_map(|pairs| {
             SequenceSet(
                 pairs
@@ -322,8 +425,8 @@ mod tests {
             "[a-zA-Z$][a-z0-9]{0,8}".prop_map(|k| SearchKey::Flag(Flag::Keyword(Keyword::new(&k).unwrap()))),
             set.clone().prop_map(|s| SearchKey::Set(SearchSet::Sequence(s))),
             set.prop_map(|s| SearchKey::Set(SearchSet::Uid(s))),
-            (when.clone(), day.clone()).prop_map(|(w, d)| SearchKey::Internal(w, d)),
-            (when, day).prop_map(|(w, d)| SearchKey::Sent(w, d)),
+            date().prop_map(|(w, d)| SearchKey::Internal(w, d)),
+            date().prop_map(|(w, d)| SearchKey::Sent(w, d)),
             ("[A-Za-z-]{1,9}", text).prop_map(|(n, t)| SearchKey::Header(n, t)),
             text.prop_map(SearchKey::Body),
             text.prop_map(SearchKey::Text),
@@ -332,8 +435,56 @@ mod tests {
         ]
     }
 
-    fn key() -> impl Strategy<Value = Key> {
-        leaf().prop_recursive(5, 24, 4, |inner| {
+    fn new_leaf() -> impl Strategy<Value = Key> {
+        prop_oneof![
+            Just(SearchKey::Set(SearchSet::Sequence(SequenceSet::saved()))),
+            Just(SearchKey::Set(SearchSet::Uid(SequenceSet::saved()))),
+            date().prop_map(|(w, d)| SearchKey::SavedAt(w, d)),
+            Just(SearchKey::SaveDateSupported),
+            (1..=u32::MAX).prop_map(SearchKey::OlderThan),
+            (1..=u32::MAX).prop_map(SearchKey::YoungerThan),
+            "[A-Za-z0-9_-]{1,12}".prop_map(SearchKey::EmailId),
+            "[A-Za-z0-9_-]{1,12}".prop_map(SearchKey::ThreadId),
+        ]
+    }
+
+    pub fn any_returns() -> impl Strategy<Value = SearchReturns> {
+        let flags = any::<[bool; 5]>();
+        (flags, prop::option::of(any_range())).prop_map(|([min, max, all, count, save], partial)| {
+            let all = (all && partial.is_none()) || (partial.is_none() && !min && !max && !count && !save);
+            SearchReturns {
+                min,
+                max,
+                all,
+                count,
+                save,
+                partial,
+            }
+        })
+    }
+
+    pub fn printed(returns: &SearchReturns) -> String {
+        let mut words: Vec<String> = [
+            (returns.min, "MIN"),
+            (returns.max, "MAX"),
+            (returns.all, "ALL"),
+            (returns.count, "COUNT"),
+            (returns.save, "SAVE"),
+        ]
+        .into_iter()
+        .filter(|(named, _)| *named)
+        .map(|(_, word)| word.to_owned())
+        .collect();
+        words.extend(returns.partial.map(|range| format!("PARTIAL {range}")));
+        format!("RETURN ({})", words.join(" "))
+    }
+
+    pub fn key() -> impl Strategy<Value = Key> {
+        tree(prop_oneof![3 => old_leaf(), 2 => new_leaf()])
+    }
+
+    fn tree(leaf: impl Strategy<Value = Key> + 'static) -> impl Strategy<Value = Key> {
+        leaf.prop_recursive(5, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 2..4).prop_map(SearchKey::And),
                 inner.clone().prop_map(|k| SearchKey::Not(Box::new(k))),
@@ -348,9 +499,17 @@ mod tests {
             prop_assert_eq!(read(&format!(" {key}")), Ok(key));
         }
 
+        #[test]
+        fn return_options_and_their_print_are_inverses(returns in any_returns()) {
+            let text = format!(" {} ALL", printed(&returns));
+            let read = search(&mut Cursor(text.as_bytes()), Numbering::Uid);
+            let want = Command::Search { numbering: Numbering::Uid, returns: Some(returns), key: SearchKey::All };
+            prop_assert_eq!(read, Ok(want));
+        }
+
         /// Where imap-codec can read, it agrees that this is a command.
         #[test]
-        fn imap_codec_reads_what_is_printed(key in key()) {
+        fn imap_codec_reads_what_is_printed(key in tree(old_leaf())) {
             let line = format!("a SEARCH {key}\r\n");
             let read = CommandCodec::default().decode(line.as_bytes());
             prop_assert!(read.is_ok(), "{:?}", read);

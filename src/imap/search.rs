@@ -45,6 +45,17 @@ pub enum SearchKey<S> {
     Internal(When, Date),
     /// The `Date:` field, time and zone disregarded.
     Sent(When, Date),
+    /// When the message came into the mailbox, zone disregarded (RFC 8514).
+    SavedAt(When, Date),
+    /// The mailbox keeps the time of saving.
+    SaveDateSupported,
+    /// INTERNALDATE is at least so many seconds ago (RFC 5032).
+    OlderThan(u32),
+    /// INTERNALDATE is at most so many seconds ago.
+    YoungerThan(u32),
+    /// RFC 8474.
+    EmailId(String),
+    ThreadId(String),
     /// Header field (name, text within); an empty text asks whether the field is there.
     Header(String, String),
     Body(String),
@@ -73,6 +84,12 @@ impl<S> SearchKey<S> {
             Recent => Recent,
             Internal(when, date) => Internal(when, date),
             Sent(when, date) => Sent(when, date),
+            SavedAt(when, date) => SavedAt(when, date),
+            SaveDateSupported => SaveDateSupported,
+            OlderThan(seconds) => OlderThan(seconds),
+            YoungerThan(seconds) => YoungerThan(seconds),
+            EmailId(id) => EmailId(id),
+            ThreadId(id) => ThreadId(id),
             Header(name, text) => Header(name, text),
             Body(text) => Body(text),
             Text(text) => Text(text),
@@ -96,23 +113,16 @@ impl<S> SearchKey<S> {
 
     /// Whether a mod-sequence is asked for: then the answer tells the highest that was found.
     pub fn asks_modseq(&self) -> bool {
-        match self {
-            SearchKey::And(keys) => keys.iter().any(Self::asks_modseq),
-            SearchKey::Or(a, b) => a.asks_modseq() || b.asks_modseq(),
-            SearchKey::Not(key) => key.asks_modseq(),
-            SearchKey::ModSeq(_) => true,
-            _ => false,
-        }
+        self.mentions(&|key| matches!(key, SearchKey::ModSeq(_)))
     }
 
-    /// Whether answering needs the octets of messages, not only what is indexed about them.
-    pub fn needs_octets(&self) -> bool {
+    /// Whether some key that is not `And`, `Or` or `Not` is one of these.
+    pub fn mentions(&self, these: &impl Fn(&SearchKey<S>) -> bool) -> bool {
         match self {
-            SearchKey::And(keys) => keys.iter().any(Self::needs_octets),
-            SearchKey::Or(a, b) => a.needs_octets() || b.needs_octets(),
-            SearchKey::Not(key) => key.needs_octets(),
-            SearchKey::Header(..) | SearchKey::Body(_) | SearchKey::Text(_) | SearchKey::Sent(..) => true,
-            _ => false,
+            SearchKey::And(keys) => keys.iter().any(|k| k.mentions(these)),
+            SearchKey::Or(a, b) => a.mentions(these) || b.mentions(these),
+            SearchKey::Not(key) => key.mentions(these),
+            other => these(other),
         }
     }
 }
@@ -165,6 +175,14 @@ impl fmt::Display for SearchKey<SearchSet> {
             SearchKey::Sent(When::Before, date) => write!(f, "SENTBEFORE {date}"),
             SearchKey::Sent(When::On, date) => write!(f, "SENTON {date}"),
             SearchKey::Sent(When::Since, date) => write!(f, "SENTSINCE {date}"),
+            SearchKey::SavedAt(When::Before, date) => write!(f, "SAVEDBEFORE {date}"),
+            SearchKey::SavedAt(When::On, date) => write!(f, "SAVEDON {date}"),
+            SearchKey::SavedAt(When::Since, date) => write!(f, "SAVEDSINCE {date}"),
+            SearchKey::SaveDateSupported => f.write_str("SAVEDATESUPPORTED"),
+            SearchKey::OlderThan(seconds) => write!(f, "OLDER {seconds}"),
+            SearchKey::YoungerThan(seconds) => write!(f, "YOUNGER {seconds}"),
+            SearchKey::EmailId(id) => write!(f, "EMAILID {id}"),
+            SearchKey::ThreadId(id) => write!(f, "THREADID {id}"),
             SearchKey::Header(name, text) => write!(f, "HEADER {} {}", string(name), string(text)),
             SearchKey::Body(text) => write!(f, "BODY {}", string(text)),
             SearchKey::Text(text) => write!(f, "TEXT {}", string(text)),

@@ -2,13 +2,14 @@
 //!
 //! One command is in work at a time; the next is not even read before the last is answered, so responses never mix.
 //! `session/commands` turns commands into asks, `session/answers` turns answers into responses, `session/listing`
-//! knows LIST. Policy is never decided here: the door is asked.
+//! knows LIST, `session/searching` SEARCH and its kind. Policy is never decided here: the door is asked.
 
 mod answers;
 mod appending;
 mod commands;
 mod listing;
 mod resync;
+mod searching;
 
 use super::ask::{Answer, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
@@ -17,6 +18,7 @@ use super::limits::{BAD_COMMANDS_MAX, OUTPUT_HELD_MAX};
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
 use super::recent::Recent;
+use super::parse_search::{BAD_CHARSET, BAD_CHARSET_SAVING};
 use super::response::{Extra, Writer};
 use super::set::UidRanges;
 use super::view::{Expunging, View};
@@ -133,9 +135,14 @@ enum About {
     IdlePoll,
     Expunge,
     Close,
+    /// SEARCH or SORT.
     Search {
+        kind: searching::Kind,
         numbering: Numbering,
         returns: Option<SearchReturns>,
+    },
+    Thread {
+        numbering: Numbering,
     },
     Fetch {
         numbering: Numbering,
@@ -326,6 +333,15 @@ impl Session {
                 "MOVE",
                 "REPLACE",
                 "ESEARCH",
+                "SEARCHRES",
+                "WITHIN",
+                "PARTIAL",
+                "SORT",
+                "SORT=DISPLAY",
+                "ESORT",
+                "THREAD=ORDEREDSUBJECT",
+                "THREAD=REFERENCES",
+                "INPROGRESS",
                 "UTF8=ACCEPT",
                 "MULTIAPPEND",
                 "BINARY",
@@ -386,9 +402,14 @@ impl Session {
     }
 
     fn bad(&mut self, bad: BadCommand) -> Option<Ask> {
+        if bad.text == BAD_CHARSET_SAVING
+            && let Phase::Selected(open) = &mut self.phase
+        {
+            open.view.save(UidRanges::default());
+        }
         // RFC 9051 6.4.4: an unknown charset is a NO, with what is known.
         let (condition, text) = match bad.text {
-            super::parse_search::BAD_CHARSET => ("NO", format!("[BADCHARSET (US-ASCII UTF-8)] {}", bad.text)),
+            BAD_CHARSET | BAD_CHARSET_SAVING => ("NO", format!("[BADCHARSET (US-ASCII UTF-8)] {}", bad.text)),
             text => ("BAD", text.to_owned()),
         };
         self.out

@@ -12,6 +12,8 @@ pub enum Bound {
     Number(u32),
     /// `*`: the last message.
     Last,
+    /// `$`: what the last SEARCH saved (RFC 5182). Always both ends of the only range of its set.
+    Saved,
 }
 
 /// Sequence numbers or UIDs as the client wrote them, not yet resolved. Never empty when it comes from the parser.
@@ -38,6 +40,8 @@ impl SequenceSet {
         let number = |bound: Bound| match bound {
             Bound::Number(n) => n,
             Bound::Last => last,
+            // Only a view knows what was saved; below, 0 is in no range.
+            Bound::Saved => 0,
         };
         UidRanges::from_pairs(self.0.iter().map(|&(a, b)| {
             let (a, b) = (number(a), number(b));
@@ -45,7 +49,20 @@ impl SequenceSet {
         }))
     }
 
+    /// `$`.
+    pub fn saved() -> Self {
+        Self(vec![(Bound::Saved, Bound::Saved)])
+    }
+
+    pub fn is_saved(&self) -> bool {
+        matches!(self.0[..], [(Bound::Saved, Bound::Saved)])
+    }
+
+    /// RFC 5182 3: `$` stands for a whole set, not for a part of one.
     pub fn parse(text: &str) -> Option<Self> {
+        if text == "$" {
+            return Some(Self::saved());
+        }
         let bound = |text: &str| match text {
             "*" => Some(Bound::Last),
             _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
@@ -66,6 +83,7 @@ impl fmt::Display for SequenceSet {
         let bound = |b: &Bound| match b {
             Bound::Number(n) => n.to_string(),
             Bound::Last => "*".to_owned(),
+            Bound::Saved => "$".to_owned(),
         };
         for (i, (a, b)) in self.0.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
@@ -106,6 +124,11 @@ impl UidRanges {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many ranges there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
@@ -164,7 +187,23 @@ mod tests {
         assert_eq!(resolved("1:*", 0), "");
         assert_eq!(resolved("9,1:3,2:5,6", 10), "1:6,9");
         assert_eq!(resolved("1:4294967295", 10), "1:4294967295");
-        for bad in ["", "0", "1:", ":1", "1,,2", "4294967296", "+1", "a", "1:2:3"] {
+        assert_eq!(SequenceSet::parse("$"), Some(SequenceSet::saved()));
+        assert_eq!(SequenceSet::saved().to_string(), "$");
+        assert!(SequenceSet::saved().resolve(10).is_empty());
+        for bad in [
+            "1,$",
+            "$,1",
+            "$:3",
+            "",
+            "0",
+            "1:",
+            ":1",
+            "1,,2",
+            "4294967296",
+            "+1",
+            "a",
+            "1:2:3",
+        ] {
             assert_eq!(SequenceSet::parse(bad), None, "{bad}");
         }
     }

@@ -4,10 +4,10 @@ use super::ask::*;
 use super::command::{FetchItem, Section, SectionText, StoreHow};
 use super::flag::{Flag, Flags};
 use super::name::MailboxName;
-use super::search::{Date, SearchKey, When};
 use super::session::Session;
 use super::set::UidRanges;
 use super::structure::{Address, BodyStructure, Envelope, SingleKind, SinglePart};
+use super::test_search::{self, header, holds, split};
 use crate::clock::UtcTime;
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ const SECOND: &str =
     "From: b@example.test\r\nSubject: ikinci\r\nDate: Wed, 4 Nov 2026 10:00:00 +0300\r\n\r\nKisa";
 
 #[derive(Debug, Clone)]
-struct Message {
-    uid: u32,
-    flags: Flags,
-    date: UtcTime,
-    octets: Vec<u8>,
-    modseq: u64,
+pub(super) struct Message {
+    pub uid: u32,
+    pub flags: Flags,
+    pub date: UtcTime,
+    pub octets: Vec<u8>,
+    pub modseq: u64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -331,6 +331,14 @@ impl Door {
                 }
                 Answer::Found(found.into_iter().map(|(uid, _)| uid).collect())
             }
+            Ask::Sort { order, key } => match self.folder(selected) {
+                Some(folder) => test_search::sort(&folder.messages, &order, &key),
+                None => no(Code::NonExistent),
+            },
+            Ask::Thread { algorithm, key } => match self.folder(selected) {
+                Some(folder) => test_search::thread(&folder.messages, algorithm, &key),
+                None => no(Code::NonExistent),
+            },
             Ask::Fetch(ask) => {
                 let Some(folder) = self.folder(selected) else {
                     return no(Code::NonExistent);
@@ -537,52 +545,6 @@ fn store(flags: &mut Flags, ask: &StoreAsk) {
             StoreHow::Remove => flags.remove(flag),
             _ => flags.insert(flag.clone()),
         };
-    }
-}
-
-fn split(octets: &[u8]) -> usize {
-    octets
-        .windows(4)
-        .position(|w| w == b"\r\n\r\n")
-        .map_or(octets.len(), |at| at + 4)
-}
-
-fn header(octets: &[u8], name: &str) -> Option<String> {
-    let head = String::from_utf8_lossy(&octets[..split(octets)]).into_owned();
-    let line = head
-        .split("\r\n")
-        .find(|l| l.split(':').next().unwrap().eq_ignore_ascii_case(name))?;
-    line.split_once(':').map(|(_, value)| value.trim().to_owned())
-}
-
-fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
-    let within = |text: &str, part: &str| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
-    let all = String::from_utf8_lossy(&message.octets).into_owned();
-    match key {
-        SearchKey::Set(uids) => uids.contains(message.uid),
-        SearchKey::ModSeq(least) => message.modseq >= *least,
-        SearchKey::Flag(flag) => message.flags.contains(flag),
-        SearchKey::Header(name, text) => {
-            header(&message.octets, name).is_some_and(|value| within(&value, text))
-        }
-        SearchKey::Body(text) => within(&all[split(&message.octets)..], text),
-        SearchKey::Text(text) => within(&all, text),
-        SearchKey::LargerThan(octets) => message.octets.len() as u64 > *octets,
-        SearchKey::SmallerThan(octets) => (message.octets.len() as u64) < *octets,
-        SearchKey::Internal(when, day) => {
-            let (year, month, date) = message.date.date();
-            let own = Date {
-                year,
-                month,
-                day: date,
-            };
-            match when {
-                When::Before => own < *day,
-                When::On => own == *day,
-                When::Since => own >= *day,
-            }
-        }
-        _ => false,
     }
 }
 

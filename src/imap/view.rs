@@ -52,6 +52,8 @@ pub struct View {
     told: usize,
     /// What the door has; taken over when the client has heard everything, so that both are one memory again.
     latest: Option<Roster>,
+    /// `$`: what the last SEARCH saved (RFC 5182); nothing in a mailbox that was just selected.
+    saved: UidRanges,
 }
 
 impl View {
@@ -166,6 +168,19 @@ impl View {
         news
     }
 
+    /// What `$` stands for from now on. Who is expunged leaves it by not being a member any more, as UIDs never return.
+    pub fn save(&mut self, found: UidRanges) {
+        self.saved = found;
+    }
+
+    /// RFC 5182 2.1: an empty `$` is valid and names nothing, and who has gone has left it.
+    fn by_saved(&self) -> Resolved {
+        Resolved {
+            some_gone: false,
+            ..self.by_ranges(&self.saved)
+        }
+    }
+
     /// Takes over the door's memory where it says the same.
     fn share(&mut self) {
         let same =
@@ -180,6 +195,9 @@ impl View {
     /// Members whose sequence numbers are in the set. A range may reach past the end as long as some of it is there;
     /// a set that names only numbers past the end is the client's mistake.
     pub fn by_number(&self, set: &SequenceSet) -> Result<Resolved, NoSuchNumber> {
+        if set.is_saved() {
+            return Ok(self.by_saved());
+        }
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
         let mut resolved = Resolved::default();
         let mut within = false;
@@ -201,8 +219,15 @@ impl View {
 
     /// Members whose UIDs are in the set; others do not matter (RFC 9051 6.4.9).
     pub fn by_uid(&self, set: &SequenceSet) -> Resolved {
+        if set.is_saved() {
+            return self.by_saved();
+        }
+        self.by_ranges(&set.resolve(self.last_uid()))
+    }
+
+    fn by_ranges(&self, uids: &UidRanges) -> Resolved {
         let mut resolved = Resolved::default();
-        for range in set.resolve(self.last_uid()).ranges() {
+        for range in uids.ranges() {
             let low = self.members.position(*range.start());
             let high = match range.end().checked_add(1) {
                 Some(behind) => self.members.position(behind),
@@ -225,6 +250,9 @@ impl View {
 
     /// UIDs a SEARCH key's sequence numbers stand for. A contiguous run of numbers is one range of UIDs.
     pub fn number_ranges(&self, set: &SequenceSet) -> UidRanges {
+        if set.is_saved() {
+            return self.saved.clone();
+        }
         let told = u32::try_from(self.told).unwrap_or(u32::MAX);
         let uid = |number: u32| {
             self.members
@@ -240,6 +268,9 @@ impl View {
     }
 
     pub fn uid_ranges(&self, set: &SequenceSet) -> UidRanges {
+        if set.is_saved() {
+            return self.saved.clone();
+        }
         set.resolve(self.last_uid())
     }
 }
@@ -305,6 +336,24 @@ mod tests {
         assert_eq!(uids(&view.by_uid(&set("*:4"))), [5, 9]);
         assert_eq!(uids(&view.by_uid(&set("1:4294967295"))), [3, 5, 9]);
         assert_eq!(view.number_ranges(&set("2:*")).to_string(), "5:9");
+    }
+
+    #[test]
+    fn what_was_saved_holds_until_it_is_expunged() {
+        let mut view = View::new(members(&[3, 5, 9]).into_iter().collect());
+        let saved = SequenceSet::saved();
+        assert_eq!(view.by_number(&saved), Ok(Resolved::default()));
+        view.save(UidRanges::from_numbers([5, 9].into_iter()));
+        assert_eq!(uids(&view.by_number(&saved).unwrap()), [5, 9]);
+        assert_eq!(view.number_ranges(&saved).to_string(), "5,9");
+        view.apply(Changes {
+            removed: vec![5],
+            ..Changes::default()
+        });
+        let seen = view.by_number(&saved).unwrap();
+        assert_eq!((uids(&seen), seen.some_gone), (vec![9], false));
+        view.news(Expunging::Allowed);
+        assert_eq!(uids(&view.by_uid(&saved)), [9]);
     }
 
     /// The client's picture: a list it edits by what it is told.

@@ -98,10 +98,13 @@ pub fn named(block: &[u8], name: &str) -> Option<String> {
 
 /// `<...>` tokens of References; some clients write ids without brackets.
 pub fn message_ids(text: &str) -> Vec<String> {
-    text.split_ascii_whitespace()
-        .map(str::to_owned)
-        .take(REFERENCES_MAX)
-        .collect()
+    let mut ids: Vec<&str> = text.split_ascii_whitespace().collect();
+    // The first names the thread and the last what is answered: of a longer list the middle is left out.
+    let surplus = ids.len().saturating_sub(REFERENCES_MAX);
+    if surplus > 0 {
+        ids.drain(1..=surplus);
+    }
+    ids.into_iter().map(str::to_owned).collect()
 }
 
 /// RFC 5322 3.3, with the obsolete forms mail-parser knows. `None` for what is not a date.
@@ -139,6 +142,15 @@ mod tests {
         );
         let row = postcard::to_allocvec(&s).unwrap();
         assert_eq!(postcard::from_bytes::<Summary>(&row).unwrap(), s);
+    }
+
+    #[test]
+    fn of_a_long_thread_the_first_and_the_last_are_kept() {
+        let all: Vec<String> = (0..150).map(|n| format!("<{n}@x>")).collect();
+        let kept = message_ids(&all.join(" "));
+        assert_eq!(kept.len(), REFERENCES_MAX);
+        assert_eq!((kept[0].as_str(), kept[1].as_str()), ("<0@x>", "<51@x>"));
+        assert_eq!(kept.last().map(String::as_str), Some("<149@x>"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Ground {
             decoy_secret: b"a secret of the test".to_vec(),
             greeting: "hs01.kep.test".into(),
             login_failure_delay: Duration::ZERO,
+            recents: kepd::net::imap::Recents::default(),
         });
         let mut ground = Self {
             house,

@@ -56,6 +56,7 @@ impl Client {
             append_max_bytes: 100_000,
             id: vec![("name".to_owned(), "kepd".to_owned())],
             rev2: chance.one_in(2),
+            resync: chance.one_in(2),
         };
         let mut client = Self {
             session: Session::new(settings),
@@ -127,11 +128,21 @@ fn flags(chance: &mut Chance) -> Flags {
         .collect()
 }
 
+fn told(chance: &mut Chance, uid: u32) -> Told {
+    Told {
+        uid,
+        flags: flags(chance),
+        modseq: chance.below(50),
+    }
+}
+
 fn changes(chance: &mut Chance) -> Changes {
     Changes {
         added: members(chance),
         removed: members(chance).iter().map(|m| m.uid).collect(),
-        flags: members(chance).iter().map(|m| (m.uid, flags(chance))).collect(),
+        flags: members(chance).iter().map(|m| told(chance, m.uid)).collect(),
+        highest_modseq: chance.below(50),
+        recent_from: chance.one_in(3).then(|| chance.below(15) as u32),
         ..Changes::default()
     }
 }
@@ -176,14 +187,15 @@ fn answer(chance: &mut Chance, session: &mut Session, ask: Ask) -> Option<Answer
         Ask::Select { .. } => Answer::Selected(Box::new(Selected {
             uid_validity: chance.below(2) as u32,
             uid_next: 16,
-            members: members(chance),
+            members: members(chance).into_iter().collect(),
+            highest_modseq: chance.below(50),
             new_keywords: true,
             ..Selected::default()
         })),
         Ask::Status { .. } => Answer::Status(status(chance)),
         Ask::AppendEnd => Answer::Appended(Some(AppendUid {
             uid_validity: 1,
-            uid: 1,
+            uids: vec![1, 2],
         })),
         Ask::Poll => Answer::Changed(changes(chance)),
         Ask::Expunge(_) => Answer::Expunged {
@@ -203,7 +215,8 @@ fn answer(chance: &mut Chance, session: &mut Session, ask: Ask) -> Option<Answer
             Answer::Done
         }
         Ask::Store(ask) => Answer::Stored {
-            rows: ask.members.iter().map(|m| (m.uid, flags(chance))).collect(),
+            rows: ask.members.iter().map(|m| told(chance, m.uid)).collect(),
+            modified: members(chance).iter().map(|m| m.uid).collect(),
             refused: chance.one_in(4).then(|| refusal(chance)),
         },
         Ask::Copy { members, .. } | Ask::Move { members, .. } => Answer::Copied {

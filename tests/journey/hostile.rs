@@ -400,6 +400,7 @@ async fn a_users_connections_are_counted() {
         decoy_secret: vec![1],
         greeting: "hs01".into(),
         login_failure_delay: Duration::ZERO,
+        recents: kepd::net::imap::Recents::default(),
     });
     let first = Client::logged_in(&door, 4096).await;
     let _second = Client::logged_in(&door, 4096).await;
@@ -492,6 +493,7 @@ async fn a_trusted_network_is_not_slowed() {
         decoy_secret: vec![1],
         greeting: "hs01".into(),
         login_failure_delay: Duration::ZERO,
+        recents: kepd::net::imap::Recents::default(),
     });
     for _ in 0..10 {
         let (_, waited) = logging_in(&door, far("203.0.113.1"), "ayse", "yanlis parola").await;

@@ -140,6 +140,10 @@ assert search_text("BODY", "dünya 1") == [b"2"]
 assert search_text("SUBJECT", "ihale ışık 2") == [b"3"]
 assert search_text("TEXT", "MERHABA") == [b"1", b"2", b"3"]
 assert search("HEADER", "Message-ID", "in1@") == [b"2"]
+# Order and threads: three mails differ by a digit; the big one has no date and came last.
+assert ok(c.sort("SUBJECT", "UTF-8", "ALL")) == [b"4 1 2 3"]
+assert ok(c.uid("SORT", "(REVERSE SIZE)", "UTF-8", "ALL")) == [b"4 1 2 3"]
+assert ok(c.thread("REFERENCES", "UTF-8", "ALL")) == [b"(1)(2)(3)(4)"]
 
 # Flags and keywords; a label is a keyword.
 ok(c.uid("STORE", "2", "+FLAGS", "(\\Flagged benim Finans)"))

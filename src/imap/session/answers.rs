@@ -1,17 +1,16 @@
 //! Answers to responses (RFC 9051 6 and 7): untagged data, then what happened meanwhile, then the tagged end.
 
 use super::super::ask::{Answer, AppendUid, Changes, Code, CopiedUid, Refusal, Selected};
-use super::super::command::{Numbering, SearchReturns, SelectWith};
+use super::super::command::SelectWith;
 use super::super::flag::{Flag, Flags};
 use super::super::limits::FAILED_LOGINS_MAX;
 use super::super::name::MailboxName;
 use super::super::recent::Recent;
-use super::super::set::{UidRanges, in_order};
+use super::super::set::in_order;
 use super::super::view::{Expunging, View};
 use super::commands::SYSTEM_FLAGS;
 use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, listing, resync};
 use base64::Engine;
-use std::fmt::Write as _;
 
 impl Session {
     pub(super) fn answered(&mut self, tag: String, about: About, answer: Answer) {
@@ -102,8 +101,16 @@ impl Session {
                 self.phase = Phase::Authenticated;
                 self.out.tagged(tag, "OK", "CLOSE done");
             }
-            (About::Search { numbering, returns }, Answer::Found(uids)) => {
-                self.found(tag, numbering, returns, uids);
+            (
+                About::Search {
+                    kind,
+                    numbering,
+                    returns,
+                },
+                Answer::Found(uids),
+            ) => self.found(tag, kind, numbering, returns, uids),
+            (About::Thread { numbering }, Answer::Threaded(threads)) => {
+                self.threaded(tag, numbering, &threads);
             }
             (
                 About::Fetch {
@@ -121,7 +128,16 @@ impl Session {
             (About::Fetch { numbering, .. } | About::Store { numbering, .. }, Answer::Refused(refusal)) => {
                 self.refuse(tag, expunging_for(numbering), &refusal);
             }
-            (About::Search { numbering, .. }, Answer::Refused(refusal)) => {
+            (
+                About::Search {
+                    numbering, returns, ..
+                },
+                Answer::Refused(refusal),
+            ) => {
+                self.forget_saved(returns);
+                self.refuse(tag, expunging_for(numbering), &refusal);
+            }
+            (About::Thread { numbering }, Answer::Refused(refusal)) => {
                 self.refuse(tag, expunging_for(numbering), &refusal);
             }
             (
@@ -304,73 +320,6 @@ impl Session {
         }
         self.out.tagged(&tag, "OK", &text);
     }
-
-    fn found(&mut self, tag: &str, numbering: Numbering, returns: Option<SearchReturns>, mut uids: Vec<u32>) {
-        // What arrived during the search may be among the found, and must be known by its number.
-        self.tell(Expunging::Held);
-        let Phase::Selected(open) = &self.phase else {
-            return;
-        };
-        uids.sort_unstable();
-        uids.dedup();
-        let modseq = self.resync.highest_found(&uids, returns);
-        let number = |uid: &u32| match numbering {
-            Numbering::Uid => open.view.number_of(*uid).map(|_| *uid),
-            Numbering::Sequence => open.view.number_of(*uid),
-        };
-        let found: Vec<u32> = uids.iter().filter_map(number).collect();
-        let all = SearchReturns {
-            all: true,
-            ..SearchReturns::default()
-        };
-        let text = match returns.or(self.rev2.then_some(all)) {
-            None => {
-                let mut text = found.iter().fold("SEARCH".to_owned(), |mut text, n| {
-                    // Writing to a String cannot fail.
-                    let _ = write!(text, " {n}");
-                    text
-                });
-                let modseq = modseq.map(|modseq| format!(" (MODSEQ {modseq})"));
-                text.push_str(&modseq.unwrap_or_default());
-                text
-            }
-            Some(returns) => {
-                let mut text = esearch(tag, numbering, returns, &found);
-                let modseq = modseq.map(|modseq| format!(" MODSEQ {modseq}"));
-                text.push_str(&modseq.unwrap_or_default());
-                text
-            }
-        };
-        self.out.untagged(&text);
-        self.finish(tag, expunging_for(numbering), "SEARCH done");
-    }
-}
-
-/// `ESEARCH (TAG "a") UID MIN 1 ...` (RFC 4731 3.1). MIN, MAX and ALL are left out when nothing was found.
-fn esearch(tag: &str, numbering: Numbering, returns: SearchReturns, found: &[u32]) -> String {
-    // A tag has neither quotes nor backslashes, so it can be quoted as it is.
-    let mut text = format!("ESEARCH (TAG \"{tag}\")");
-    if numbering == Numbering::Uid {
-        text.push_str(" UID");
-    }
-    if let (Some(min), Some(max)) = (found.first(), found.last()) {
-        if returns.min {
-            text.push_str(&format!(" MIN {min}"));
-        }
-        if returns.max {
-            text.push_str(&format!(" MAX {max}"));
-        }
-        if returns.all {
-            text.push_str(&format!(
-                " ALL {}",
-                UidRanges::from_numbers(found.iter().copied())
-            ));
-        }
-    }
-    if returns.count {
-        text.push_str(&format!(" COUNT {}", found.len()));
-    }
-    text
 }
 
 /// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when the message has no UID where it went.

@@ -5,10 +5,10 @@ use super::super::command::*;
 use super::super::flag::Flag;
 use super::super::name::{MailboxName, Spelling};
 use super::super::parse::{BadCommand, is_atom};
-use super::super::search::SearchKey;
-use super::super::set::{SearchSet, SequenceSet};
+use super::super::partial::PartialRange;
+use super::super::set::SequenceSet;
 use super::super::view::{Expunging, Resolved};
-use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, resync};
+use super::{About, Doing, Phase, Session, expunge_issued, expunging_for, resync};
 
 /// Where a command may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,20 +152,16 @@ impl Session {
                 self.phase = Phase::Authenticated;
                 self.done(&tag, "the mailbox is no longer selected")
             }
-            Command::Search {
-                numbering,
-                returns,
-                key,
-            } => {
-                let key = resolve_key(open, key);
-                self.ask(tag, About::Search { numbering, returns }, Ask::Search(key))
+            Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. } => {
+                self.search(tag, command)
             }
             Command::Fetch {
                 numbering,
                 set,
                 items,
                 changed,
-            } => self.fetch(tag, numbering, &set, items, changed),
+                partial,
+            } => self.fetch(tag, numbering, &set, items, (changed, partial)),
             Command::Copy {
                 numbering,
                 set,
@@ -240,9 +236,14 @@ impl Session {
         numbering: Numbering,
         set: &SequenceSet,
         items: Vec<FetchItem>,
-        changed: Option<ChangedSince>,
+        (changed, partial): (Option<ChangedSince>, Option<PartialRange>),
     ) -> Option<Ask> {
-        let found = self.resolve(&tag, numbering, set)?;
+        let mut found = self.resolve(&tag, numbering, set)?;
+        if let Some(range) = partial {
+            // RFC 9394 3.3 and 3.4: the range is taken before anything else narrows what is told.
+            let wanted = range.of(found.members.len());
+            found.members = found.members.get(wanted).unwrap_or_default().to_vec();
+        }
         let since = changed.map(|changed| resync::since(changed, set));
         let vanished = changed.is_some_and(|changed| changed.vanished);
         if found.members.is_empty() && !vanished {
@@ -463,6 +464,8 @@ fn place(command: &Command) -> Where {
         | Command::Unselect
         | Command::Expunge(_)
         | Command::Search { .. }
+        | Command::Sort { .. }
+        | Command::Thread { .. }
         | Command::Fetch { .. }
         | Command::Store { .. }
         | Command::Copy { .. }
@@ -488,13 +491,6 @@ fn unusable(name: &MailboxName) -> Option<Refusal> {
 fn below_itself(from: &MailboxName, to: &MailboxName) -> Option<Refusal> {
     to.is_below(from)
         .then(|| Refusal::new(Code::Cannot, "a mailbox cannot move below itself"))
-}
-
-fn resolve_key(open: &Open, key: SearchKey<SearchSet>) -> SearchKey<super::super::set::UidRanges> {
-    open.recent.resolve(key.map_sets(&mut |set| match set {
-        SearchSet::Sequence(set) => open.view.number_ranges(&set),
-        SearchSet::Uid(set) => open.view.uid_ranges(&set),
-    }))
 }
 
 /// The flags every mailbox has.

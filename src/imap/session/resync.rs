@@ -116,7 +116,7 @@ impl Resync {
     pub(super) fn highest_found(&mut self, uids: &[u32], returns: Option<SearchReturns>) -> Option<u64> {
         let found = std::mem::take(&mut self.found);
         let of = |uid: Option<&u32>| uid.and_then(|uid| found.get(uid)).copied();
-        let ends_only = returns.filter(|r| (r.min || r.max) && !r.all && !r.count);
+        let ends_only = returns.filter(|r| (r.min || r.max) && !r.all && !r.count && r.partial.is_none());
         match ends_only {
             Some(ends) => {
                 let min = of(uids.first()).filter(|_| ends.min);
@@ -369,7 +369,11 @@ impl Open {
 fn in_mailbox(command: &Command) -> bool {
     matches!(
         command,
-        Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. }
+        Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
     )
 }
 
@@ -381,7 +385,9 @@ fn asks_modseq(command: &Command) -> bool {
         Command::List(list) => list.returns.status.is_some_and(|items| items.highest_modseq),
         Command::Fetch { items, changed, .. } => changed.is_some() || items.contains(&FetchItem::ModSeq),
         Command::Store { unchanged_since, .. } => unchanged_since.is_some(),
-        Command::Search { key, .. } => key.asks_modseq(),
+        Command::Search { key, .. } | Command::Sort { key, .. } | Command::Thread { key, .. } => {
+            key.asks_modseq()
+        }
         _ => false,
     }
 }
@@ -389,7 +395,11 @@ fn asks_modseq(command: &Command) -> bool {
 /// RFC 9586 3: commands that name messages by sequence numbers, or are answered in them.
 fn names_numbers(command: &Command) -> bool {
     match command {
-        Command::Search { numbering, key, .. } => *numbering == Numbering::Sequence || key_names_numbers(key),
+        Command::Search { numbering, key, .. }
+        | Command::Sort { numbering, key, .. }
+        | Command::Thread { numbering, key, .. } => {
+            *numbering == Numbering::Sequence || key_names_numbers(key)
+        }
         Command::Fetch { numbering, .. }
         | Command::Store { numbering, .. }
         | Command::Copy { numbering, .. }

@@ -1,9 +1,9 @@
 //! Carries out what the engine asks: one arm for each ask, one table from failures to response codes.
 
-use super::turn::Turn;
 use super::mailbox_id::mailbox_id;
 use super::recents::recent_from;
-use super::{Connection, Ended, query, row};
+use super::turn::Turn;
+use super::{Connection, Ended, row};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq};
 use crate::imap::ask::Mailbox as ListedMailbox;
@@ -108,11 +108,16 @@ impl Connection<'_> {
                 self.append_chunk(&octets).await;
                 return Ok(None);
             }
-            Ask::Fetch(ask) => match self.fetch(&by, &ask).await {
-                Ok(answer) => Ok(answer),
-                Err(Stop::Failed(failure)) => Err(failure),
-                Err(Stop::Ended(ended)) => return Err(ended),
-            },
+            Ask::Fetch(ask) => unless_ended(self.fetch(&by, &ask).await)?,
+            ask @ (Ask::Search(_) | Ask::Sort { .. } | Ask::Thread { .. }) => {
+                unless_ended(self.query(&by, ask).await)?
+            }
+            Ask::Copy { members, mailbox } => {
+                unless_ended(self.file(&by, &members, &mailbox, Verb::Copy).await)?
+            }
+            Ask::Move { members, mailbox } => {
+                unless_ended(self.file(&by, &members, &mailbox, Verb::Move).await)?
+            }
             other => self.about_mailboxes(&by, other).await,
         };
         Ok(Some(answer.unwrap_or_else(refused)))
@@ -183,13 +188,6 @@ impl Connection<'_> {
         let mailboxes = self.door.mailboxes.clone();
         match ask {
             Ask::Poll => Ok(Answer::Changed(self.news().await?)),
-            Ask::Search(key) => {
-                let opened = self.opened.as_ref().ok_or_else(nothing_open)?;
-                let found = query::search(&mailboxes, by, opened, &key).await?;
-                self.tell_found(by, &key, &found).await?;
-                self.apply_news().await?;
-                Ok(Answer::Found(found))
-            }
             Ask::Store(ask) => self.store(by, &ask).await,
             Ask::Expunge(among) => {
                 let opened = self.opened.as_mut().ok_or_else(nothing_open)?;
@@ -201,8 +199,6 @@ impl Connection<'_> {
                     refused: filed.refused.map(refusal),
                 })
             }
-            Ask::Copy { members, mailbox } => self.file(by, &members, &mailbox, Verb::Copy).await,
-            Ask::Move { members, mailbox } => self.file(by, &members, &mailbox, Verb::Move).await,
             _ => Err(Failure::Broken("asked out of turn".into())),
         }
     }
@@ -393,16 +389,21 @@ impl Connection<'_> {
         members: &[Member],
         name: &MailboxName,
         verb: Verb,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let to: Mailbox = match mailboxes.resolve(by, name.as_str()) {
             Err(Failure::Refused(refused)) if refused.kind == Kind::NotFound => {
-                return self.not_there(by, name, refused.text);
+                return Ok(self.not_there(by, name, refused.text)?);
             }
             other => other?,
         };
-        let opened = self.opened.as_mut().ok_or_else(nothing_open)?;
-        let filed: Filed = mailboxes.file(by, opened, &pairs(members), to, verb).await?;
+        // Taken out, so that the client can be told meanwhile that it goes on.
+        let mut opened = self.opened.take().ok_or_else(nothing_open)?;
+        let members = pairs(members);
+        let filing = mailboxes.file(by, &mut opened, &members, to, verb);
+        let filed = self.meanwhile(filing).await;
+        self.opened = Some(opened);
+        let filed: Filed = filed??;
         self.apply_news().await?;
         let copied = |(from, to): &(u32, u32)| CopiedUid { from: *from, to: *to };
         Ok(Answer::Copied {
@@ -469,6 +470,15 @@ impl From<Failure> for Stop {
 impl From<Ended> for Stop {
     fn from(ended: Ended) -> Self {
         Stop::Ended(ended)
+    }
+}
+
+/// A connection that has ended has nobody to be answered.
+fn unless_ended(answer: Result<Answer, Stop>) -> Result<Result<Answer, Failure>, Ended> {
+    match answer {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(Stop::Failed(failure)) => Ok(Err(failure)),
+        Err(Stop::Ended(ended)) => Err(ended),
     }
 }
 

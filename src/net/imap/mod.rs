@@ -11,12 +11,16 @@ mod listen;
 mod login;
 mod mailbox_id;
 mod object_id;
+mod progress;
 mod query;
 mod recents;
 mod resync;
 mod row;
+mod sorting;
 mod status;
+mod threads;
 mod turn;
+mod verdict;
 
 use self::turn::Turn;
 use crate::address::LoginName;

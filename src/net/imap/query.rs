@@ -1,214 +1,138 @@
-//! SEARCH (RFC 9051 6.4.4): what is cheap is asked first, octets are read only when nothing else decides.
+//! SEARCH, SORT and THREAD (RFC 9051 6.4.4, RFC 5256): the walk through the open mailbox, and what is made of the found.
 //!
-//! Texts are compared decoded and folded as a Turkish reader expects. A key is answered in stages, each knowing more:
-//! the UID, the flags, the outline, the header block, the text.
+//! Whether a key holds is said by `verdict`, orders are made by `sorting`, threads by `threads`. The walk takes turns
+//! with other connections, and what it gathers is bounded.
 
-use super::carry::flags;
+use super::Connection;
+use super::carry::Stop;
+use super::progress::Pace;
+use super::sorting::{self, Entries};
+use super::threads::Threading;
 use super::turn::Turn;
-use crate::domain::folding::turkish_fold;
-use crate::domain::selector::Viewer;
-use crate::imap::flag::Flags;
-use crate::imap::search::{Date, MONTHS, SearchKey, When};
-use crate::imap::set::UidRanges;
+use super::verdict::{At, Key, Known, Question, Wanted};
+use crate::id::ItemId;
+use crate::imap::ask::{Answer, Ask};
+use crate::imap::sort::SortKey;
+use crate::imap::thread::ThreadAlgorithm;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, folded_fields, in_list};
+use crate::service::mailbox::Opened;
 
-type Key = SearchKey<UidRanges>;
+/// Messages between two looks at the clock.
+const STEP: usize = 64;
+/// From so many messages on, ordering and threading would keep others waiting: they are done on the blocking pool.
+const LONG_WORK_FROM: usize = 10_000;
 
-/// What is known of a message so far.
-#[derive(Default)]
-struct Known {
-    uid: u32,
-    look: Option<(Look, Flags)>,
-    modseq: Option<u64>,
-    letter: Option<Letter>,
-    /// Decoded and folded.
-    header: Option<Vec<(String, String)>>,
-    text: Option<String>,
-}
-
-/// UIDs of the messages the key holds for.
-pub(super) async fn search(
-    mailboxes: &Mailboxes,
-    by: &Principal,
-    opened: &Opened,
-    key: &Key,
-) -> Result<Vec<u32>, Failure> {
-    let key = fold(key.clone());
-    let mut found = Vec::new();
-    let mut turn = Turn::begin();
-    for (uid, item) in opened.members() {
-        let mut known = Known {
-            uid,
-            ..Known::default()
-        };
-        // Rights may be lost in the middle of a long search.
-        let seat = mailboxes.seat(by)?;
-        if holds(mailboxes, by, &seat.viewer(), opened, item, &key, &mut known).await? {
-            found.push(uid);
-        }
-        turn.share().await;
-    }
-    Ok(found)
-}
-
-async fn holds(
-    mailboxes: &Mailboxes,
-    by: &Principal,
-    viewer: &Viewer<'_>,
-    opened: &Opened,
-    item: crate::id::ItemId,
-    key: &Key,
-    known: &mut Known,
-) -> Result<bool, Failure> {
-    if let Some(verdict) = known.verdict(key) {
-        // A message that is not visible any more is found by nothing.
-        return Ok(verdict && mailboxes.look(viewer, item)?.is_some());
-    }
-    let Some(look) = mailboxes.look(viewer, item)? else {
-        return Ok(false);
-    };
-    if key.asks_modseq() {
-        known.modseq = Some(mailboxes.modseq(by, opened, known.uid, look.changed_at)?.0);
-    }
-    let (flags, shown) = (flags(&look.marks), look.shown.clone());
-    known.look = Some((look, flags));
-    if let Some(verdict) = known.verdict(key) {
-        return Ok(verdict);
-    }
-    let Some(letter) = mailboxes.letter(&shown).await? else {
-        return Ok(false);
-    };
-    let root = letter.outline.structure.root().map(|root| root.header);
-    known.letter = Some(letter);
-    if let Some(verdict) = known.verdict(key) {
-        return Ok(verdict);
-    }
-    if let (Some(letter), Some(root)) = (&known.letter, root) {
-        known.header = Some(folded_fields(&mailboxes.header(letter, root).await?));
-    }
-    if let Some(verdict) = known.verdict(key) {
-        return Ok(verdict);
-    }
-    if let Some(letter) = &known.letter {
-        known.text = Some(turkish_fold(&mailboxes.text(letter).await?));
-    }
-    Ok(known.verdict(key).unwrap_or(false))
-}
-
-/// The key with all its texts folded.
-fn fold(key: Key) -> Key {
-    match key {
-        SearchKey::And(keys) => SearchKey::And(keys.into_iter().map(fold).collect()),
-        SearchKey::Or(a, b) => SearchKey::Or(Box::new(fold(*a)), Box::new(fold(*b))),
-        SearchKey::Not(key) => SearchKey::Not(Box::new(fold(*key))),
-        SearchKey::Header(name, text) => SearchKey::Header(name, turkish_fold(&text)),
-        SearchKey::Body(text) => SearchKey::Body(turkish_fold(&text)),
-        SearchKey::Text(text) => SearchKey::Text(turkish_fold(&text)),
-        other => other,
-    }
-}
-
-impl Known {
-    /// `None`: what is known does not decide it. The engine bounds the depth of keys.
-    fn verdict(&self, key: &Key) -> Option<bool> {
-        match key {
-            SearchKey::All => Some(true),
-            SearchKey::Recent => Some(false),
-            SearchKey::Not(key) => self.verdict(key).map(|v| !v),
-            SearchKey::And(keys) => {
-                let mut all = Some(true);
-                for key in keys {
-                    match self.verdict(key) {
-                        Some(false) => return Some(false),
-                        Some(true) => {}
-                        None => all = None,
-                    }
-                }
-                all
-            }
-            SearchKey::Or(a, b) => match (self.verdict(a), self.verdict(b)) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            },
-            SearchKey::Set(uids) => Some(uids.contains(self.uid)),
-            SearchKey::ModSeq(least) => self.modseq.map(|modseq| modseq >= *least),
-            SearchKey::Flag(flag) => self.look.as_ref().map(|(_, flags)| flags.contains(flag)),
-            SearchKey::Internal(when, day) => {
-                let (look, _) = self.look.as_ref()?;
-                let (year, month, date) = look.item().internal_date.date();
-                let own = Date {
-                    year,
-                    month,
-                    day: date,
+impl Connection<'_> {
+    pub(super) async fn query(&mut self, by: &Principal, ask: Ask) -> Result<Answer, Stop> {
+        let answer = match ask {
+            Ask::Search(key) => {
+                let mut found = Vec::new();
+                let keep = |known: Known| {
+                    found.push(known.uid);
+                    Ok(())
                 };
-                Some(compare(*when, own, *day))
+                self.sift(by, &key, Wanted::default(), keep).await?;
+                self.tell_found(by, &key, &found).await?;
+                Answer::Found(found)
             }
-            SearchKey::LargerThan(octets) => self.letter.as_ref().map(|l| l.size_bytes() > *octets),
-            SearchKey::SmallerThan(octets) => self.letter.as_ref().map(|l| l.size_bytes() < *octets),
-            SearchKey::Sent(when, day) => {
-                let summary = &self.letter.as_ref()?.outline.summary;
-                let own = summary.date_raw.as_deref().and_then(written_date);
-                Some(own.is_some_and(|own| compare(*when, own, *day)))
+            Ask::Sort { order, key } => self.sort(by, order, &key).await?,
+            Ask::Thread { algorithm, key } => self.thread(by, algorithm, &key).await?,
+            _ => return Err(Failure::Broken("that is no search".into()).into()),
+        };
+        self.apply_news().await?;
+        Ok(answer)
+    }
+
+    async fn sort(&mut self, by: &Principal, order: Vec<SortKey>, key: &Key) -> Result<Answer, Stop> {
+        let wanted = sorting::wanted(&order);
+        let mut entries = Entries::new(order);
+        self.sift(by, key, wanted, |known| entries.add(&known)).await?;
+        let sorted = apart(entries.len(), move || entries.sorted()).await?;
+        self.tell_found(by, key, &sorted).await?;
+        Ok(Answer::Found(sorted))
+    }
+
+    async fn thread(
+        &mut self,
+        by: &Principal,
+        algorithm: ThreadAlgorithm,
+        key: &Key,
+    ) -> Result<Answer, Stop> {
+        let mut threading = Threading::new(algorithm);
+        let wanted = Wanted {
+            letter: true,
+            ..Wanted::default()
+        };
+        self.sift(by, key, wanted, |known| threading.add(&known)).await?;
+        let threads = apart(threading.len(), move || threading.threads()).await?;
+        Ok(Answer::Threaded(threads))
+    }
+
+    /// Hands over each message of the open mailbox for which the key holds, in order of UID.
+    async fn sift(
+        &mut self,
+        by: &Principal,
+        key: &Key,
+        wanted: Wanted,
+        keep: impl FnMut(Known) -> Result<(), Failure> + Send,
+    ) -> Result<(), Stop> {
+        // Taken out, so that the client can be told meanwhile that it goes on.
+        let opened = self.opened.take().ok_or_else(super::carry::nothing_open)?;
+        let walked = self.walk(by, &opened, key, wanted, keep).await;
+        self.opened = Some(opened);
+        walked
+    }
+
+    async fn walk(
+        &mut self,
+        by: &Principal,
+        opened: &Opened,
+        key: &Key,
+        wanted: Wanted,
+        mut keep: impl FnMut(Known) -> Result<(), Failure> + Send,
+    ) -> Result<(), Stop> {
+        let mailboxes = self.door.mailboxes.clone();
+        let now = mailboxes.clock.now();
+        let question = Question::new(key, now);
+        let mut pace = Pace::begin(now);
+        let mut members = opened.members();
+        let (of, _) = members.size_hint();
+        let (mut done, mut others) = (0, Turn::begin());
+        loop {
+            let turn: Vec<(u32, ItemId)> = members.by_ref().take(STEP).collect();
+            if turn.is_empty() {
+                return Ok(());
             }
-            SearchKey::Header(name, text) => self.in_field(name, text),
-            SearchKey::Body(text) => self.text.as_ref().map(|body| body.contains(text)),
-            SearchKey::Text(text) => {
-                let in_header = self
-                    .header
-                    .as_ref()
-                    .map(|fields| fields.iter().any(|(_, value)| value.contains(text)));
-                match (in_header, self.text.as_ref().map(|body| body.contains(text))) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (Some(false), Some(false)) => Some(false),
-                    _ => None,
+            for &(uid, item) in &turn {
+                if question.is_out(uid, item) {
+                    continue;
                 }
+                // Rights may be lost in the middle of a long search.
+                let seat = mailboxes.seat(by)?;
+                let viewer = seat.viewer();
+                let at = At { by, opened, uid, item };
+                let asked = question.ask(&mailboxes, &viewer, &at, wanted);
+                if let Some(known) = asked.await? {
+                    keep(known)?;
+                }
+                others.share().await;
             }
+            done += turn.len();
+            self.tell_progress(&mut pace, done, of).await?;
+            others.share().await;
         }
-    }
-
-    /// The usual fields are in the outline; others need the header block.
-    fn in_field(&self, name: &str, text: &str) -> Option<bool> {
-        let summary = &self.letter.as_ref()?.outline.summary;
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let within = |value: &str| turkish_fold(value).contains(text);
-        if is("Subject") {
-            return Some(summary.subject_raw.is_some() && within(&summary.subject));
-        }
-        let list = [
-            ("From", &summary.from),
-            ("To", &summary.to),
-            ("Cc", &summary.cc),
-            ("Bcc", &summary.bcc),
-        ];
-        if let Some((_, list)) = list.into_iter().find(|(field, _)| is(field)) {
-            return Some(in_list(list, text));
-        }
-        let fields = self.header.as_ref()?;
-        Some(
-            fields
-                .iter()
-                .any(|(n, value)| n.eq_ignore_ascii_case(name) && value.contains(text)),
-        )
     }
 }
 
-fn compare(when: When, own: Date, day: Date) -> bool {
-    match when {
-        When::Before => own < day,
-        When::On => own == day,
-        When::Since => own >= day,
+/// Work on so many messages, out of the way of other connections when it is long.
+async fn apart<T: Send + 'static>(
+    count: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if count < LONG_WORK_FROM {
+        return Ok(work());
     }
-}
-
-/// The day as the `Date:` field writes it, whatever its zone.
-fn written_date(text: &str) -> Option<Date> {
-    let mut words = text.split([' ', ',', '\t', '-']).filter(|w| !w.is_empty());
-    let day = words.find_map(|w| w.parse::<i8>().ok())?;
-    let month = words.next()?;
-    let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
-    let year = words.next()?.parse::<i16>().ok()?;
-    Date::new(year, i8::try_from(at).ok()? + 1, day)
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::Broken(format!("ordering what was found: {error}")))
 }

@@ -6,7 +6,7 @@
 //! size, the date and the octets never change.
 
 use super::marking::{Marks, marks};
-use super::{Look, Mailboxes, Opened};
+use super::{Mailboxes, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;

@@ -1,0 +1,312 @@
+//! Whether a SEARCH key holds for a message (RFC 9051 6.4.4): what is cheap is asked first, octets are read only when
+//! nothing else decides.
+//!
+//! Texts are compared decoded and folded as a Turkish reader expects. A key is answered in stages, each knowing more:
+//! the UID, the flags, the size, the outline, the header block, the text.
+
+use super::carry::flags;
+use super::object_id::{email_id, thread_id};
+use crate::clock::UtcTime;
+use crate::domain::folding::turkish_fold;
+use crate::domain::item::Item;
+use crate::domain::selector::Viewer;
+use crate::id::ItemId;
+use crate::imap::flag::Flags;
+use crate::imap::search::{Date, MONTHS, SearchKey, When};
+use crate::imap::set::UidRanges;
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, folded_fields, in_list};
+use std::time::Duration;
+
+pub(super) type Key = SearchKey<UidRanges>;
+
+/// A key made ready to be asked of many messages.
+pub(super) struct Question {
+    /// With all its texts folded.
+    key: Key,
+    /// The moment from which OLDER and YOUNGER count back.
+    now: UtcTime,
+    /// Sizes are asked for, which are had without the outline.
+    sizes: bool,
+}
+
+/// What has to be known of a message that was found, whether the key asked for it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wanted {
+    pub size: bool,
+    pub letter: bool,
+}
+
+/// A message of an open mailbox, and who asks about it.
+pub(super) struct At<'a> {
+    pub by: &'a Principal,
+    pub opened: &'a Opened,
+    pub uid: u32,
+    pub item: ItemId,
+}
+
+/// What is known of a message so far.
+pub(super) struct Known {
+    pub uid: u32,
+    pub item: ItemId,
+    modseq: Option<u64>,
+    pub look: Option<(Look, Flags)>,
+    pub size_bytes: Option<u64>,
+    pub letter: Option<Letter>,
+    /// Decoded and folded.
+    header: Option<Vec<(String, String)>>,
+    text: Option<String>,
+}
+
+impl Question {
+    pub(super) fn new(key: &Key, now: UtcTime) -> Self {
+        let size = |key: &Key| matches!(key, SearchKey::LargerThan(_) | SearchKey::SmallerThan(_));
+        Self {
+            key: fold(key.clone()),
+            now,
+            sizes: key.mentions(&size),
+        }
+    }
+
+    /// Whether nothing but its UID and item is needed to say that it is not meant.
+    pub(super) fn is_out(&self, uid: u32, item: ItemId) -> bool {
+        Known::new(uid, item).verdict(&self.key, self.now) == Some(false)
+    }
+
+    /// The message, if the user sees it and the key holds for it.
+    pub(super) async fn ask(
+        &self,
+        mailboxes: &Mailboxes,
+        viewer: &Viewer<'_>,
+        at: &At<'_>,
+        wanted: Wanted,
+    ) -> Result<Option<Known>, Failure> {
+        let (uid, item) = (at.uid, at.item);
+        let mut known = Known::new(uid, item);
+        // A message that is not visible any more is found by nothing.
+        let Some(look) = mailboxes.look(viewer, item)? else {
+            return Ok(None);
+        };
+        if self.key.asks_modseq() {
+            known.modseq = Some(mailboxes.modseq(at.by, at.opened, uid, look.changed_at)?.0);
+        }
+        let flags = flags(&look.marks);
+        known.look = Some((look, flags));
+        if !self.holds(mailboxes, &mut known).await? {
+            return Ok(None);
+        }
+        if wanted.size {
+            known.weigh(mailboxes)?;
+        }
+        if wanted.letter && !known.read(mailboxes).await? {
+            return Ok(None);
+        }
+        Ok(Some(known))
+    }
+
+    async fn holds(&self, mailboxes: &Mailboxes, known: &mut Known) -> Result<bool, Failure> {
+        if let Some(verdict) = known.verdict(&self.key, self.now) {
+            return Ok(verdict);
+        }
+        if self.sizes {
+            known.weigh(mailboxes)?;
+            if let Some(verdict) = known.verdict(&self.key, self.now) {
+                return Ok(verdict);
+            }
+        }
+        if !known.read(mailboxes).await? {
+            return Ok(false);
+        }
+        if let Some(verdict) = known.verdict(&self.key, self.now) {
+            return Ok(verdict);
+        }
+        let Some(letter) = &known.letter else {
+            return Ok(false);
+        };
+        if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
+            known.header = Some(folded_fields(&mailboxes.header(letter, root).await?));
+        }
+        if let Some(verdict) = known.verdict(&self.key, self.now) {
+            return Ok(verdict);
+        }
+        known.text = Some(turkish_fold(&mailboxes.text(letter).await?));
+        Ok(known.verdict(&self.key, self.now).unwrap_or(false))
+    }
+}
+
+/// The key with all its texts folded.
+fn fold(key: Key) -> Key {
+    match key {
+        SearchKey::And(keys) => SearchKey::And(keys.into_iter().map(fold).collect()),
+        SearchKey::Or(a, b) => SearchKey::Or(Box::new(fold(*a)), Box::new(fold(*b))),
+        SearchKey::Not(key) => SearchKey::Not(Box::new(fold(*key))),
+        SearchKey::Header(name, text) => SearchKey::Header(name, turkish_fold(&text)),
+        SearchKey::Body(text) => SearchKey::Body(turkish_fold(&text)),
+        SearchKey::Text(text) => SearchKey::Text(turkish_fold(&text)),
+        other => other,
+    }
+}
+
+impl Known {
+    fn new(uid: u32, item: ItemId) -> Self {
+        Self {
+            uid,
+            item,
+            modseq: None,
+            look: None,
+            size_bytes: None,
+            letter: None,
+            header: None,
+            text: None,
+        }
+    }
+
+    /// INTERNALDATE.
+    pub(super) fn arrived(&self) -> UtcTime {
+        let look = self.look.as_ref();
+        look.map(|(look, _)| look.item().internal_date)
+            .unwrap_or_default()
+    }
+
+    fn weigh(&mut self, mailboxes: &Mailboxes) -> Result<(), Failure> {
+        if let (None, Some((look, _))) = (self.size_bytes, &self.look) {
+            self.size_bytes = mailboxes.size_of(&look.shown)?;
+        }
+        Ok(())
+    }
+
+    /// Its outline; `false` when it has no content any more.
+    async fn read(&mut self, mailboxes: &Mailboxes) -> Result<bool, Failure> {
+        if let (None, Some((look, _))) = (&self.letter, &self.look) {
+            self.letter = mailboxes.letter(&look.shown).await?;
+            self.size_bytes = self.letter.as_ref().map(Letter::size_bytes);
+        }
+        Ok(self.letter.is_some())
+    }
+
+    /// `None`: what is known does not decide it. The engine bounds the depth of keys.
+    fn verdict(&self, key: &Key, now: UtcTime) -> Option<bool> {
+        match key {
+            SearchKey::All => Some(true),
+            SearchKey::Recent => Some(false),
+            SearchKey::Not(key) => self.verdict(key, now).map(|v| !v),
+            SearchKey::And(keys) => {
+                let mut all = Some(true);
+                for key in keys {
+                    match self.verdict(key, now) {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => all = None,
+                    }
+                }
+                all
+            }
+            SearchKey::Or(a, b) => match (self.verdict(a, now), self.verdict(b, now)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            SearchKey::Set(uids) => Some(uids.contains(self.uid)),
+            SearchKey::ModSeq(least) => self.modseq.map(|modseq| modseq >= *least),
+            SearchKey::Flag(flag) => self.look.as_ref().map(|(_, flags)| flags.contains(flag)),
+            SearchKey::EmailId(id) => Some(*id == email_id(self.item)),
+            SearchKey::SaveDateSupported => Some(true),
+            SearchKey::Internal(when, day) => {
+                let (look, _) = self.look.as_ref()?;
+                Some(compare(*when, day_of(look.item().internal_date), *day))
+            }
+            SearchKey::SavedAt(when, day) => {
+                let (look, _) = self.look.as_ref()?;
+                Some(compare(*when, day_of(saved_at(look.item())), *day))
+            }
+            // RFC 5032 2: both include the edge.
+            SearchKey::OlderThan(seconds) => self.age(*seconds, now).map(|(age, bound)| age >= bound),
+            SearchKey::YoungerThan(seconds) => self.age(*seconds, now).map(|(age, bound)| age <= bound),
+            SearchKey::LargerThan(octets) => self.size_bytes.map(|size| size > *octets),
+            SearchKey::SmallerThan(octets) => self.size_bytes.map(|size| size < *octets),
+            SearchKey::ThreadId(id) => {
+                let summary = &self.letter.as_ref()?.outline.summary;
+                Some(*id == thread_id(self.item, summary))
+            }
+            SearchKey::Sent(when, day) => {
+                let summary = &self.letter.as_ref()?.outline.summary;
+                let own = summary.date_raw.as_deref().and_then(written_date);
+                Some(own.is_some_and(|own| compare(*when, own, *day)))
+            }
+            SearchKey::Header(name, text) => self.in_field(name, text),
+            SearchKey::Body(text) => self.text.as_ref().map(|body| body.contains(text)),
+            SearchKey::Text(text) => {
+                let in_header = self
+                    .header
+                    .as_ref()
+                    .map(|fields| fields.iter().any(|(_, value)| value.contains(text)));
+                match (in_header, self.text.as_ref().map(|body| body.contains(text))) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (Some(false), Some(false)) => Some(false),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// How old it is, and an interval to compare that with. What bears a date to come is of no age.
+    fn age(&self, seconds: u32, now: UtcTime) -> Option<(Duration, Duration)> {
+        let (look, _) = self.look.as_ref()?;
+        let age = look.item().internal_date.until(now);
+        Some((age, Duration::from_secs(u64::from(seconds))))
+    }
+
+    /// The usual fields are in the outline; others need the header block.
+    fn in_field(&self, name: &str, text: &str) -> Option<bool> {
+        let summary = &self.letter.as_ref()?.outline.summary;
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let within = |value: &str| turkish_fold(value).contains(text);
+        if is("Subject") {
+            return Some(summary.subject_raw.is_some() && within(&summary.subject));
+        }
+        let list = [
+            ("From", &summary.from),
+            ("To", &summary.to),
+            ("Cc", &summary.cc),
+            ("Bcc", &summary.bcc),
+        ];
+        if let Some((_, list)) = list.into_iter().find(|(field, _)| is(field)) {
+            return Some(in_list(list, text));
+        }
+        let fields = self.header.as_ref()?;
+        Some(
+            fields
+                .iter()
+                .any(|(n, value)| n.eq_ignore_ascii_case(name) && value.contains(text)),
+        )
+    }
+}
+
+/// The save date (RFC 8514): when the item came into the store. A mailbox is a view; nothing is saved into it anew.
+pub(super) fn saved_at(item: &Item) -> UtcTime {
+    item.saved
+}
+
+fn day_of(moment: UtcTime) -> Date {
+    let (year, month, day) = moment.date();
+    Date { year, month, day }
+}
+
+fn compare(when: When, own: Date, day: Date) -> bool {
+    match when {
+        When::Before => own < day,
+        When::On => own == day,
+        When::Since => own >= day,
+    }
+}
+
+/// The day as the `Date:` field writes it, whatever its zone.
+fn written_date(text: &str) -> Option<Date> {
+    let mut words = text.split([' ', ',', '\t', '-']).filter(|w| !w.is_empty());
+    let day = words.find_map(|w| w.parse::<i8>().ok())?;
+    let month = words.next()?;
+    let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
+    let year = words.next()?.parse::<i16>().ok()?;
+    Date::new(year, i8::try_from(at).ok()? + 1, day)
+}

@@ -1,0 +1,304 @@
+//! SEARCH, SORT and THREAD through the mailbox door, on mail as it comes: old charsets, attachments, Turkish letters.
+
+use super::imap_client::door;
+use super::mailbox_house::{House, PASSWORD, start};
+use kepd::domain::audit::Origin;
+use kepd::domain::item::{Item, ItemKind};
+use kepd::net::imap::Begin;
+use kepd::store::db::Batch;
+use kepd::store::tables::items::{self, Content, ItemBody};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::sync::watch;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// An officer's connection with INBOX open.
+struct Client(BufReader<tokio::io::DuplexStream>);
+
+impl Client {
+    async fn connect(house: &House) -> Self {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let door = door(house, Duration::ZERO);
+        tokio::spawn(async move {
+            let (_keep, stopping) = watch::channel(false);
+            door.serve(server, Begin::Tls, Origin::Inside, stopping).await
+        });
+        let mut client = Self(BufReader::new(client));
+        client.ask(&format!("LOGIN mudur@ornekas \"{PASSWORD}\"")).await;
+        client.ask("SELECT INBOX").await;
+        client
+    }
+
+    /// The untagged lines, and the tagged end without its tag.
+    async fn ask(&mut self, command: &str) -> Vec<String> {
+        let line = format!("t {command}\r\n");
+        self.0.get_mut().write_all(line.as_bytes()).await.unwrap();
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).await.unwrap() > 0, "{lines:?}");
+            let line = line.trim_end();
+            if let Some(end) = line.strip_prefix("t ") {
+                lines.push(end.to_owned());
+                return lines;
+            }
+            lines.push(line.to_owned());
+        }
+    }
+
+    /// What the one untagged line says behind `* `.
+    async fn found(&mut self, command: &str) -> String {
+        let lines = self.ask(command).await;
+        match &lines[..] {
+            [found, done] if done.starts_with("OK ") => found.trim_start_matches("* ").to_owned(),
+            other => panic!("{command}: {other:?}"),
+        }
+    }
+
+    async fn search(&mut self, key: &str) -> String {
+        let found = self.found(&format!("SEARCH {key}")).await;
+        found.trim_start_matches("SEARCH").trim().to_owned()
+    }
+}
+
+/// Five mails, an hour apart.
+const MAILS: [&str; 5] = [
+    "From: =?UTF-8?Q?=C5=9Eule_I=C5=9F=C4=B1k?= <sule@hs02.kep.test>\r\nTo: ornekas@hs01.kep.test\r\n\
+     Subject: =?UTF-8?Q?=C4=B0hale_I=C5=9EIK_teklifi?=\r\nDate: Wed, 4 Nov 2026 10:00:00 +0300\r\n\
+     Message-ID: <m1@x>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nMerhaba DÜNYA\r\n",
+    "From: alici@hs02.kep.test\r\nTo: ornekas@hs01.kep.test\r\n\
+     Subject: Re: =?ISO-8859-9?Q?=DDhale_I=DEIK_teklifi?=\r\nDate: Thu, 5 Nov 2026 10:00:00 +0300\r\n\
+     Message-ID: <m2@x>\r\nReferences: <m1@x>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+     --b\r\nContent-Type: text/plain; charset=iso-8859-9\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+     =DEirketimizin yan=FDt=FD\r\n--b\r\nContent-Type: text/csv; charset=windows-1254; name=a.csv\r\n\
+     Content-Disposition: attachment; filename=a.csv\r\nContent-Transfer-Encoding: base64\r\n\r\n3VNUQU5CVUw7MTA=\r\n--b--\r\n",
+    "From: \"Ali\" <zeki@hs02.kep.test>\r\nTo: =?UTF-8?Q?Zeynep?= <a@hs01.kep.test>\r\nSubject: [liste] cam\r\n\
+     Date: Tue, 3 Nov 2026 10:00:00 +0300\r\nMessage-ID: <m3@x>\r\n\r\nuzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n\
+     uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n\
+     uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n\
+     uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n\
+     uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n\
+     uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun uzun\r\n",
+    "From: =?UTF-8?Q?=C3=87elik?= <b@hs02.kep.test>\r\nTo: ornekas@hs01.kep.test\r\n\
+     Subject: =?UTF-8?Q?=C3=A7am?=\r\nMessage-ID: <m4@x>\r\n\r\nkisa\r\n",
+    "From: can@hs02.kep.test\r\nTo: ornekas@hs01.kep.test\r\nCc: d@hs01.kep.test\r\nSubject: Re: CAM (fwd)\r\n\
+     Message-ID: <m5@x>\r\nIn-Reply-To: <m3@x>\r\n\r\nkisa\r\n",
+];
+
+async fn house() -> House {
+    let house = House::build().await.with_passwords().await;
+    for (n, mail) in MAILS.iter().enumerate() {
+        if n > 0 {
+            house.clock.advance(HOUR);
+        }
+        house.put(mail.as_bytes(), |_| {}).await;
+    }
+    house
+}
+
+#[tokio::test]
+async fn texts_are_found_in_any_charset_as_a_turkish_reader_expects() {
+    let house = house().await;
+    let mut client = Client::connect(&house).await;
+    for (key, found) in [
+        ("CHARSET UTF-8 SUBJECT \"ışık\"", "1 2"),
+        ("SUBJECT \"İHALE\"", "1 2"),
+        ("SUBJECT \"ihale ış\"", "1 2"),
+        // I is the great letter of ı, and not of i.
+        ("SUBJECT \"isik\"", ""),
+        ("FROM \"şule ı\"", "1"),
+        ("FROM \"hs02\" TO zeynep", "3"),
+        ("CC d@hs01", "5"),
+        ("HEADER Message-ID m4", "4"),
+        ("HEADER In-Reply-To \"\"", "5"),
+        // The text itself, in the charset of a Turkish mail of old, and an attachment.
+        ("BODY \"ŞİRKET\"", "2"),
+        ("BODY \"istanbul;10\"", "2"),
+        ("TEXT \"dünya\"", "1"),
+        ("BODY \"teklifi\"", ""),
+        ("TEXT \"teklifi\"", "1 2"),
+        ("CHARSET US-ASCII TEXT kisa", "4 5"),
+        ("OR BODY merhaba BODY kisa LARGER 10 NOT FROM can", "1 4"),
+        ("SENTBEFORE 4-Nov-2026", "3"),
+        ("SENTSINCE 5-Nov-2026", "2"),
+        ("LARGER 700 SMALLER 100000", "3"),
+    ] {
+        assert_eq!(client.search(key).await, found, "{key}");
+    }
+    let refused = client.ask("SEARCH CHARSET ISO-8859-9 TEXT x").await;
+    assert!(
+        refused[0].starts_with("NO [BADCHARSET (US-ASCII UTF-8)]"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn ages_dates_and_ids_are_searched() {
+    let house = house().await;
+    let mut client = Client::connect(&house).await;
+    for (key, found) in [
+        ("YOUNGER 3600", "4 5"),
+        ("OLDER 7200", "1 2 3"),
+        ("OLDER 3601 YOUNGER 10800", "2 3"),
+        ("ON 4-Nov-2026", "1 2 3 4 5"),
+        ("SAVEDON 4-Nov-2026", "1 2 3 4 5"),
+        ("SAVEDBEFORE 4-Nov-2026", ""),
+        ("SAVEDSINCE 4-Nov-2026 SAVEDATESUPPORTED 2:3", "2 3"),
+        ("EMAILID M2", "2"),
+        ("EMAILID M0", ""),
+        // An answer is in the thread of what it answers.
+        ("THREADID T77b037d209608fe9055f7483a27a36be", "1 2"),
+    ] {
+        assert_eq!(client.search(key).await, found, "{key}");
+    }
+    house.clock.advance(HOUR);
+    assert_eq!(client.search("YOUNGER 3600").await, "5");
+}
+
+#[tokio::test]
+async fn what_was_found_is_saved_paged_and_used() {
+    let house = house().await;
+    let mut client = Client::connect(&house).await;
+    let saved = client
+        .ask("UID SEARCH RETURN (SAVE COUNT) SUBJECT \"ışık\"")
+        .await;
+    assert_eq!(saved, ["* ESEARCH (TAG \"t\") UID COUNT 2", "OK SEARCH done"]);
+    let fetched = client.ask("FETCH $ (UID)").await;
+    assert_eq!(
+        fetched,
+        ["* 1 FETCH (UID 1)", "* 2 FETCH (UID 2)", "OK FETCH done"]
+    );
+    assert_eq!(client.search("NOT $").await, "3 4 5");
+    assert_eq!(
+        client.ask("STORE $ +FLAGS.SILENT (\\Flagged)").await,
+        ["OK STORE done"]
+    );
+    assert_eq!(client.search("FLAGGED").await, "1 2");
+    let page = client.found("UID SEARCH RETURN (PARTIAL -1:-2 MIN) ALL").await;
+    assert_eq!(page, "ESEARCH (TAG \"t\") UID MIN 1 PARTIAL (-1:-2 4:5)");
+    let page = client.ask("UID FETCH 1:* (UID) (PARTIAL 2:3)").await;
+    assert_eq!(page, ["* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)", "OK FETCH done"]);
+    let copied = client.ask("UID COPY $ \"Etiketler/Acil\"").await;
+    assert!(copied.last().unwrap().starts_with("OK [COPYUID "), "{copied:?}");
+    let moved = client.ask("MOVE $ \"Ar&AV8-iv\"").await;
+    assert!(moved[0].starts_with("* OK [COPYUID "), "{moved:?}");
+    let ends = ["* 2 EXPUNGE", "* 1 EXPUNGE", "OK MOVE done"];
+    assert!(
+        ends.iter().all(|line| moved.contains(&(*line).to_owned())),
+        "{moved:?}"
+    );
+    assert_eq!(client.search("$").await, "");
+    assert_eq!(client.ask("FETCH $ FLAGS").await, ["OK nothing to do"]);
+}
+
+#[tokio::test]
+async fn mail_is_sorted_and_threaded() {
+    let house = house().await;
+    let mut client = Client::connect(&house).await;
+    for (command, found) in [
+        ("SORT (SUBJECT) UTF-8 ALL", "SORT 3 5 4 1 2"),
+        ("SORT (REVERSE SUBJECT DATE) UTF-8 ALL", "SORT 1 2 4 3 5"),
+        ("SORT (REVERSE ARRIVAL) US-ASCII ALL", "SORT 5 4 3 2 1"),
+        ("UID SORT (DATE) UTF-8 NOT 2", "SORT 3 1 4 5"),
+        ("SORT (FROM) UTF-8 ALL", "SORT 2 4 5 1 3"),
+        ("SORT (DISPLAYFROM) UTF-8 ALL", "SORT 3 2 5 4 1"),
+        ("SORT (REVERSE DISPLAYTO) UTF-8 ALL", "SORT 3 1 2 4 5"),
+        ("SORT (REVERSE SIZE) UTF-8 1:3", "SORT 3 2 1"),
+        ("SORT (CC SUBJECT) UTF-8 SUBJECT yok", "SORT"),
+        (
+            "UID SORT RETURN (MIN MAX ALL COUNT) (SUBJECT) UTF-8 ALL",
+            "ESEARCH (TAG \"t\") UID MIN 3 MAX 2 ALL 3,5,4,1:2 COUNT 5",
+        ),
+        ("THREAD REFERENCES UTF-8 ALL", "THREAD (3 5)(1 2)(4)"),
+        ("UID THREAD ORDEREDSUBJECT UTF-8 ALL", "THREAD (3 5)(1 2)(4)"),
+        ("THREAD REFERENCES UTF-8 2", "THREAD (2)"),
+        ("THREAD REFERENCES UTF-8 SUBJECT yok", "THREAD"),
+    ] {
+        assert_eq!(client.found(command).await, found, "{command}");
+    }
+}
+
+/// What no outline is needed for is answered where there is none to be had.
+#[tokio::test]
+async fn cheap_keys_read_no_outline() {
+    let house = House::build().await.with_passwords().await;
+    let mailboxes = &house.mailboxes;
+    for _ in 0..2 {
+        let blob = mailboxes.spool.store(MAILS[3].as_bytes()).await.unwrap();
+        let number = mailboxes.items.next(house.tenant).unwrap();
+        let item = Item::new(number, ItemKind::Incoming, start());
+        let body = ItemBody {
+            content: Content::whole(blob.id, blob.size_bytes),
+            outline: Vec::new(),
+        };
+        let mut batch = Batch::new();
+        items::add(&mut batch, house.tenant, &item, &body).unwrap();
+        house.db().commit(batch).await.unwrap();
+    }
+    std::fs::remove_dir_all(house.dir.path().join("spool")).unwrap();
+    let mut client = Client::connect(&house).await;
+    assert_eq!(client.search("UNSEEN").await, "1 2");
+    assert_eq!(client.search("UID 2 NOT FLAGGED SINCE 1-Nov-2026").await, "2");
+    assert_eq!(client.search("LARGER 10 EMAILID M1").await, "1");
+    assert_eq!(client.search("SEEN SUBJECT x").await, "");
+    assert_eq!(
+        client.found("SORT (REVERSE ARRIVAL SIZE) UTF-8 ALL").await,
+        "SORT 1 2"
+    );
+    let refused = client.ask("SEARCH SUBJECT x").await;
+    assert!(refused[0].starts_with("NO ["), "{refused:?}");
+}
+
+/// Turns the clock whenever others have had their turn, until told to stop.
+fn turning(house: &House) -> Arc<AtomicBool> {
+    let (clock, stop) = (house.clock.clone(), Arc::new(AtomicBool::new(false)));
+    let told = stop.clone();
+    tokio::spawn(async move {
+        while !told.load(Ordering::Relaxed) {
+            clock.advance(Duration::from_secs(11));
+            tokio::task::yield_now().await;
+        }
+    });
+    stop
+}
+
+/// Each line says how far it is, and none says less than the one before.
+fn assert_progress(lines: &[String]) {
+    let told = |line: &String| {
+        let line = line.strip_prefix("* OK [INPROGRESS (\"t\" ")?;
+        line.strip_suffix(" 200)] still at it")?.parse::<u32>().ok()
+    };
+    let done: Option<Vec<u32>> = lines.iter().map(told).collect();
+    let done = done.unwrap_or_default();
+    assert!(!done.is_empty() && done.iter().all(|n| *n <= 200), "{lines:?}");
+    assert!(done.is_sorted_by(|a, b| a < b), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_long_command_says_that_it_goes_on() {
+    let house = House::build().await.with_passwords().await;
+    for _ in 0..200 {
+        house.put(MAILS[3].as_bytes(), |_| {}).await;
+    }
+    let mut client = Client::connect(&house).await;
+    // While no time passes nothing is said.
+    assert_eq!(client.ask("SEARCH RETURN (COUNT) ALL").await.len(), 2);
+    let stop = turning(&house);
+    let mut lines = client.ask("SEARCH RETURN (COUNT) ALL").await;
+    let answer = lines.split_off(lines.len() - 2);
+    assert_eq!(answer, ["* ESEARCH (TAG \"t\") COUNT 200", "OK SEARCH done"]);
+    assert_progress(&lines);
+    for command in ["SORT (SUBJECT) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL"] {
+        let mut lines = client.ask(command).await;
+        let answer = lines.split_off(lines.len() - 2);
+        assert!(answer[1].starts_with("OK "), "{answer:?}");
+        assert_progress(&lines);
+    }
+    let lines = client.ask("MOVE 1:* \"Ar&AV8-iv\"").await;
+    assert_eq!(lines[0], "* OK [INPROGRESS (\"t\" NIL NIL)] still at it");
+    assert_eq!(lines.last().map(String::as_str), Some("OK MOVE done"));
+    stop.store(true, Ordering::Relaxed);
+}
