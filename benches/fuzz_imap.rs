@@ -12,7 +12,6 @@ mod fuzz;
 #[allow(dead_code)]
 mod mailbox_house;
 #[path = "../tests/journey/provider.rs"]
-#[allow(dead_code)]
 mod provider;
 
 use fuzz::chance::Chance;

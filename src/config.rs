@@ -533,6 +533,9 @@ mod tests {
         assert!(sense(&format!("{LEAST}[timestamp]\nurls = [\"ftp://x\"]\n")).is_err());
         assert!(sense(&format!("{LEAST}[timers]\nrelay_expiry = \"0s\"\n")).is_err());
         assert!(sense(&format!("{LEAST}[limits]\nimap_connections = 0\n")).is_err());
+        let wide = format!("{LEAST}[limits]\ntrusted = [\"192.0.2.7/24\"]\n");
+        let (_, why) = Config::parse(&wide).unwrap_err();
+        assert!(why.contains("is \"192.0.2.0/24\" meant?"), "{why}");
         assert_eq!(
             Config::parse(LEAST).unwrap().service_address().unwrap().as_str(),
             "kep@hs01.kep.tr"

@@ -4,7 +4,7 @@ use super::chance::Chance;
 use super::grammar::{Corpus, utterance};
 use bytes::BytesMut;
 use kepd::imap::ask::{
-    AppendUid, Code, Content, CopiedUid, Mailbox, Member, Row, Selected, SpecialUse, Status,
+    AppendUid, Code, Content, CopiedUid, Mailbox, Member, Row, Selected, SpecialUse, Status, Told,
 };
 use kepd::imap::flag::{Flag, Flags};
 use kepd::imap::limits::{
@@ -124,7 +124,7 @@ fn members(chance: &mut Chance) -> Vec<Member> {
 fn flags(chance: &mut Chance) -> Flags {
     let all = ["\\Seen", "\\Deleted", "etiket", "$KepOnay"];
     (0..chance.below(4))
-        .filter_map(|_| Flag::parse(*chance.pick(&all)))
+        .filter_map(|_| Flag::parse(chance.pick::<&str>(&all)))
         .collect()
 }
 
@@ -132,7 +132,7 @@ fn told(chance: &mut Chance, uid: u32) -> Told {
     Told {
         uid,
         flags: flags(chance),
-        modseq: chance.below(50),
+        modseq: chance.below(50) as u64,
     }
 }
 
@@ -141,7 +141,7 @@ fn changes(chance: &mut Chance) -> Changes {
         added: members(chance),
         removed: members(chance).iter().map(|m| m.uid).collect(),
         flags: members(chance).iter().map(|m| told(chance, m.uid)).collect(),
-        highest_modseq: chance.below(50),
+        highest_modseq: chance.below(50) as u64,
         recent_from: chance.one_in(3).then(|| chance.below(15) as u32),
         ..Changes::default()
     }
@@ -188,7 +188,7 @@ fn answer(chance: &mut Chance, session: &mut Session, ask: Ask) -> Option<Answer
             uid_validity: chance.below(2) as u32,
             uid_next: 16,
             members: members(chance).into_iter().collect(),
-            highest_modseq: chance.below(50),
+            highest_modseq: chance.below(50) as u64,
             new_keywords: true,
             ..Selected::default()
         })),
@@ -275,7 +275,7 @@ fn row(chance: &mut Chance, uid: u32) -> Row {
 fn content(chance: &mut Chance) -> Content {
     match chance.below(3) {
         0 => Content::Nil,
-        1 => Content::Octets(vec![chance.octet(); chance.below(50)]),
+        1 => Content::Octets(vec![chance.octet(); chance.below(50) as u64]),
         _ => Content::Stored {
             offset: chance.below(100) as u64,
             len: chance.below(100) as u64,
