@@ -204,8 +204,8 @@ impl Appending {
         let mut messages = std::mem::take(&mut self.before);
         messages.push(last);
         let ids = match self.mailbox {
-            Mailbox::Sent => self.recognise(&messages).await?,
-            _ => self.file_drafts(messages).await?,
+            Mailbox::Drafts => self.file_drafts(messages).await?,
+            _ => self.recognise(&messages).await?,
         };
         match self.to.uids_in(&self.by, self.mailbox, &ids).await {
             Ok((uid_validity, uids)) => {
