@@ -18,6 +18,7 @@ pub mod id;
 pub mod domain;
 
 // formats: octets and values
+pub mod autoconfig;
 pub mod cms;
 pub mod mime;
 pub mod rem;
