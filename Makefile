@@ -12,7 +12,11 @@ KEPD_CRASH_KILLS ?= 200
 JUDGES = openssl xmlsec1 xmllint python3
 PACKAGES = openssl xmlsec1 libxml2-utils python3
 
-.PHONY: check fmt lint test doc deps crash demo bench install
+# Mail clients of Debian that `make clients` tries; those with their own names first, then their packages.
+CLIENTS = mbsync offlineimap neomutt
+CLIENT_PACKAGES = isync offlineimap3 neomutt
+
+.PHONY: check fmt lint test doc deps crash clients demo bench install
 
 # The architecture is held by the tests (tests/architecture.rs), the documents by tests/paperwork.rs.
 check: deps fmt lint test doc
@@ -29,20 +33,30 @@ test:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
-# Installs the judges where it may; otherwise says in one line what to install.
-deps:
-	@missing=""; for tool in $(JUDGES); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+# $(call have,TOOLS,PACKAGES): installs the packages where it may, if a tool is missing; otherwise says in one line what to install.
+define have
+	@missing=""; for tool in $(1); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing $(PACKAGES) (missing:$$missing)"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+		echo "installing $(2) (missing:$$missing)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
 	else \
-		echo "missing:$$missing. Install: apt-get install $(PACKAGES)" >&2; exit 1; \
+		echo "missing:$$missing. Install: apt-get install $(2)" >&2; exit 1; \
 	fi
+endef
+
+deps:
+	$(call have,$(JUDGES),$(PACKAGES))
 
 # Kills the daemon at random moments and looks for what was lost.
 crash:
 	KEPD_CRASH_KILLS=$(KEPD_CRASH_KILLS) $(CARGO) test --locked --test journey crash -- --nocapture
+
+# Real mail clients against a fresh demo (docs/clients.md).
+clients: deps
+	$(call have,$(CLIENTS),$(CLIENT_PACKAGES))
+	$(CARGO) build --locked --bins
+	python3 -B tests/clients/run.py target/debug
 
 # Two providers in one process, the whole road on a real message; stays up until Ctrl-C.
 demo:

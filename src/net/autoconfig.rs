@@ -9,7 +9,7 @@ use super::submission::Entry;
 use super::tls::ServerTls;
 use crate::autoconfig::{Asker, Settings, outlook, thunderbird};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
@@ -30,6 +30,8 @@ pub const CONNECTION_MAX: Duration = Duration::from_secs(15);
 const HEAD_MAX_OCTETS: usize = 8 * 1024;
 /// Most fields in a head; a browser sends a dozen.
 const HEADERS_MAX: usize = 48;
+/// Of a body that is too large, octets heard before the door hangs up.
+const HEARD_MAX_OCTETS: usize = 256 * 1024;
 /// Longest query read, in octets: an address of the greatest length, every octet escaped.
 const QUERY_MAX_OCTETS: usize = 1200;
 
@@ -115,7 +117,6 @@ impl AutoconfigDoor {
     async fn answer<B>(&self, request: Request<B>, entry: Entry) -> Answer
     where
         B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let path = request.uri().path();
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -151,16 +152,12 @@ impl AutoconfigDoor {
     async fn discover<B>(&self, body: B) -> Answer
     where
         B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let body = match Limited::new(body, outlook::REQUEST_MAX_OCTETS).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return said(StatusCode::PAYLOAD_TOO_LARGE, "the question is too large\n");
-            }
-            Err(_) => return said(StatusCode::BAD_REQUEST, "the question broke off\n"),
+        let question = match question(body).await {
+            Ok(question) => question,
+            Err(status) => return said(status, "the question is too large, or broke off\n"),
         };
-        match outlook::read(&body) {
+        match outlook::read(&question) {
             Ok(request) => document(outlook::answer(&self.settings, &request)),
             Err(why) => {
                 tracing::debug!(%why, "a question that is not read");
@@ -183,6 +180,30 @@ impl AutoconfigDoor {
             answer.headers_mut().insert(header::LOCATION, place);
         }
         answer
+    }
+}
+
+/// The whole body. One that is too large is still heard, to a point: who is hung up on while he speaks does not hear why.
+async fn question<B>(body: B) -> Result<Vec<u8>, StatusCode>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut kept, mut heard) = (Vec::new(), 0usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let data = frame.into_data().unwrap_or_default();
+        heard = heard.saturating_add(data.len());
+        if heard > HEARD_MAX_OCTETS {
+            break;
+        }
+        if heard <= outlook::REQUEST_MAX_OCTETS {
+            kept.extend_from_slice(&data);
+        }
+    }
+    match heard {
+        0..=outlook::REQUEST_MAX_OCTETS => Ok(kept),
+        _ => Err(StatusCode::PAYLOAD_TOO_LARGE),
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Drafts stream into the spool, and one commit writes the draft, its flags, and what becomes of the one whose place it
 //! takes (`versions` says which that is). A copy for `Giden Kutusu` is recognised by its Message-ID and not kept: what was
-//! submitted stands there already, and no other octets may pass for it.
+//! submitted stands there already, and no other octets may pass for it. So is a message brought back (`returning`).
+
+mod returning;
 
 use super::filing::{Deed, expunging, foreseen};
 use super::marking::{MarkHow, Marked, Marks, Wish, check_change, decision};
@@ -63,6 +65,7 @@ impl Mailboxes {
                 return Err(Failure::refused(Kind::NoPermission, say));
             }
             Mailbox::Sent => None,
+            known if returning::takes_back(known) => None,
             _ => {
                 let say =
                     "only drafts, and copies of what was sent, can be brought here; mail comes by delivery";
@@ -108,6 +111,10 @@ fn not_there_any_more() -> Failure {
 impl Appending {
     /// In the place of a message of another, or the same, mailbox; refused at once when that cannot be taken away.
     pub fn replacing(mut self, from: Mailbox, old: ItemId) -> Result<Self, Failure> {
+        if returning::takes_back(self.mailbox) {
+            let say = "only a draft, or a copy of what was sent, takes the place of another message";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
         let seat = self.to.seat(&self.by)?;
         let viewer = seat.viewer();
         let shown = self.to.visible(&viewer, old)?.ok_or_else(not_there_any_more)?;
@@ -162,6 +169,7 @@ impl Appending {
                 let content = Content::whole(blob.id, blob.size_bytes);
                 self.file_draft(&outline, content, &marks, date).await?
             }
+            None if returning::takes_back(self.mailbox) => self.file_again(&summary, &marks).await?,
             None => self.recognise(&summary, &marks).await?,
         };
         match self.to.uids_in(&self.by, self.mailbox, &[id]).await {
