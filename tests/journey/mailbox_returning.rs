@@ -77,8 +77,11 @@ async fn a_message_brought_back_is_filed_and_never_doubled() {
     assert!(shown(&house, &by, Mailbox::Inbox).await.contains(&second.0));
     // The client has taken it out of INBOX, to the bin; where it brings it to counts.
     let route = kepd::domain::audit::AuditRoute::Imap;
-    let trash = house.mailboxes.handle(&by, &[second], Handling::Trash, route);
-    trash.await.unwrap();
+    house
+        .mailboxes
+        .handle(&by, &[second], Handling::Trash, route)
+        .await
+        .unwrap();
     bring(&house, &by, Mailbox::Archive, &mail(2, ""), &plain)
         .await
         .unwrap();
