@@ -7,6 +7,21 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
+/// What a provider tells that has no doors.
+pub fn told() -> kepd::autoconfig::Settings {
+    kepd::autoconfig::Settings {
+        domain: "hs01.kep.test".parse().unwrap(),
+        name: "HS01".into(),
+        host: "posta.hs01.kep.test".parse().unwrap(),
+        imap_tls: 993,
+        imap: 143,
+        submission_tls: 465,
+        submission: 587,
+        over_http: true,
+        https: None,
+    }
+}
+
 /// Everything that is answered to these octets.
 fn ask(port: u64, octets: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port as u16)).unwrap();

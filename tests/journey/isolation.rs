@@ -209,17 +209,7 @@ impl Street {
                 autoconfig_tls: None,
                 control: String::new(),
             },
-            clients: kepd::autoconfig::Settings {
-                domain: "hs01.kep.test".parse().unwrap(),
-                name: "HS01".into(),
-                host: "posta.hs01.kep.test".parse().unwrap(),
-                imap_tls: 993,
-                imap: 143,
-                submission_tls: 465,
-                submission: 587,
-                over_http: true,
-                https: None,
-            },
+            clients: crate::autoconfig::told(),
             by: Author::administrator(0),
             acting: None,
         }
