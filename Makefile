@@ -14,7 +14,11 @@ KEPD_FUZZ_COMMANDS ?= 5000000
 JUDGES = openssl xmlsec1 xmllint python3
 PACKAGES = openssl xmlsec1 libxml2-utils python3
 
-.PHONY: check fmt lint test doc deps crash fuzz demo bench install
+# Mail clients of Debian that `make clients` tries; those with their own names first, then their packages.
+CLIENTS = mbsync offlineimap neomutt
+CLIENT_PACKAGES = isync offlineimap3 neomutt
+
+.PHONY: check fmt lint test doc deps crash fuzz clients demo bench bench-imap install
 
 # The architecture is held by the tests (tests/architecture.rs), the documents by tests/paperwork.rs.
 check: deps fmt lint test doc
@@ -31,16 +35,20 @@ test:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
-# Installs the judges where it may; otherwise says in one line what to install.
-deps:
-	@missing=""; for tool in $(JUDGES); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
+# $(call have,TOOLS,PACKAGES): installs the packages where it may, if a tool is missing; otherwise says in one line what to install.
+define have
+	@missing=""; for tool in $(1); do command -v $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing $(PACKAGES) (missing:$$missing)"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+		echo "installing $(2) (missing:$$missing)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
 	else \
-		echo "missing:$$missing. Install: apt-get install $(PACKAGES)" >&2; exit 1; \
+		echo "missing:$$missing. Install: apt-get install $(2)" >&2; exit 1; \
 	fi
+endef
+
+deps:
+	$(call have,$(JUDGES),$(PACKAGES))
 
 # Kills the daemon at random moments and looks for what was lost.
 crash:
@@ -50,12 +58,23 @@ crash:
 fuzz:
 	KEPD_FUZZ_COMMANDS=$(KEPD_FUZZ_COMMANDS) $(CARGO) bench --locked --bench fuzz_imap
 
+# Real mail clients against a fresh demo (docs/clients.md).
+clients: deps
+	$(call have,$(CLIENTS),$(CLIENT_PACKAGES))
+	$(CARGO) build --locked --bins
+	python3 -B tests/clients/run.py target/debug
+
 # Two providers in one process, the whole road on a real message; stays up until Ctrl-C.
 demo:
 	$(CARGO) run --locked --release -- demo
 
 bench:
 	$(CARGO) bench --locked --bench services --bench organisation
+
+# The IMAP door beside Dovecot (Debian: dovecot-imapd), in the same run.
+bench-imap:
+	$(CARGO) build --locked --release --bins
+	$(CARGO) bench --locked --bench imap
 
 install:
 	$(CARGO) build --locked --release --bins

@@ -4,6 +4,7 @@
 //! secrets are paths. Paths are relative to the folder of the file; `$CREDENTIALS_DIRECTORY/` in front of one names the
 //! folder of systemd's credentials. `config/kepd.toml` has every key with its default and reason; a test holds it.
 
+mod autoconfig;
 mod value;
 
 use crate::address::{AddressError, Domain, KepAddress};
@@ -19,6 +20,7 @@ use crate::domain::schedule::{
 use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
+pub use autoconfig::{Autoconfig, PublicPorts};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,6 +59,8 @@ pub struct Config {
     pub store: Store,
     #[serde(default)]
     pub listen: Listen,
+    #[serde(default)]
+    pub autoconfig: Autoconfig,
     #[serde(default)]
     pub tls: Tls,
     #[serde(default)]
@@ -467,6 +471,7 @@ mod tests {
         let mut full = sample;
         full.provider.service = Some("kep@hs01.kep.tr".parse().unwrap());
         full.provider.relay_host = Some("mx.hs01.kep.tr".into());
+        full.autoconfig = Autoconfig::full();
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();
         for (table, keys) in code.as_table().unwrap() {

@@ -5,6 +5,7 @@
 //! `ports.json` is true), stations. Order at the end: doors stop accepting, what is under way finishes, stations stop
 //! at their next look. What is left undone is in the store.
 
+mod clients;
 mod services;
 mod stations;
 
@@ -12,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::control::{ControlDoor, ControlServer, Ports};
 use crate::id::{IdSource, SystemIds};
+use crate::net::autoconfig::AutoconfigDoor;
 use crate::net::imap::ImapDoor;
 use crate::net::listener::{Limits, Listener};
 use crate::net::metrics;
@@ -68,6 +70,8 @@ struct Bound {
     imap_tls: Listener,
     imap: Listener,
     metrics: Listener,
+    autoconfig: Option<Listener>,
+    autoconfig_tls: Option<Listener>,
     control: ControlServer,
 }
 
@@ -154,6 +158,8 @@ impl Bound {
             imap_tls: bind("imap_tls", listen.imap_tls, imap.clone()).await?,
             imap: bind("imap", listen.imap, imap).await?,
             metrics: bind("metrics", listen.metrics, limits(16)).await?,
+            autoconfig: clients::bind("http", config.autoconfig.http).await?,
+            autoconfig_tls: clients::bind("https", config.autoconfig.https).await?,
             control: ControlServer::bind(&listen.control).await?,
         })
     }
@@ -166,6 +172,8 @@ impl Bound {
             imap_tls: self.imap_tls.address().port(),
             imap: self.imap.address().port(),
             metrics: self.metrics.address().port(),
+            autoconfig: self.autoconfig.as_ref().map(|l| l.address().port()),
+            autoconfig_tls: self.autoconfig_tls.as_ref().map(|l| l.address().port()),
             control: self.control.path().display().to_string(),
         }
     }
@@ -180,6 +188,15 @@ impl Bound {
         closing: &watch::Receiver<bool>,
     ) {
         let host = config.provider.domain.to_string();
+        let autoconfig = Arc::new(AutoconfigDoor::new(control.clients.clone(), tls.clone()));
+        for (listener, entry) in [
+            (self.autoconfig, Entry::StartTls),
+            (self.autoconfig_tls, Entry::Tls),
+        ] {
+            if let Some(listener) = listener {
+                tasks.spawn(autoconfig.clone().run(listener, entry, closing.clone()));
+            }
+        }
         let submission = Arc::new(SubmissionDoor::new(
             services.accounts.clone(),
             services.submission.clone(),

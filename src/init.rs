@@ -62,8 +62,13 @@ pub fn init(data: &Path, new: &NewProvider, now: UtcTime) -> anyhow::Result<()> 
     let pki = DevPki::generate(&Plan {
         domain: new.domain.clone(),
         seal_address: KepAddress::new("kep", &new.domain)?,
-        // Mail clients on the same machine know it as localhost.
-        dns_names: vec![new.domain.to_string(), "localhost".to_owned()],
+        // Mail clients on the same machine know it as localhost, and ask for their settings at names of their own.
+        dns_names: vec![
+            new.domain.to_string(),
+            "localhost".to_owned(),
+            format!("autoconfig.{}", new.domain.as_str()),
+            format!("autodiscover.{}", new.domain.as_str()),
+        ],
         not_before: now.minus(CLOCK_SKEW),
         not_after: now.plus(CERTIFICATE_LIFE),
         seal_key: KeyAlgorithm::P256,
@@ -95,6 +100,9 @@ fn configuration(new: &NewProvider) -> anyhow::Result<String> {
     if new.ports == Ports::Free {
         // Peers then reach the relay door by this address.
         settings.push(("provider", "relay_host", text("127.0.0.1")));
+        for door in ["http", "https"] {
+            settings.push(("autoconfig", door, text("127.0.0.1:0")));
+        }
         settings.extend(DOORS.map(|door| ("listen", door, text("127.0.0.1:0"))));
     }
     let mut sample = SAMPLE.to_owned();
@@ -170,6 +178,7 @@ mod tests {
         let config = Config::load(&data.join("kepd.toml")).unwrap();
         assert_eq!(config.provider.name, "Örnek \"KEP\" A.Ş.");
         assert_eq!(config.listen.imap_tls.port(), 0);
+        assert_eq!(config.autoconfig.https.unwrap().port(), 0);
         assert_eq!(config.relay_host(), "127.0.0.1");
         assert_eq!(config.store.dir, data.join("."));
         let report = check(&config, now).unwrap();
@@ -217,6 +226,7 @@ mod tests {
         let text = configuration(&provider(Ports::Standard)).unwrap();
         assert!(text.contains("submission_tls = \"[::]:465\""));
         assert!(text.contains("realms = [\"kep.test\"]"));
+        assert!(text.contains("\n# http = "));
         assert!(with_value("[a]\nb = 1\n", "a", "c", "2").is_none());
     }
 }

@@ -19,6 +19,7 @@ pub mod roster;
 pub mod domain;
 
 // formats: octets and values
+pub mod autoconfig;
 pub mod cms;
 pub mod mime;
 pub mod rem;

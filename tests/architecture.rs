@@ -51,6 +51,11 @@ const TABLE: &[Row] = &[
         room: "xml",
         may: &["ground"],
     },
+    // It reads what Outlook asks, and refuses what has no place in a document.
+    Row {
+        room: "autoconfig",
+        may: &["xml", "ground"],
+    },
     Row {
         room: "rem",
         may: &["domain", "mime", "cms", "xml", "ground"],
@@ -134,6 +139,7 @@ const TABLE: &[Row] = &[
             "imap",
             "sasl",
             "service",
+            "autoconfig",
             "seal::tsa",
             "seal::key::read_pair",
             "seal::TimestampTransport",
@@ -145,7 +151,7 @@ const TABLE: &[Row] = &[
     // Words of the administrator to services, and their answers back.
     Row {
         room: "control",
-        may: &["service", "domain", "ground"],
+        may: &["service", "autoconfig", "domain", "ground"],
     },
     Row {
         room: "control::protocol",

@@ -17,6 +17,8 @@ mod answering;
 mod approving;
 #[path = "journey/audience.rs"]
 mod audience;
+#[path = "journey/autoconfig.rs"]
+mod autoconfig;
 #[path = "journey/binary.rs"]
 mod binary;
 #[path = "journey/canary.rs"]
@@ -55,6 +57,8 @@ mod kepctl;
 mod mailbox_drafts;
 #[path = "journey/mailbox_house.rs"]
 mod mailbox_house;
+#[path = "journey/mailbox_returning.rs"]
+mod mailbox_returning;
 #[path = "journey/mailbox_rules.rs"]
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]

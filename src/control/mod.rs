@@ -5,6 +5,7 @@
 mod acting;
 mod auditing;
 mod declaring;
+mod dns;
 mod jobs;
 mod mails;
 mod people;

@@ -64,7 +64,8 @@ impl ControlDoor {
                 self.move_life(&name, TenantLife::Suspended, TenantLife::Active)
                     .await
             }
-            TenantWord::Summary { name } => self.summary(&name),
+            TenantWord::Summary { name, dns: true } => self.dns_records(&name),
+            TenantWord::Summary { name, dns: false } => self.summary(&name),
             TenantWord::Close(rest) => not_built("tenant close", &rest),
             TenantWord::Renew(rest) => not_built("tenant renew", &rest),
         }

@@ -1,5 +1,6 @@
 //! What the server answers from, and which room of it answers a word.
 
+use crate::autoconfig::Settings;
 use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::domain::audit::Author;
 use crate::domain::provider::Peer;
@@ -37,6 +38,8 @@ pub struct ControlDoor {
     /// Language of new tenants.
     pub language: Language,
     pub ports: Ports,
+    /// What mail clients are told of this provider.
+    pub clients: Settings,
     /// For whom it stands open: the process at the other end, or in whose name that asks.
     pub by: Author,
     /// The user in whose name it is asked.
@@ -52,6 +55,12 @@ pub struct Ports {
     pub imap_tls: u16,
     pub imap: u16,
     pub metrics: u16,
+    /// Where mail clients ask for their settings; not there when that door is not open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoconfig: Option<u16>,
+    /// The same over HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoconfig_tls: Option<u16>,
     /// Path of the control socket.
     pub control: String,
 }

@@ -361,6 +361,7 @@ impl Services {
             profile,
             language: config.provider.language,
             ports: ports.clone(),
+            clients: super::clients::settings(config, ports),
             by: Author::clock(),
         })
     }

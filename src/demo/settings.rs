@@ -20,6 +20,9 @@ pub(super) fn print(providers: &[&DemoProvider], data: &Path) {
             "  password    normal password; certificate authority to trust: {}",
             provider.dir.join("ca.pem").display()
         );
+        if let Some(port) = ports.autoconfig {
+            println!("  settings    http://localhost:{port}/.well-known/autoconfig/mail/config-v1.1.xml");
+        }
         println!("  administer  kepctl --socket {} tenant list", ports.control);
         for credential in provider.credentials().iter().take(8) {
             println!(

@@ -11,7 +11,7 @@ pub use client::ask;
 pub use verify::verified;
 
 use crate::address::LoginName;
-use crate::control::protocol::{EvidenceWord, PeerWord, Reply, Word};
+use crate::control::protocol::{EvidenceWord, PeerWord, Reply, TenantWord, Word};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -93,11 +93,14 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
     let word = ready::ready(word)?;
     // A profile is made to be read by the other side's kepctl.
     let json = cli.json || matches!(word, Word::Peer(PeerWord::Export));
+    // Lines of a zone file are made to be put into one.
+    let zone = matches!(word, Word::Tenant(TenantWord::Summary { dns: true, .. })) && !json;
     let socket = cli
         .socket
         .or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from))
         .unwrap_or_else(|| SOCKET_DEFAULT.into());
     match client::ask(&socket, cli.by, word)? {
+        Reply::List(list) if zone => print(show::zone(&list).as_bytes()),
         Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
         Reply::One(one) => print(show::one(&one, json)?.as_bytes()),
         Reply::Refused(why) | Reply::Unavailable(why) => Err(why),

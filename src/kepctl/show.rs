@@ -42,6 +42,12 @@ pub(super) fn one(record: &Record, json: bool) -> Result<String, String> {
     Ok(lines(&table))
 }
 
+/// Lines of a zone file, as the daemon wrote them.
+pub(super) fn zone(records: &[Record]) -> String {
+    let lines = records.iter().filter_map(|record| record.value("line")?.as_str());
+    lines.map(|line| safe(line) + "\n").collect()
+}
+
 pub(super) fn pretty(value: &impl Serialize) -> Result<String, String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
     Ok(text + "\n")

@@ -3,6 +3,7 @@
 //! A door holds no state that matters: what it has accepted is in the store before it says so, and a connection that
 //! breaks takes nothing with it.
 
+pub mod autoconfig;
 pub mod imap;
 pub mod listener;
 pub mod metrics;

@@ -97,6 +97,7 @@ s.logout()
 c = login("mudur@ornekas")
 listed = b"\n".join(line for line in ok(c.list()) if line)
 for box, mark in [("Giden Kutusu", b"\\Sent"), ("Taslaklar", b"\\Drafts"), ("Çöp Kutusu", b"\\Trash"),
+                  ("Arşiv", b"\\Archive \\Noinferiors"),
                   ("Etiketler/Finans", b""), ("İşlerim/Onayla", b""), ("İşlerim", b"\\Noselect"),
                   ("Birimler/Mali İşler", b""), ("İş Akışları/Teklif", b"")]:
     lines = [l for l in listed.split(b"\n") if l.endswith(name(box).encode())]

@@ -205,8 +205,11 @@ impl Street {
                 imap_tls: 0,
                 imap: 0,
                 metrics: 0,
+                autoconfig: None,
+                autoconfig_tls: None,
                 control: String::new(),
             },
+            clients: crate::autoconfig::told(),
             by: Author::administrator(0),
             acting: None,
         }

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn kepctl(args: &[&str]) -> Output {
+pub(super) fn kepctl(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kepctl"));
     command.env_remove("KEPD_SOCKET").args(args).output().unwrap()
 }
@@ -62,7 +62,7 @@ fn usage_is_2_and_no_daemon_is_1() {
 }
 
 /// A daemon on free ports; killed when dropped, if it is still there.
-struct Daemon(Child);
+pub(super) struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -72,7 +72,7 @@ impl Drop for Daemon {
 }
 
 /// Starts `kepd serve` and waits until it says that it is ready.
-fn start(data: &Path) -> Daemon {
+pub(super) fn start(data: &Path) -> Daemon {
     use std::io::BufRead as _;
     let mut command = Command::new(env!("CARGO_BIN_EXE_kepd"));
     command.args(["serve", "--config"]).arg(data.join("kepd.toml"));

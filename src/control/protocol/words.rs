@@ -126,7 +126,13 @@ words! {
         /// Undo a suspension
         Resume { name: String },
         /// Figures
-        Summary { name: String },
+        Summary {
+            name: String,
+            /// The DNS records by which mail clients find the provider, as lines of a zone file
+            #[arg(long)]
+            #[serde(default)]
+            dns: bool,
+        },
         /// (not built yet)
         Close(NotBuilt),
         /// (not built yet)

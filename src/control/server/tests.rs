@@ -169,7 +169,20 @@ fn door(dir: &Path) -> ControlDoor {
             imap_tls: 993,
             imap: 143,
             metrics: 9925,
+            autoconfig: None,
+            autoconfig_tls: None,
             control: String::new(),
+        },
+        clients: crate::autoconfig::Settings {
+            domain: "hs01.kep.test".parse().unwrap(),
+            name: "HS01".into(),
+            host: "posta.hs01.kep.test".parse().unwrap(),
+            imap_tls: 993,
+            imap: 143,
+            submission_tls: 465,
+            submission: 587,
+            over_http: true,
+            https: None,
         },
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Levels that exist only as parents are added here, so that a client walking with `%` finds what is below them.
 
-use super::super::ask::Mailbox;
+use super::super::ask::{Mailbox, SpecialUse};
 use super::super::command::ListCommand;
 use super::super::name::MailboxName;
 use super::super::response::Writer;
@@ -57,6 +57,7 @@ fn write_one(out: &mut Writer, list: &ListCommand, mailbox: &Mailbox, parent: bo
     }
     if let (Some(special), false) = (mailbox.special_use, list.lsub) {
         attributes.push(special.as_str());
+        attributes.extend(no_inferiors(mailbox, parent));
     }
     let extended = if below_subscribed {
         " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
@@ -72,6 +73,13 @@ fn write_one(out: &mut Writer, list: &ListCommand, mailbox: &Mailbox, parent: bo
     if let (Some(items), Some(status)) = (list.returns.status, &mailbox.status) {
         out.status(&mailbox.name, items, status);
     }
+}
+
+/// RFC 9051 7.3.1: nothing is below the archive, and nothing can be made there. A client that files by year (Thunderbird)
+/// would ask for a level of its own, be refused, and archive nothing.
+fn no_inferiors(mailbox: &Mailbox, parent: bool) -> Option<&'static str> {
+    let whole = mailbox.special_use == Some(SpecialUse::Archive) && !parent && !mailbox.has_children;
+    whole.then_some("\\Noinferiors")
 }
 
 /// Levels nobody created, but something is below them.

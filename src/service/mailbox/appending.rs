@@ -3,7 +3,9 @@
 //!
 //! Drafts stream into the spool, and one commit writes the draft, its flags, and what becomes of the one whose place it
 //! takes (`versions` says which that is). A copy for `Giden Kutusu` is recognised by its Message-ID and not kept: what was
-//! submitted stands there already, and no other octets may pass for it.
+//! submitted stands there already, and no other octets may pass for it. So is a message brought back (`returning`).
+
+mod returning;
 
 use super::filing::{Deed, expunging, foreseen};
 use super::marking::{MarkHow, Marked, Marks, Wish, check_change, decision};
@@ -78,6 +80,7 @@ impl Mailboxes {
                 return Err(Failure::refused(Kind::NoPermission, say));
             }
             Mailbox::Sent => None,
+            known if returning::takes_back(known) => None,
             _ => {
                 let say =
                     "only drafts, and copies of what was sent, can be brought here; mail comes by delivery";
@@ -133,6 +136,10 @@ fn not_there_any_more() -> Failure {
 impl Appending {
     /// In the place of a message of another, or the same, mailbox; refused at once when that cannot be taken away.
     pub fn replacing(mut self, from: Mailbox, old: ItemId) -> Result<Self, Failure> {
+        if returning::takes_back(self.mailbox) {
+            let say = "only a draft, or a copy of what was sent, takes the place of another message";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
         let seat = self.to.seat(&self.by)?;
         let viewer = seat.viewer();
         let shown = self.to.visible(&viewer, old)?.ok_or_else(not_there_any_more)?;
@@ -176,6 +183,10 @@ impl Appending {
         size_bytes: u64,
     ) -> Result<(), Failure> {
         self.to.fits(size_bytes)?;
+        if returning::takes_back(self.mailbox) {
+            let say = "messages that are here already are brought one at a time";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
         let again = match &self.draft {
             Some(_) => Some((self.to.spool.create().await?, Scanner::new())),
             None => None,
@@ -203,8 +214,11 @@ impl Appending {
         let last = Brought::of(&self.head, self.draft.take(), marks, date).await?;
         let mut messages = std::mem::take(&mut self.before);
         messages.push(last);
-        let ids = match self.mailbox {
-            Mailbox::Drafts => self.file_drafts(messages).await?,
+        let ids = match (self.mailbox, messages.first()) {
+            (Mailbox::Drafts, _) => self.file_drafts(messages).await?,
+            (known, Some(only)) if returning::takes_back(known) => {
+                vec![self.file_again(&only.summary, &only.marks).await?]
+            }
             _ => self.recognise(&messages).await?,
         };
         match self.to.uids_in(&self.by, self.mailbox, &ids).await {
