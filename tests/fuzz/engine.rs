@@ -275,7 +275,7 @@ fn row(chance: &mut Chance, uid: u32) -> Row {
 fn content(chance: &mut Chance) -> Content {
     match chance.below(3) {
         0 => Content::Nil,
-        1 => Content::Octets(vec![chance.octet(); chance.below(50) as u64]),
+        1 => Content::Octets(vec![chance.octet(); chance.below(50)]),
         _ => Content::Stored {
             offset: chance.below(100) as u64,
             len: chance.below(100) as u64,
