@@ -280,7 +280,8 @@ impl Play {
                 let place = format!("{user} {:?} {}", self.clients[who].mode, picture.name);
                 if picture.validity == fresh.validity {
                     assert_eq!(picture.memory().flags, fresh.flags, "{place}");
-                } else {
+                } else if !picture.name.starts_with("Etiketler/") {
+                    // By a label's name another label may be found today.
                     assert!(picture.list.is_empty(), "{place}: another view answers");
                 }
             }
@@ -345,10 +346,11 @@ impl Play {
         let heard = checker.ask(&command).await;
         assert_eq!(selected(name, &heard).validity, validity);
         take_in(&mut by_qresync, &heard);
-        let heard = checker
-            .ask(&format!("UID FETCH {}:* (UID FLAGS)", last + 1))
-            .await;
-        take_in(&mut by_qresync, &heard);
+        // Who names what he knows asks for the rest; who does not is told of the new ones as well, by their mod-sequences.
+        if n % 2 == 0 {
+            let command = format!("UID FETCH {}:* (UID FLAGS)", last + 1);
+            take_in(&mut by_qresync, &checker.ask(&command).await);
+        }
         assert_eq!(
             by_qresync, fresh.flags,
             "QRESYNC of {user} {name} from {memory:?}: {command}"
@@ -423,7 +425,7 @@ fn play(steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_clients_believe_is_what_is_there(
@@ -450,8 +452,14 @@ async fn of_many_who_store_under_one_condition_one_does() {
     for n in 0..8 {
         let (mailboxes, by, opened) = (house.mailboxes.clone(), by.clone(), opened.clone());
         tasks.push(tokio::spawn(async move {
+            // One of them files, which changes the mail itself; the others set flags of their own.
+            let word = if n == 0 {
+                "Acil".to_owned()
+            } else {
+                format!("k{n}")
+            };
             let word = marked(|m| {
-                m.keywords.insert(format!("k{n}"));
+                m.keywords.insert(word);
             });
             let which = [(1, id)];
             let marked = mailboxes.mark_in(&by, Some(&opened), &which, MarkHow::Add, &word, Some(since));
@@ -543,6 +551,31 @@ async fn a_label_that_is_called_otherwise_changes_its_mail() {
     let look = house.mailboxes.look(&seat.viewer(), ItemId(1)).unwrap().unwrap();
     assert!(look.marks.keywords.is_empty());
     assert!(house.mailboxes.modseq(&by, &opened, 1, look.changed_at).unwrap() > before);
+}
+
+#[tokio::test]
+async fn nobody_is_moved_for_what_a_message_was_when_another_read_it() {
+    let house = House::build().await;
+    let (officer, limited) = (house.user("muavin"), house.user("onay1"));
+    let mailboxes = &house.mailboxes;
+    let org = mailboxes.organisations.of(house.tenant).unwrap();
+    let finans = org.label_by_name("Finans").unwrap().id;
+    let id = house
+        .put(b"Subject: x\r\n\r\nx\r\n", |item| item.labels.extend([finans]))
+        .await;
+    let mut theirs = mailboxes.open(&officer, Mailbox::Inbox).await.unwrap();
+    let mut his = mailboxes.open(&limited, Mailbox::Inbox).await.unwrap();
+    house
+        .change(id, |item| {
+            item.labels.remove(&finans);
+        })
+        .await;
+    // The officer's mailbox reads the change log while the label is gone.
+    mailboxes.poll(&officer, &mut theirs).await.unwrap();
+    house.change(id, |item| item.labels.extend([finans])).await;
+    let news = mailboxes.poll(&limited, &mut his).await.unwrap();
+    assert_eq!((news.removed, news.added), (vec![], vec![]));
+    assert_eq!(his.uid_of(id), Some(1));
 }
 
 #[tokio::test]

@@ -228,13 +228,17 @@ impl<'a> Turn<'a> {
         if !self.asked.insert(item.id) {
             return Ok(());
         }
-        let question = &self.asker.question;
-        let flags = match question.mailbox {
-            Mailbox::Important => items::flags(self.db, self.tenant, question.viewer.user.id, item.id)?,
-            _ => None,
+        let uid = self.uid_of(item.id)?;
+        if uid.is_some() == self.answer(item, about)?.is_some() {
+            return Ok(());
+        }
+        // Somebody else may have read the item a while ago. Nobody is moved for what it was then: he would only be moved
+        // back, and be another message to clients.
+        let Some(now) = items::item(self.db, self.tenant, item.id)? else {
+            return Ok(());
         };
-        let answer = self.asker.ask(item, about, flags.as_ref().map(|f| &f.row));
-        match (self.uid_of(item.id)?, answer) {
+        let about = self.about(&now.row)?;
+        match (uid, self.answer(&now.row, about.as_ref())?) {
             (None, Some(only)) => {
                 views::enter(&mut self.batch, self.tenant, &mut self.next, item.id, only);
                 self.moved += 1;
@@ -248,6 +252,15 @@ impl<'a> Turn<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn answer(&self, item: &Item, about: Option<&Item>) -> Result<Option<Option<UserId>>, StoreError> {
+        let question = &self.asker.question;
+        let flags = match question.mailbox {
+            Mailbox::Important => items::flags(self.db, self.tenant, question.viewer.user.id, item.id)?,
+            _ => None,
+        };
+        Ok(self.asker.ask(item, about, flags.as_ref().map(|f| &f.row)))
     }
 
     fn uid_of(&self, item: ItemId) -> Result<Option<u32>, StoreError> {
