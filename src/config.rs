@@ -68,6 +68,8 @@ pub struct Config {
     pub approval: Approval,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub search: Search,
 }
 
 /// Who this provider is.
@@ -262,6 +264,18 @@ impl Default for Limits {
             relay_connections: 200,
             imap_connections: 10_000,
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    pub index: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { index: true }
     }
 }
 

@@ -34,6 +34,8 @@ mod forge;
 mod giving_back;
 #[path = "journey/imap_client.rs"]
 mod imap_client;
+#[path = "journey/indexing.rs"]
+mod indexing;
 #[path = "journey/isolation.rs"]
 mod isolation;
 #[path = "journey/judges.rs"]

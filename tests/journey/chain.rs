@@ -212,7 +212,12 @@ async fn figures_of_jobs_tell_what_waits_is_late_and_how_long_it_took() {
     pair.work().await;
     decide(p, "onay1", slow, Act::Reject).await;
     let (_, _young) = started(p, "ayse", &text(4)).await;
-    let gauges = Gauges { db: p.db.clone() }.read().unwrap();
+    let gauges = Gauges {
+        db: p.db.clone(),
+        indexing: None,
+    }
+    .read()
+    .unwrap();
     let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;
     assert_eq!((gauge("kepd_jobs_waiting"), gauge("kepd_jobs_late")), (2, 1));
 

@@ -7,6 +7,7 @@
 mod carry;
 mod listen;
 mod login;
+mod narrowing;
 mod query;
 mod row;
 

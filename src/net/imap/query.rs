@@ -4,26 +4,34 @@
 //! the UID, the flags, the outline, the header block, the text.
 
 use super::carry::{TURN, flags};
+use super::narrowing::Narrowing;
 use crate::domain::folding::turkish_fold;
 use crate::domain::selector::Viewer;
+use crate::id::ItemId;
 use crate::imap::flag::Flags;
 use crate::imap::search::{Date, MONTHS, SearchKey, When};
 use crate::imap::set::UidRanges;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, folded_fields, in_list};
+use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, Standing, in_list};
+use crate::service::searched::{BodyText, folded_fields};
 
 type Key = SearchKey<UidRanges>;
 
+/// A search is begun anew when the organisation changes under it: it hardly ever does.
+const ATTEMPTS: usize = 8;
+
 /// What is known of a message so far.
 #[derive(Default)]
-struct Known {
+struct Known<'n> {
     uid: u32,
+    item: ItemId,
+    narrowing: Option<&'n Narrowing>,
     look: Option<(Look, Flags)>,
     letter: Option<Letter>,
     /// Decoded and folded.
     header: Option<Vec<(String, String)>>,
-    text: Option<String>,
+    text: Option<BodyText>,
 }
 
 /// UIDs of the messages the key holds for.
@@ -34,15 +42,45 @@ pub(super) async fn search(
     key: &Key,
 ) -> Result<Vec<u32>, Failure> {
     let key = fold(key.clone());
+    let narrowing = Narrowing::of(mailboxes, by, &key).await;
+    for _ in 0..ATTEMPTS {
+        let standing = mailboxes.standing(by, opened).await?;
+        let found = among(mailboxes, by, opened, &key, narrowing.as_ref(), &standing).await?;
+        // What was found without a look at the message was found by right of standing in the mailbox.
+        if mailboxes.still_holds(by, &standing)? {
+            return Ok(found);
+        }
+    }
+    Err(Failure::Unavailable(
+        "the organisation changes faster than a search ends".into(),
+    ))
+}
+
+async fn among(
+    mailboxes: &Mailboxes,
+    by: &Principal,
+    opened: &Opened,
+    key: &Key,
+    narrowing: Option<&Narrowing>,
+    standing: &Standing,
+) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
     for (n, (uid, item)) in opened.members().enumerate() {
         let mut known = Known {
             uid,
+            item,
+            narrowing,
             ..Known::default()
         };
-        // Rights may be lost in the middle of a long search.
-        let seat = mailboxes.seat(by)?;
-        if holds(mailboxes, &seat.viewer(), item, &key, &mut known).await? {
+        let holds = match known.verdict(key).filter(|_| standing.has(uid)) {
+            Some(verdict) => verdict,
+            None => {
+                // Rights may be lost in the middle of a long search.
+                let seat = mailboxes.seat(by)?;
+                holds(mailboxes, &seat.viewer(), item, key, &mut known).await?
+            }
+        };
+        if holds {
             found.push(uid);
         }
         if n % TURN == TURN - 1 {
@@ -55,9 +93,9 @@ pub(super) async fn search(
 async fn holds(
     mailboxes: &Mailboxes,
     viewer: &Viewer<'_>,
-    item: crate::id::ItemId,
+    item: ItemId,
     key: &Key,
-    known: &mut Known,
+    known: &mut Known<'_>,
 ) -> Result<bool, Failure> {
     if let Some(verdict) = known.verdict(key) {
         // A message that is not visible any more is found by nothing.
@@ -86,7 +124,7 @@ async fn holds(
         return Ok(verdict);
     }
     if let Some(letter) = &known.letter {
-        known.text = Some(turkish_fold(&mailboxes.text(letter).await?));
+        known.text = Some(mailboxes.text(letter).await?);
     }
     Ok(known.verdict(key).unwrap_or(false))
 }
@@ -104,9 +142,12 @@ fn fold(key: Key) -> Key {
     }
 }
 
-impl Known {
+impl Known<'_> {
     /// `None`: what is known does not decide it. The engine bounds the depth of keys.
     fn verdict(&self, key: &Key) -> Option<bool> {
+        if let Some(verdict) = self.narrowing.and_then(|index| index.verdict(self.item, key)) {
+            return Some(verdict);
+        }
         match key {
             SearchKey::All => Some(true),
             SearchKey::Recent => Some(false),

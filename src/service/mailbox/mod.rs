@@ -12,6 +12,7 @@ mod comparing;
 mod fetch;
 mod filing;
 mod handling;
+mod looking_up;
 mod marking;
 mod reading;
 mod seats;
@@ -21,10 +22,11 @@ mod views;
 
 pub use appending::Appending;
 pub use changes::Changes;
-pub use comparing::{Found, Sought, folded_fields, in_list};
+pub use comparing::{Found, Sought, in_list};
 pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
+pub use looking_up::Standing;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
 pub use seats::{Seat, Seats};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
@@ -44,6 +46,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::organisation::Organisations;
+use crate::service::searched::Texts;
 use crate::service::submission::Submission;
 use crate::store::db::Db;
 use crate::store::spool::Spool;
@@ -68,6 +71,7 @@ pub struct Mailboxes {
     pub submission: Arc<Submission>,
     pub seats: Seats,
     pub changes: Changes,
+    pub texts: Arc<Texts>,
 }
 
 /// A mailbox as it is listed.
