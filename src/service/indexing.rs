@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Octets of text of one letter up to which it is indexed; cutting it into terms takes some twenty times as much memory. The
+/// Octets of text of one letter up to which it is indexed; cutting it into terms takes up to forty times as much memory. The
 /// few with more are read when they are searched.
-pub const INDEXED_TEXT_MAX_OCTETS: u64 = 4 * 1024 * 1024;
+pub const INDEXED_TEXT_MAX_OCTETS: u64 = 2 * 1024 * 1024;
 /// So many new items are worth a segment at once.
 const COMPANY: u64 = 64;
 /// So long fewer of them wait.

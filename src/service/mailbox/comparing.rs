@@ -115,7 +115,10 @@ impl Mailboxes {
     ) -> Result<Vec<Found>, Failure> {
         let sought = sought.folded();
         let opened = self.open(by, mailbox).await?;
-        let candidates = self.candidates(by, &opened, sought.text.as_deref()).await;
+        let in_header = [&sought.from, &sought.to, &sought.subject];
+        let in_header: Vec<&str> = in_header.into_iter().flatten().map(String::as_str).collect();
+        let text = sought.text.as_deref();
+        let candidates = self.candidates(by, &opened, text, &in_header).await;
         let mut found = Vec::new();
         for (n, (item, has_text)) in candidates.into_iter().enumerate() {
             if found.len() >= limit {

@@ -50,24 +50,37 @@ impl Mailboxes {
         Ok(self.seat(by)?.organisation.version == standing.organisation_version)
     }
 
-    /// Items of an open mailbox, newest first, of which a text is not known to be absent; and whether it is known to
-    /// be there.
+    /// Items of an open mailbox, newest first, of which it is not known that they lack a text: one anywhere, or some in
+    /// the header. With each, whether it is known that the one is there.
     pub(super) async fn candidates(
         &self,
         by: &Principal,
         opened: &Opened,
-        text: Option<&str>,
+        anywhere: Option<&str>,
+        in_header: &[&str],
     ) -> Vec<(ItemId, bool)> {
         let mut members: Vec<ItemId> = opened.members().map(|(_, item)| item).collect();
         members.reverse();
-        let wanted = text.filter(|text| !text.is_empty());
-        let asked = wanted.map(|text| vec![(Within::Anywhere, text.to_owned())]);
-        let Some(answer) = self.look_up(by, asked.unwrap_or_default()).await else {
+        let anywhere = anywhere.into_iter().map(|text| (Within::Anywhere, text));
+        let in_header = in_header.iter().map(|text| (Within::Header, *text));
+        let wanted: Vec<(Within, String)> = anywhere
+            .chain(in_header)
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(within, text)| (within, text.to_owned()))
+            .collect();
+        let Some(answer) = self.look_up(by, wanted.clone()).await else {
             return members.into_iter().map(|item| (item, false)).collect();
         };
-        let verdict = |item: ItemId| match answer.verdict(item, 0) {
-            Some(false) => None,
-            known => Some((item, known.is_some())),
+        let verdict = |item: ItemId| {
+            let mut known = false;
+            for (n, (within, _)) in wanted.iter().enumerate() {
+                match answer.verdict(item, n) {
+                    Some(false) => return None,
+                    Some(true) => known |= *within == Within::Anywhere,
+                    None => {}
+                }
+            }
+            Some((item, known))
         };
         members.into_iter().filter_map(verdict).collect()
     }

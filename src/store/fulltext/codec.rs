@@ -47,7 +47,9 @@ pub fn put_docs(out: &mut Vec<u8>, docs: &[u32], all: u32) {
     let at = out.len();
     out.resize(at + DocSet::octets(all), 0);
     for doc in docs {
-        out[at + *doc as usize / 8] |= 1 << (doc % 8);
+        if let Some(eight) = out.get_mut(at + *doc as usize / 8) {
+            *eight |= 1 << (doc % 8);
+        }
     }
 }
 
