@@ -96,6 +96,8 @@ struct Shelf {
     kept: HashMap<TenantId, Kept>,
     /// Rows whose segments were found damaged. They are not used any more, and made anew by who writes.
     suspect: HashSet<(TenantId, Vec<row::Segment>)>,
+    /// Numbers of segments given out, so that of two writers neither touches the other's files.
+    numbers: HashMap<TenantId, u64>,
     tick: u64,
 }
 
@@ -178,6 +180,14 @@ impl Fulltext {
 
     fn folder(&self, tenant: TenantId) -> PathBuf {
         self.dir.join(tenant.0.to_string())
+    }
+
+    /// A number for a new segment, not below what the row says.
+    fn number(&self, tenant: TenantId, next: u64) -> u64 {
+        let mut shelf = self.shelf();
+        let last = shelf.numbers.entry(tenant).or_default();
+        *last = next.max(last.saturating_add(1));
+        *last
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {

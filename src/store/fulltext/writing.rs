@@ -131,10 +131,10 @@ impl Writing {
             caught_up,
             ..self.indexed.clone()
         };
-        let number = next.next;
+        let number = self.fulltext.number(self.tenant, next.next);
         if !self.harvest.is_empty() {
             let (head, identity) = self.harvest.write(&dir, number)?;
-            next.next += 1;
+            next.next = number.saturating_add(1);
             next.segments.push(Named {
                 number,
                 identity,
@@ -169,7 +169,7 @@ impl Writing {
             return Ok(false);
         }
         let dir = self.fulltext.folder(self.tenant);
-        let number = self.indexed.next;
+        let number = self.fulltext.number(self.tenant, self.indexed.next);
         let segments: Vec<_> = chosen
             .iter()
             .filter_map(|at| snapshot.segments.get(*at).cloned())
@@ -199,7 +199,7 @@ impl Writing {
             at(n - 1)
         });
         let (head, identity) = joined;
-        next.next += 1;
+        next.next = number.saturating_add(1);
         next.segments.push(Named {
             number,
             identity,
