@@ -274,7 +274,7 @@ fn share(sorted: &[Duration], part: f64) -> f64 {
 
 async fn run() {
     let count = std::env::var("KEPD_BENCH_MAILS").map_or(MAILS, |n| n.parse().unwrap());
-    let mut dice = Dice(0x5eed_0f_c0ffee);
+    let mut dice = Dice(0x5eed_0fc0_ffee);
     let words = Words::new(&mut dice);
     let house = House::build().await.with_passwords().await;
     let began = Instant::now();
