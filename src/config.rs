@@ -73,6 +73,8 @@ pub struct Config {
     pub approval: Approval,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub search: Search,
 }
 
 /// Who this provider is.
@@ -271,6 +273,18 @@ impl Default for Limits {
             imap_connections_per_user: 100,
             trusted: Trusted::default(),
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    pub index: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { index: true }
     }
 }
 

@@ -47,6 +47,8 @@ mod hostile_submission;
 mod imap_client;
 #[path = "journey/imap_fetch.rs"]
 mod imap_fetch;
+#[path = "journey/indexing.rs"]
+mod indexing;
 #[path = "journey/isolation.rs"]
 mod isolation;
 #[path = "journey/judges.rs"]

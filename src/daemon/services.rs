@@ -28,6 +28,7 @@ use crate::service::dispatch::Dispatch;
 use crate::service::gauges::Gauges;
 use crate::service::herald::Herald;
 use crate::service::identity::Identity;
+use crate::service::indexing::Indexing;
 use crate::service::intake::Intake;
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::mailbox::Mailboxes;
@@ -38,8 +39,10 @@ use crate::service::queueing::Queueing;
 use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
 use crate::service::relay::Relay;
+use crate::service::searched::{self, Texts};
 use crate::service::submission::Submission;
 use crate::store::db::{self, Db};
+use crate::store::fulltext::Fulltext;
 use crate::store::spool::Spool;
 use anyhow::Context as _;
 use std::path::Path;
@@ -70,6 +73,7 @@ pub struct Services {
     pub archive: Arc<Archive>,
     pub records: Arc<Records>,
     pub rehearsal: Arc<Rehearsal>,
+    pub indexing: Arc<Indexing>,
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
@@ -87,6 +91,7 @@ struct Parts {
     items: Arc<ItemNumbers>,
     bells: Bells,
     terms: Arc<Terms>,
+    texts: Arc<Texts>,
 }
 
 impl Parts {
@@ -98,10 +103,15 @@ impl Parts {
         let bells = Bells::default();
         let clock = around.clock.clone();
         let terms = config.terms()?;
+        let index = || Fulltext::open(&dir.join("fulltext"), db.clone(), searched::DEFINITION);
+        let index = config.search.index.then(index).transpose();
+        let index =
+            index.with_context(|| format!("the full-text index in {} cannot be opened", dir.display()))?;
         if let Some(warning) = terms.calendar.warning(clock.now()) {
             tracing::warn!("{warning}");
         }
         Ok(Self {
+            texts: Arc::new(Texts::new(spool.clone(), index, bells.indexing.clone())),
             organisations: Arc::new(Organisations::new(db.clone(), clock.clone(), bells.clone())),
             identity: Arc::new(config.identity(None)?),
             items: Arc::new(ItemNumbers::new(db.clone())),
@@ -221,6 +231,11 @@ impl Parts {
         }
     }
 
+    fn indexing(&self) -> Indexing {
+        let (db, spool) = (self.db.clone(), self.spool.clone());
+        Indexing::new(db, spool, self.clock.clone(), self.texts.clone())
+    }
+
     fn declaring(&self) -> Declaring {
         Declaring {
             db: self.db.clone(),
@@ -254,6 +269,7 @@ impl Parts {
             changes: Default::default(),
             rosters: Default::default(),
             counts: Default::default(),
+            texts: self.texts.clone(),
         }
     }
 }
@@ -278,6 +294,7 @@ impl Services {
         let declaring = Arc::new(parts.declaring());
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
+        let indexing = Arc::new(parts.indexing());
         Ok(Self {
             herald: Arc::new(parts.herald()),
             answering: Arc::new(Answering {
@@ -309,7 +326,9 @@ impl Services {
             gauges: Arc::new(Gauges {
                 db: parts.db.clone(),
                 accounts: accounts.clone(),
+                indexing: Some(indexing.clone()),
             }),
+            indexing,
             seal_certificate: sealer.certificate().clone(),
             db: parts.db,
             clock: parts.clock,

@@ -6,6 +6,7 @@ use crate::net::listener::closed;
 use crate::net::relay_out::RelayOut;
 use crate::service::bell::Bell;
 use crate::service::failure::Failure;
+use crate::service::indexing::Indexing;
 use crate::store::db::Db;
 use crate::store::tables::work::{
     self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedReview,
@@ -18,6 +19,8 @@ use tokio::task::JoinSet;
 
 /// The longest a station sleeps: a bell that was lost costs no more than this.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked what is new for the full-text index.
+const INDEX_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 /// The pause after a failure, and when what is due is in other hands.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,8 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
         let herald = herald.clone();
         async move { herald.run_due().await }
     }));
+    let (indexing, bell) = (services.indexing.clone(), bells.indexing.clone());
+    tasks.spawn(index(indexing, bell, services.clock.clone(), closing.clone()));
     tasks.spawn(sweep(
         services.relay_out.clone(),
         services.clock.clone(),
@@ -86,6 +91,37 @@ async fn sweep(relay_out: Arc<RelayOut>, clock: Arc<dyn Clock>, mut closing: wat
         relay_out.close_idle();
         let until = clock.now().plus(LOOK_AT_LEAST_EVERY);
         tokio::select! {
+            () = clock.wait_until(until) => {}
+            () = closed(&mut closing) => {}
+        }
+    }
+}
+
+/// Looks what is new for the full-text index. Nothing tells of it: the logs of the tenants are asked, which is cheap where
+/// nothing happened.
+async fn index(
+    indexing: Arc<Indexing>,
+    bell: Bell,
+    clock: Arc<dyn Clock>,
+    mut closing: watch::Receiver<bool>,
+) {
+    while !*closing.borrow() {
+        let mut work = std::pin::pin!(indexing.run_due());
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = closed(&mut closing) => {
+                indexing.stop();
+                work.await
+            }
+        };
+        match done {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(failure) => tracing::error!(station = "indexing", %failure, "a look failed"),
+        }
+        let until = clock.now().plus(INDEX_AT_LEAST_EVERY);
+        tokio::select! {
+            () = bell.rung() => {}
             () = clock.wait_until(until) => {}
             () = closed(&mut closing) => {}
         }

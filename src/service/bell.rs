@@ -28,6 +28,7 @@ pub struct Bells {
     pub delivery: Bell,
     pub timers: Bell,
     pub herald: Bell,
+    pub indexing: Bell,
     pub mailboxes: MailboxBell,
 }
 

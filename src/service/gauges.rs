@@ -3,6 +3,7 @@
 use crate::domain::job::JobState;
 use crate::service::account::Accounts;
 use crate::service::failure::Failure;
+use crate::service::indexing::Indexing;
 use crate::store::db::Db;
 use crate::store::tables::work::{
     self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Gauges {
     pub db: Arc<dyn Db>,
     pub accounts: Arc<Accounts>,
+    /// `None`: nothing is indexed.
+    pub indexing: Option<Arc<Indexing>>,
 }
 
 /// What kind of figure it is (Prometheus' words).
@@ -36,6 +39,10 @@ pub struct Gauge {
 impl Gauges {
     pub fn read(&self) -> Result<Vec<Gauge>, Failure> {
         let (waiting, late) = self.jobs()?;
+        let unindexed = self
+            .indexing
+            .as_ref()
+            .map_or(Ok(0), |indexing| indexing.waiting())?;
         let gauge = |name, help, value| Gauge {
             kind: GaugeKind::Gauge,
             name,
@@ -49,6 +56,11 @@ impl Gauges {
                 waiting,
             ),
             gauge("kepd_jobs_late", "Approvals that are late.", late),
+            gauge(
+                "kepd_index_lag_items",
+                "Items that are not in the full-text index yet; searches read them.",
+                unindexed,
+            ),
             self.waiting::<OwedEvidence>("kepd_evidence_owed", "Evidence that is owed and not sealed yet.")?,
             self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,
             self.waiting::<QueueEntry>("kepd_queue_entries", "Messages on their way to other providers.")?,

@@ -7,6 +7,7 @@ pub mod db;
 mod fjall_engine;
 mod floors;
 pub mod folder;
+pub mod fulltext;
 mod group;
 pub mod probe;
 pub mod row;

@@ -18,12 +18,15 @@ use kepd::service::approval::Approval;
 use kepd::service::bell::Bells;
 use kepd::service::declaring::Declaring;
 use kepd::service::identity::Identity;
+use kepd::service::indexing::Indexing;
 use kepd::service::item_numbers::ItemNumbers;
 use kepd::service::mailbox::Mailboxes;
 use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
 use kepd::service::outline::Outline;
+use kepd::service::searched::{DEFINITION, Texts};
 use kepd::service::submission::Submission;
 use kepd::store::db::{self, Batch, Db, EngineKind};
+use kepd::store::fulltext::Fulltext;
 use kepd::store::probe::NoProbe;
 use kepd::store::spool::Spool;
 use kepd::store::tables::items::{self, Content};
@@ -163,6 +166,34 @@ impl House {
         self.mailboxes.bells.mailboxes.ring(self.tenant);
     }
 
+    /// Who puts what is new into the full-text index.
+    pub fn indexing(&self) -> Arc<Indexing> {
+        let m = &self.mailboxes;
+        let indexing = Indexing::new(m.db.clone(), m.spool.clone(), m.clock.clone(), m.texts.clone());
+        Arc::new(indexing)
+    }
+
+    /// The same mailboxes without an index: every search reads the mails.
+    pub fn unindexed(&self) -> Mailboxes {
+        let m = &self.mailboxes;
+        Mailboxes {
+            db: m.db.clone(),
+            spool: m.spool.clone(),
+            clock: m.clock.clone(),
+            ids: m.ids.clone(),
+            organisations: m.organisations.clone(),
+            identity: m.identity.clone(),
+            items: m.items.clone(),
+            bells: m.bells.clone(),
+            approval: m.approval.clone(),
+            declaring: m.declaring.clone(),
+            submission: m.submission.clone(),
+            seats: Default::default(),
+            changes: Default::default(),
+            texts: Arc::new(Texts::new(m.spool.clone(), None, m.bells.indexing.clone())),
+        }
+    }
+
     pub fn item(&self, id: ItemId) -> Item {
         items::item(self.db(), self.tenant, id).unwrap().unwrap().row
     }
@@ -209,6 +240,8 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         bells: bells.clone(),
     });
     let accounts = Arc::new(Accounts::new(db.clone(), organisations.clone()).unwrap());
+    let index = Fulltext::open(&dir.join("fulltext"), db.clone(), DEFINITION).unwrap();
+    let texts = Arc::new(Texts::new(spool.clone(), Some(index), bells.indexing.clone()));
     let mailboxes = Arc::new(Mailboxes {
         db,
         spool,
@@ -225,6 +258,7 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         changes: Default::default(),
         rosters: Default::default(),
         counts: Default::default(),
+        texts,
     });
     (turned, accounts, mailboxes)
 }

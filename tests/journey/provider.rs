@@ -32,6 +32,7 @@ use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
 use kepd::service::herald::Herald;
 use kepd::service::identity::Identity;
+use kepd::service::indexing::Indexing;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
 use kepd::service::mailbox::Mailboxes;
@@ -39,8 +40,10 @@ use kepd::service::notary::Notary;
 use kepd::service::octets::ContentReader;
 use kepd::service::organisation::{NewStep, NewTenant, NewUser, Organisations, RuleWish};
 use kepd::service::relay::{Carrier, Carrying, Fate, Outbound, Relay};
+use kepd::service::searched::{DEFINITION, Texts};
 use kepd::service::submission::{Accepted, Submission};
 use kepd::store::db::{Db, EngineKind};
+use kepd::store::fulltext::Fulltext;
 use kepd::store::probe::{NoProbe, Probe};
 use kepd::store::spool::Spool;
 use kepd::store::tables::items;
@@ -201,6 +204,7 @@ pub struct Provider {
     pub intake: Arc<Intake>,
     pub delivery: Arc<Delivery>,
     pub archive: Arc<Archive>,
+    pub indexing: Arc<Indexing>,
 }
 
 impl Provider {
@@ -259,6 +263,9 @@ impl Provider {
             identity: identity.clone(),
             bells: bells.clone(),
         });
+        let index = Fulltext::open(&dir.join("fulltext"), db.clone(), DEFINITION).unwrap();
+        let texts = Arc::new(Texts::new(spool.clone(), Some(index), bells.indexing.clone()));
+        let indexing = Indexing::new(db.clone(), spool.clone(), time.clone(), texts.clone());
         let mailboxes = Arc::new(Mailboxes {
             db: db.clone(),
             spool: spool.clone(),
@@ -275,6 +282,7 @@ impl Provider {
             changes: Default::default(),
             rosters: Default::default(),
             counts: Default::default(),
+            texts,
         });
         let provider = Self {
             answering: Arc::new(Answering {
@@ -348,6 +356,7 @@ impl Provider {
                 bells,
                 terms: Arc::new(terms()),
             }),
+            indexing: Arc::new(indexing),
             archive: Arc::new(Archive {
                 db: db.clone(),
                 spool: spool.clone(),

@@ -27,6 +27,7 @@ use crate::service::peers::Peers;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
+use crate::service::searched::Texts;
 use crate::service::submission::Submission;
 use crate::store::db::{EngineKind, open};
 use crate::store::probe::NoProbe;
@@ -120,6 +121,7 @@ fn door(dir: &Path) -> ControlDoor {
         changes: Default::default(),
         rosters: Default::default(),
         counts: Default::default(),
+        texts: Arc::new(Texts::new(spool.clone(), None, bells.indexing.clone())),
     });
     let archive = Archive {
         db: db.clone(),

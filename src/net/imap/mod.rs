@@ -10,6 +10,7 @@ mod decoded;
 mod listen;
 mod login;
 mod mailbox_id;
+mod narrowing;
 mod object_id;
 mod progress;
 mod query;

@@ -16,8 +16,10 @@ use crate::imap::sort::SortKey;
 use crate::imap::thread::ThreadAlgorithm;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::Opened;
+use crate::service::mailbox::{Opened, Standing};
 
+/// A search is begun anew when the organisation changes under it: it hardly ever does.
+const ATTEMPTS: usize = 8;
 /// Messages between two looks at the clock.
 const STEP: usize = 64;
 /// From so many messages on, ordering and threading would keep others waiting: they are done on the blocking pool.
@@ -26,16 +28,7 @@ const LONG_WORK_FROM: usize = 10_000;
 impl Connection<'_> {
     pub(super) async fn query(&mut self, by: &Principal, ask: Ask) -> Result<Answer, Stop> {
         let answer = match ask {
-            Ask::Search(key) => {
-                let mut found = Vec::new();
-                let keep = |known: Known| {
-                    found.push(known.uid);
-                    Ok(())
-                };
-                self.sift(by, &key, Wanted::default(), keep).await?;
-                self.tell_found(by, &key, &found).await?;
-                Answer::Found(found)
-            }
+            Ask::Search(key) => Answer::Found(self.search(by, &key).await?),
             Ask::Sort { order, key } => self.sort(by, order, &key).await?,
             Ask::Thread { algorithm, key } => self.thread(by, algorithm, &key).await?,
             _ => return Err(Failure::Broken("that is no search".into()).into()),
@@ -44,10 +37,33 @@ impl Connection<'_> {
         Ok(answer)
     }
 
+    /// UIDs of the messages for which the key holds.
+    async fn search(&mut self, by: &Principal, key: &Key) -> Result<Vec<u32>, Stop> {
+        let mailboxes = self.door.mailboxes.clone();
+        for _ in 0..ATTEMPTS {
+            let opened = self.opened.as_ref().ok_or_else(super::carry::nothing_open)?;
+            let standing = mailboxes.standing(by, opened).await?;
+            let mut found = Vec::new();
+            let keep = |known: Known| {
+                found.push(known.uid);
+                Ok(())
+            };
+            let sought = (Wanted::default(), Some(&standing));
+            self.sift(by, key, sought, keep).await?;
+            // What was found without a look at the message was found by right of standing in the mailbox.
+            if mailboxes.still_holds(by, &standing)? {
+                self.tell_found(by, key, &found).await?;
+                return Ok(found);
+            }
+        }
+        let why = "the organisation changes faster than a search ends";
+        Err(Failure::Unavailable(why.into()).into())
+    }
+
     async fn sort(&mut self, by: &Principal, order: Vec<SortKey>, key: &Key) -> Result<Answer, Stop> {
         let wanted = sorting::wanted(&order);
         let mut entries = Entries::new(order);
-        self.sift(by, key, wanted, |known| entries.add(&known)).await?;
+        self.sift(by, key, (wanted, None), |known| entries.add(&known)).await?;
         let sorted = apart(entries.len(), move || entries.sorted()).await?;
         self.tell_found(by, key, &sorted).await?;
         Ok(Answer::Found(sorted))
@@ -64,7 +80,7 @@ impl Connection<'_> {
             letter: true,
             ..Wanted::default()
         };
-        self.sift(by, key, wanted, |known| threading.add(&known)).await?;
+        self.sift(by, key, (wanted, None), |known| threading.add(&known)).await?;
         let threads = apart(threading.len(), move || threading.threads()).await?;
         Ok(Answer::Threaded(threads))
     }
@@ -74,12 +90,12 @@ impl Connection<'_> {
         &mut self,
         by: &Principal,
         key: &Key,
-        wanted: Wanted,
+        sought: (Wanted, Option<&Standing>),
         keep: impl FnMut(Known) -> Result<(), Failure> + Send,
     ) -> Result<(), Stop> {
         // Taken out, so that the client can be told meanwhile that it goes on.
         let opened = self.opened.take().ok_or_else(super::carry::nothing_open)?;
-        let walked = self.walk(by, &opened, key, wanted, keep).await;
+        let walked = self.walk(by, &opened, key, sought, keep).await;
         self.opened = Some(opened);
         walked
     }
@@ -89,12 +105,12 @@ impl Connection<'_> {
         by: &Principal,
         opened: &Opened,
         key: &Key,
-        wanted: Wanted,
+        (wanted, standing): (Wanted, Option<&Standing>),
         mut keep: impl FnMut(Known) -> Result<(), Failure> + Send,
     ) -> Result<(), Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let now = mailboxes.clock.now();
-        let question = Question::new(key, now);
+        let question = Question::new(&mailboxes, by, key, now).await;
         let mut pace = Pace::begin(now);
         let mut members = opened.members();
         let (of, _) = members.size_hint();
@@ -105,8 +121,13 @@ impl Connection<'_> {
                 return Ok(());
             }
             for &(uid, item) in &turn {
-                if question.is_out(uid, item) {
-                    continue;
+                match question.verdict(uid, item) {
+                    Some(false) => continue,
+                    Some(true) if standing.is_some_and(|standing| standing.has(uid)) => {
+                        keep(Known::new(uid, item))?;
+                        continue;
+                    }
+                    _ => {}
                 }
                 // Rights may be lost in the middle of a long search.
                 let seat = mailboxes.seat(by)?;

@@ -5,6 +5,7 @@
 //! the UID, the flags, the size, the outline, the header block, the text.
 
 use super::carry::flags;
+use super::narrowing::Narrowing;
 use super::object_id::{email_id, thread_id};
 use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
@@ -16,7 +17,8 @@ use crate::imap::search::{Date, MONTHS, SearchKey, When};
 use crate::imap::set::UidRanges;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, folded_fields, in_list};
+use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, in_list};
+use crate::service::searched::{BodyText, folded_fields};
 use std::time::Duration;
 
 pub(super) type Key = SearchKey<UidRanges>;
@@ -29,6 +31,8 @@ pub(super) struct Question {
     now: UtcTime,
     /// Sizes are asked for, which are had without the outline.
     sizes: bool,
+    /// What the index says.
+    narrowing: Option<Narrowing>,
 }
 
 /// What has to be known of a message that was found, whether the key asked for it or not.
@@ -56,22 +60,25 @@ pub(super) struct Known {
     pub letter: Option<Letter>,
     /// Decoded and folded.
     header: Option<Vec<(String, String)>>,
-    text: Option<String>,
+    text: Option<BodyText>,
 }
 
 impl Question {
-    pub(super) fn new(key: &Key, now: UtcTime) -> Self {
+    pub(super) async fn new(mailboxes: &Mailboxes, by: &Principal, key: &Key, now: UtcTime) -> Self {
         let size = |key: &Key| matches!(key, SearchKey::LargerThan(_) | SearchKey::SmallerThan(_));
+        let sizes = key.mentions(&size);
+        let key = fold(key.clone());
         Self {
-            key: fold(key.clone()),
+            narrowing: Narrowing::of(mailboxes, by, &key).await,
+            key,
             now,
-            sizes: key.mentions(&size),
+            sizes,
         }
     }
 
-    /// Whether nothing but its UID and item is needed to say that it is not meant.
-    pub(super) fn is_out(&self, uid: u32, item: ItemId) -> bool {
-        Known::new(uid, item).verdict(&self.key, self.now) == Some(false)
+    /// What can be said of a message of which nothing but its UID and item is known.
+    pub(super) fn verdict(&self, uid: u32, item: ItemId) -> Option<bool> {
+        Known::new(uid, item).verdict(&self.key, self)
     }
 
     /// The message, if the user sees it and the key holds for it.
@@ -106,19 +113,19 @@ impl Question {
     }
 
     async fn holds(&self, mailboxes: &Mailboxes, known: &mut Known) -> Result<bool, Failure> {
-        if let Some(verdict) = known.verdict(&self.key, self.now) {
+        if let Some(verdict) = known.verdict(&self.key, self) {
             return Ok(verdict);
         }
         if self.sizes {
             known.weigh(mailboxes)?;
-            if let Some(verdict) = known.verdict(&self.key, self.now) {
+            if let Some(verdict) = known.verdict(&self.key, self) {
                 return Ok(verdict);
             }
         }
         if !known.read(mailboxes).await? {
             return Ok(false);
         }
-        if let Some(verdict) = known.verdict(&self.key, self.now) {
+        if let Some(verdict) = known.verdict(&self.key, self) {
             return Ok(verdict);
         }
         let Some(letter) = &known.letter else {
@@ -127,11 +134,11 @@ impl Question {
         if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
             known.header = Some(folded_fields(&mailboxes.header(letter, root).await?));
         }
-        if let Some(verdict) = known.verdict(&self.key, self.now) {
+        if let Some(verdict) = known.verdict(&self.key, self) {
             return Ok(verdict);
         }
-        known.text = Some(turkish_fold(&mailboxes.text(letter).await?));
-        Ok(known.verdict(&self.key, self.now).unwrap_or(false))
+        known.text = Some(mailboxes.text(letter).await?);
+        Ok(known.verdict(&self.key, self).unwrap_or(false))
     }
 }
 
@@ -149,7 +156,7 @@ fn fold(key: Key) -> Key {
 }
 
 impl Known {
-    fn new(uid: u32, item: ItemId) -> Self {
+    pub(super) fn new(uid: u32, item: ItemId) -> Self {
         Self {
             uid,
             item,
@@ -186,15 +193,19 @@ impl Known {
     }
 
     /// `None`: what is known does not decide it. The engine bounds the depth of keys.
-    fn verdict(&self, key: &Key, now: UtcTime) -> Option<bool> {
+    fn verdict(&self, key: &Key, asked: &Question) -> Option<bool> {
+        let indexed = asked.narrowing.as_ref().and_then(|index| index.verdict(self.item, key));
+        if indexed.is_some() {
+            return indexed;
+        }
         match key {
             SearchKey::All => Some(true),
             SearchKey::Recent => Some(false),
-            SearchKey::Not(key) => self.verdict(key, now).map(|v| !v),
+            SearchKey::Not(key) => self.verdict(key, asked).map(|v| !v),
             SearchKey::And(keys) => {
                 let mut all = Some(true);
                 for key in keys {
-                    match self.verdict(key, now) {
+                    match self.verdict(key, asked) {
                         Some(false) => return Some(false),
                         Some(true) => {}
                         None => all = None,
@@ -202,7 +213,7 @@ impl Known {
                 }
                 all
             }
-            SearchKey::Or(a, b) => match (self.verdict(a, now), self.verdict(b, now)) {
+            SearchKey::Or(a, b) => match (self.verdict(a, asked), self.verdict(b, asked)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
@@ -221,8 +232,8 @@ impl Known {
                 Some(compare(*when, day_of(saved_at(look.item())), *day))
             }
             // RFC 5032 2: both include the edge.
-            SearchKey::OlderThan(seconds) => self.age(*seconds, now).map(|(age, bound)| age >= bound),
-            SearchKey::YoungerThan(seconds) => self.age(*seconds, now).map(|(age, bound)| age <= bound),
+            SearchKey::OlderThan(seconds) => self.age(*seconds, asked.now).map(|(age, bound)| age >= bound),
+            SearchKey::YoungerThan(seconds) => self.age(*seconds, asked.now).map(|(age, bound)| age <= bound),
             SearchKey::LargerThan(octets) => self.size_bytes.map(|size| size > *octets),
             SearchKey::SmallerThan(octets) => self.size_bytes.map(|size| size < *octets),
             SearchKey::ThreadId(id) => {

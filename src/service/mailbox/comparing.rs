@@ -6,13 +6,12 @@ use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
 use crate::domain::selector::Mailbox;
 use crate::id::ItemId;
-use crate::mime::decode;
-use crate::mime::field;
 use crate::mime::mailbox::{Entry, mailboxes};
 use crate::mime::summary::Summary;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::Look;
+use crate::service::searched::address_lines;
 
 /// Messages looked at before others get their turn.
 const TURN: usize = 64;
@@ -25,24 +24,7 @@ const ADDRESSES_SHOWN_MAX: usize = 8;
 
 /// Whether an address list holds a text, in names or addresses. The text is folded.
 pub fn in_list(list: &[Entry], text: &str) -> bool {
-    mailboxes(list).any(|m| {
-        let line = match m.display() {
-            Some(name) => format!("{name} <{}>", m.address()),
-            None => m.address(),
-        };
-        turkish_fold(&line).contains(text)
-    })
-}
-
-/// Names and folded values of the fields of a header block.
-pub fn folded_fields(block: &[u8]) -> Vec<(String, String)> {
-    let one = |f: field::Field<'_>| {
-        (
-            String::from_utf8_lossy(f.name).into_owned(),
-            turkish_fold(&decode::words(&f.text())),
-        )
-    };
-    field::fields(block).map(one).collect()
+    address_lines(list).any(|line| turkish_fold(&line).contains(text))
 }
 
 /// What is looked for: all that is given has to hold.
@@ -133,14 +115,16 @@ impl Mailboxes {
     ) -> Result<Vec<Found>, Failure> {
         let sought = sought.folded();
         let opened = self.open(by, mailbox).await?;
-        let mut members: Vec<ItemId> = opened.members().map(|(_, item)| item).collect();
-        members.reverse();
+        let in_header = [&sought.from, &sought.to, &sought.subject];
+        let in_header: Vec<&str> = in_header.into_iter().flatten().map(String::as_str).collect();
+        let text = sought.text.as_deref();
+        let candidates = self.candidates(by, &opened, text, &in_header).await;
         let mut found = Vec::new();
-        for (n, item) in members.into_iter().enumerate() {
+        for (n, (item, has_text)) in candidates.into_iter().enumerate() {
             if found.len() >= limit {
                 break;
             }
-            found.extend(self.seek_in(by, item, &sought).await?);
+            found.extend(self.seek_in(by, item, &sought, has_text).await?);
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
@@ -150,10 +134,17 @@ impl Mailboxes {
 
     /// One message as a list shows it, if the user sees it.
     pub async fn found(&self, by: &Principal, item: ItemId) -> Result<Option<Found>, Failure> {
-        self.seek_in(by, item, &Sought::default()).await
+        self.seek_in(by, item, &Sought::default(), true).await
     }
 
-    async fn seek_in(&self, by: &Principal, item: ItemId, sought: &Sought) -> Result<Option<Found>, Failure> {
+    /// `has_text`: that the text stands in it is known.
+    async fn seek_in(
+        &self,
+        by: &Principal,
+        item: ItemId,
+        sought: &Sought,
+        has_text: bool,
+    ) -> Result<Option<Found>, Failure> {
         // Rights may be lost in the middle of a long search.
         let seat = self.seat(by)?;
         let Some(look) = self
@@ -168,7 +159,7 @@ impl Mailboxes {
         if !sought.in_summary(&letter.outline.summary) {
             return Ok(None);
         }
-        if let Some(text) = &sought.text
+        if let Some(text) = sought.text.as_ref().filter(|_| !has_text)
             && !self.holds_text(&letter, text).await?
         {
             return Ok(None);
@@ -178,12 +169,10 @@ impl Mailboxes {
 
     /// Whether header or text hold a folded text.
     async fn holds_text(&self, letter: &Letter, text: &str) -> Result<bool, Failure> {
-        if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
-            let fields = folded_fields(&self.header(letter, root).await?);
-            if fields.iter().any(|(_, value)| value.contains(text)) {
-                return Ok(true);
-            }
+        let header = self.texts.header(&letter.content, &letter.outline).await?;
+        if header.iter().any(|(_, value)| value.contains(text)) {
+            return Ok(true);
         }
-        Ok(turkish_fold(&self.text(letter).await?).contains(text))
+        Ok(self.text(letter).await?.contains(text))
     }
 }

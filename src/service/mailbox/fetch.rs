@@ -5,19 +5,14 @@ use super::marking::Marks;
 use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
 use crate::id::{ItemId, ModSeq, TenantId};
-use crate::mime::decode;
-use crate::mime::scan::TOP_HEADER_MAX_OCTETS;
-use crate::mime::structure::{PartKind, Span};
+use crate::mime::structure::Span;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
 use crate::service::outline::Outline;
+use crate::service::searched::{BodyText, header_range};
 use crate::store::tables::items::{self, Content, Stamped};
 use std::ops::{Deref, Range};
-
-/// Octets of text parts of one message that a search looks at: what people write is far shorter, and a search over a
-/// large mailbox must end.
-pub const SEARCHED_TEXT_MAX_OCTETS: u64 = 512 * 1024;
 
 /// An item that a user was found to see just now. Only looking makes one, and nothing of an item's content is given
 /// without it.
@@ -131,10 +126,7 @@ impl Mailboxes {
 
     /// A header block of a letter, as far as headers are read.
     pub async fn header(&self, letter: &Letter, span: Span) -> Result<Vec<u8>, Failure> {
-        let end = span
-            .end
-            .min(span.start.saturating_add(TOP_HEADER_MAX_OCTETS as u64));
-        ContentReader::range(&self.spool, &letter.content, span.start..end)
+        ContentReader::range(&self.spool, &letter.content, header_range(span))
             .collect()
             .await
     }
@@ -154,26 +146,8 @@ impl Mailboxes {
         Ok(body.map(|b| ContentReader::range(&self.spool, &b.row.content, range)))
     }
 
-    /// The decoded text of a letter's text parts, as far as a search looks.
-    pub async fn text(&self, letter: &Letter) -> Result<String, Failure> {
-        let mut left = SEARCHED_TEXT_MAX_OCTETS;
-        let mut text = String::new();
-        for part in &letter.outline.structure.parts {
-            let is_text = part.kind == PartKind::Leaf && part.media_type().0.eq_ignore_ascii_case("text");
-            let octets = part.body.octets().min(left);
-            if !is_text || octets == 0 {
-                continue;
-            }
-            left -= octets;
-            let range = part.body.start..part.body.start + octets;
-            let body = ContentReader::range(&self.spool, &letter.content, range)
-                .collect()
-                .await?;
-            if let Some(decoded) = decode::text(part, &body, body.len()) {
-                text.push_str(&decoded);
-                text.push('\n');
-            }
-        }
-        Ok(text)
+    /// The folded texts of a letter's body, as a search looks at them.
+    pub async fn text(&self, letter: &Letter) -> Result<BodyText, Failure> {
+        self.texts.body(&letter.content, &letter.outline).await
     }
 }

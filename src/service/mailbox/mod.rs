@@ -15,6 +15,7 @@ mod decoding;
 mod fetch;
 mod filing;
 mod handling;
+mod looking_up;
 mod marking;
 mod preview;
 mod reading;
@@ -27,12 +28,13 @@ mod views;
 
 pub use appending::Appending;
 pub use changes::Changes;
-pub use comparing::{Found, Sought, folded_fields, in_list};
+pub use comparing::{Found, Sought, in_list};
 pub use counting::{Counts, FlagsOfUser};
 pub use decoding::{Decoded, DecodingReader};
 pub use fetch::{Letter, Look, Sheet, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
+pub use looking_up::Standing;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
 pub use preview::{PREVIEW_MAX_CHARS, Preview};
 pub use resyncing::MayHaveChanged;
@@ -55,6 +57,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::organisation::Organisations;
+use crate::service::searched::Texts;
 use crate::service::submission::Submission;
 use crate::store::db::Db;
 use crate::store::spool::Spool;
@@ -80,6 +83,7 @@ pub struct Mailboxes {
     pub changes: Changes,
     pub rosters: Rosters,
     pub counts: Counts,
+    pub texts: Arc<Texts>,
 }
 
 /// A mailbox as it is listed.

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod drafts;
 pub mod evidence;
+pub mod fulltext;
 pub mod items;
 pub mod jobs;
 pub mod mails;
