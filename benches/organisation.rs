@@ -181,6 +181,7 @@ fn door(house: &House) -> Arc<ImapDoor> {
         decoy_secret: b"a secret of the test".to_vec(),
         greeting: "hs01.kep.test".into(),
         login_failure_delay: Duration::ZERO,
+        settings: Default::default(),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::control::{ControlDoor, ControlServer, Ports};
 use crate::id::{IdSource, SystemIds};
-use crate::net::imap::ImapDoor;
+use crate::net::imap::{DoorSettings, ImapDoor};
 use crate::net::listener::{Limits, Listener};
 use crate::net::metrics;
 use crate::net::relay_in::RelayDoor;
@@ -200,6 +200,10 @@ impl Bound {
             decoy_secret: services.decoy_secret.to_vec(),
             greeting: format!("{} kepd", config.provider.domain),
             login_failure_delay: crate::net::submission::LOGIN_FAILURE_DELAY,
+            settings: DoorSettings {
+                contact: config.imap.contact.clone(),
+                compress: config.imap.compress,
+            },
         });
         tasks.spawn(
             imap.clone()

@@ -252,6 +252,7 @@ impl Parts {
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
+            listening: Default::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ fn settings() -> Settings {
         append_max_bytes: 1000,
         id: vec![("name".to_owned(), "kepd".to_owned())],
         rev2: true,
+        compress: true,
     }
 }
 
@@ -49,6 +50,7 @@ impl Client {
                 if let Some(answer) = self.door.carry_out(&mut self.session, ask) {
                     self.session.answer(answer);
                 }
+                self.door.tell_owed(&mut self.session);
                 self.collect();
             }
             self.collect();
@@ -98,6 +100,7 @@ fn run(name: &str, script: &str, step: usize) {
                 show(&client.output)
             );
             client.door.event(&mut client.session, event);
+            client.door.tell_owed(&mut client.session);
             client.collect();
         } else {
             assert!(line.is_empty() || line.starts_with('#'), "{place}: what is this?");
@@ -185,7 +188,7 @@ proptest! {
     fn any_octets_are_survived(
         words in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..12),
-            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT) ".prop_map(String::into_bytes),
+            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT|NOTIFY|GETMETADATA|SETACL|SETQUOTA|COMPRESS|UNAUTHENTICATE) ".prop_map(String::into_bytes),
             "(1:\\*|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
             Just(b"\r\n".to_vec()),
         ], 0..60),

@@ -17,8 +17,12 @@ pub mod framer;
 pub mod grammar;
 pub mod limits;
 pub mod name;
+pub mod notify;
 pub mod parse;
+mod parse_notify;
+mod parse_property;
 pub mod parse_search;
+pub mod property;
 pub mod response;
 pub mod search;
 pub mod session;
@@ -31,6 +35,8 @@ pub mod view;
 mod dialogue_tests;
 #[cfg(test)]
 mod test_door;
+#[cfg(test)]
+mod test_folders;
 
 pub use ask::{Answer, Ask, Changes, Out, Refusal};
 pub use session::{Session, Settings};

@@ -7,6 +7,8 @@
 mod answers;
 mod commands;
 mod listing;
+mod notify;
+mod property;
 
 use super::ask::{Answer, AppendOpen, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, StatusItems};
@@ -37,6 +39,8 @@ pub struct Settings {
     pub id: Vec<(String, String)>,
     /// Offer IMAP4rev2 (RFC 9051).
     pub rev2: bool,
+    /// Offer COMPRESS=DEFLATE (RFC 4978).
+    pub compress: bool,
 }
 
 /// One connection's engine.
@@ -49,6 +53,9 @@ pub struct Session {
     doing: Doing,
     /// IMAP4rev2 was enabled: no RECENT, ESEARCH always.
     rev2: bool,
+    /// What NOTIFY asked for; `None`: it was never given.
+    attention: Option<notify::Attention>,
+    compressed: bool,
     bad_commands: u32,
     failed_logins: u32,
 }
@@ -106,6 +113,16 @@ enum About {
     },
     /// Only done or refused; the word is the command's.
     Plain(&'static str),
+    Rename {
+        from: MailboxName,
+        to: MailboxName,
+    },
+    /// ID: the tagged answer follows whatever the door does with it.
+    ClientId,
+    Watch(notify::Attention),
+    Property(&'static str),
+    Compress,
+    Unauthenticate,
     AppendOpen {
         synchronising: bool,
         utf8: bool,
@@ -145,21 +162,28 @@ enum About {
 impl Session {
     /// The greeting is already among the output.
     pub fn new(settings: Settings) -> Self {
-        let mut session = Self {
+        let mut session = Self::fresh(settings);
+        let greeting = session.out.readable(&session.settings.greeting);
+        session
+            .out
+            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
+        session
+    }
+
+    /// A session before its greeting.
+    fn fresh(settings: Settings) -> Self {
+        Self {
             settings,
             framer: Framer::default(),
             out: Writer::default(),
             phase: Phase::NotAuthenticated,
             doing: Doing::Nothing,
             rev2: false,
+            attention: None,
+            compressed: false,
             bad_commands: 0,
             failed_logins: 0,
-        };
-        let greeting = session.out.readable(&session.settings.greeting);
-        session
-            .out
-            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
-        session
+        }
     }
 
     /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more.
@@ -170,8 +194,9 @@ impl Session {
             }
             let frame = self.framer.next(input)?;
             let ask = self.frame(frame);
-            if matches!(ask, Some(Ask::StartTls)) {
-                // RFC 9051 6.2.1: nothing sent in the clear may be taken as if it came under TLS.
+            if matches!(ask, Some(Ask::StartTls | Ask::Compress)) {
+                // RFC 9051 6.2.1: nothing sent in the clear may be taken as if it came under TLS. Nor is what came
+                // before compression taken as if it were compressed (RFC 4978 3 forbids to send it).
                 input.clear();
             }
             if ask.is_some() {
@@ -209,14 +234,12 @@ impl Session {
         }
     }
 
-    /// Something happened in the selected mailbox; told at once while idling, else when it may be.
+    /// Something happened in the selected mailbox; told at once to who idles or asked for it, else when it may be.
     pub fn mailbox_changed(&mut self, changes: Changes) {
         if let Phase::Selected(open) = &mut self.phase {
             open.view.apply(changes);
         }
-        if self.is_idling() {
-            self.tell(Expunging::Allowed);
-        }
+        self.tell_unasked();
     }
 
     /// What is to be written, in order.
@@ -283,6 +306,10 @@ impl Session {
                 "UTF8=ACCEPT",
             ];
             offered.extend(rest.map(str::to_owned));
+            offered.extend(property::CAPABILITIES.map(str::to_owned));
+            if self.settings.compress && !self.compressed {
+                offered.push("COMPRESS=DEFLATE".to_owned());
+            }
             offered.push(format!("APPENDLIMIT={}", self.settings.append_max_bytes));
             return offered.join(" ");
         }
@@ -470,6 +497,7 @@ impl Session {
             self.out
                 .untagged(&format!("{number} FETCH (UID {uid} FLAGS {flags})"));
         }
+        self.heard_of(news.fresh);
     }
 }
 

@@ -24,6 +24,8 @@ pub struct News {
     pub exists: Option<u32>,
     /// (sequence number, UID, flags) for FETCH.
     pub flags: Vec<(u32, u32, Flags)>,
+    /// Those of which the client hears for the first time by `exists`.
+    pub fresh: Vec<Member>,
 }
 
 /// Messages a set stands for.
@@ -120,6 +122,19 @@ impl View {
         self.flags.remove(&uid);
     }
 
+    /// Takes away what is to be told of flags, to be put [back](Self::flags_back).
+    pub fn flags_aside(&mut self) -> BTreeMap<u32, Flags> {
+        std::mem::take(&mut self.flags)
+    }
+
+    pub fn flags_back(&mut self, aside: BTreeMap<u32, Flags>) {
+        for (uid, flags) in aside {
+            if self.number_of(uid).is_some() {
+                self.flags.entry(uid).or_insert(flags);
+            }
+        }
+    }
+
     /// What may be told now; from then on it counts as told.
     pub fn news(&mut self, expunging: Expunging) -> News {
         let mut news = News::default();
@@ -138,6 +153,8 @@ impl View {
             self.told -= told_gone;
         }
         if self.members.len() > self.told {
+            let known = self.told.min(self.members.len());
+            news.fresh = self.members[known..].to_vec();
             self.told = self.members.len();
             news.exists = Some(self.len());
         }

@@ -33,3 +33,4 @@ pub mod records;
 pub mod rehearsal;
 pub mod relay;
 pub mod submission;
+pub mod usage;

@@ -54,6 +54,7 @@ pub fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
         decoy_secret: b"a secret of the test".to_vec(),
         greeting: "hs01.kep.test".into(),
         login_failure_delay,
+        settings: Default::default(),
     })
 }
 

@@ -223,6 +223,7 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         submission,
         seats: Default::default(),
         changes: Default::default(),
+        listening: Default::default(),
     });
     (turned, accounts, mailboxes)
 }

@@ -273,6 +273,7 @@ impl Provider {
             submission: submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
+            listening: Default::default(),
         });
         let provider = Self {
             answering: Arc::new(Answering {

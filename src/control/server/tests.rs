@@ -118,6 +118,7 @@ fn door(dir: &Path) -> ControlDoor {
         submission,
         seats: Default::default(),
         changes: Default::default(),
+        listening: Default::default(),
     });
     let archive = Archive {
         db: db.clone(),

@@ -17,6 +17,10 @@ impl Session {
         match (about, answer) {
             (About::StartTls, Answer::Done) => self.settings.tls = true,
             (About::StartTls, _) => self.bye("TLS could not be begun"),
+            (About::Compress, Answer::Done) => self.compressed = true,
+            (About::Compress, _) => self.bye("compression could not be begun"),
+            (About::Unauthenticate, Answer::Done) => self.unauthenticated(&tag),
+            (About::ClientId, _) => self.finish(&tag, Expunging::Allowed, "ID done"),
             (About::Login | About::Authenticate, Answer::LoggedIn) => self.logged_in(&tag),
             (About::Authenticate, Answer::Challenge(octets)) => self.challenge(tag, &octets),
             (About::Login | About::Authenticate, Answer::Refused(refusal)) => {
@@ -67,8 +71,26 @@ impl Session {
                 self.finish(tag, Allowed, "STATUS done");
             }
             (About::Plain(text), Answer::Done) => self.finish(tag, Allowed, text),
+            (About::Rename { from, to }, Answer::Done) => {
+                if self.rev2 {
+                    // RFC 9051 6.3.6, 7.3.1: the new name with its OLDNAME.
+                    let old = listing::old_name_item(&self.out, &from);
+                    self.out.list("LIST", &[], &to, &old);
+                }
+                self.finish(tag, Allowed, "RENAME done");
+            }
+            (About::Watch(attention), Answer::Watching { first, changes }) => {
+                self.attention = Some(attention);
+                self.apply(changes);
+                self.push(first);
+                self.finish(tag, Allowed, "NOTIFY done");
+            }
+            (About::Property(text), Answer::Told { lines, longest_bytes }) => {
+                self.properties(tag, &lines, longest_bytes, text);
+            }
             (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
                 self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid)));
+                self.brought_itself();
             }
             (About::AppendEnd { replaces: Some(old) }, Answer::Appended(uid)) => {
                 self.replaced_by(tag, old, uid);
@@ -133,6 +155,7 @@ impl Session {
                 let refused = refused.or_else(|| some_gone.then(expunge_issued));
                 let text = format!("{}COPY done", copy_uid(uid_validity, &pairs));
                 self.end(tag, Allowed, refused, &text);
+                self.brought_itself();
             }
             (
                 About::Move { some_gone },
@@ -158,6 +181,7 @@ impl Session {
                     refused.or_else(|| some_gone.then(expunge_issued)),
                     "MOVE done",
                 );
+                self.brought_itself();
             }
             (_, other) => self.refused(tag, Allowed, other),
         }
@@ -175,6 +199,7 @@ impl Session {
             ..Changes::default()
         });
         self.finish(tag, Expunging::Allowed, "REPLACE done");
+        self.brought_itself();
     }
 
     fn apply(&mut self, changes: Changes) {

@@ -3,23 +3,25 @@
 use super::{Connection, Ended, query, row};
 use crate::domain::selector::Mailbox;
 use crate::id::ItemId;
-use crate::imap::ask::Mailbox as ListedMailbox;
 use crate::imap::ask::{
-    Answer, AppendOpen, AppendUid, Ask, Changes, Code, CopiedUid, FetchAsk, ListAsk, Member, Refusal,
-    Selected, SpecialUse, Status, StoreAsk,
+    Answer, AppendOpen, AppendUid, Ask, Changes, Code, CopiedUid, FetchAsk, Member, Refusal, Selected,
+    Status, StoreAsk,
 };
-use crate::imap::command::{StatusItems, StoreHow};
+use crate::imap::command::StoreHow;
 use crate::imap::flag::{Flag, Flags};
 use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::mailbox::{Appending, DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
+use crate::service::mailbox::{Appending, DECISIONS, Filed, MarkHow, Marks, News, Verb};
 use std::collections::HashMap;
 
 /// Messages whose flags are looked at to find the first unseen one; beyond, SELECT does not tell it.
 const UNSEEN_LOOKED_AT_MAX: usize = 500;
 /// Messages answered before other connections get their turn.
 pub(super) const TURN: usize = 64;
+
+/// Characters of a client's name or version that are logged.
+const CLIENT_TOLD_CHARS: usize = 64;
 
 /// Flags by UID, as this connection set them.
 pub(super) type Echo = HashMap<u32, Flags>;
@@ -43,6 +45,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
                 Kind::Exists => Code::AlreadyExists,
                 Kind::TooLarge => Code::TooBig,
                 Kind::TooMany => Code::Limit,
+                Kind::OverQuota => Code::OverQuota,
                 _ => Code::Cannot,
             };
             Refusal::new(code, refused.text)
@@ -118,6 +121,11 @@ impl Connection<'_> {
                 self.append_chunk(&octets).await;
                 return Ok(None);
             }
+            Ask::ClientId(fields) => {
+                log_client(&fields);
+                return Ok(Some(Answer::Done));
+            }
+            Ask::Compress => return self.compress().await.map(|()| Some(Answer::Done)),
             Ask::Fetch(ask) => match self.fetch(&by, &ask).await {
                 Ok(answer) => Ok(answer),
                 Err(Stop::Failed(failure)) => Err(failure),
@@ -130,6 +138,10 @@ impl Connection<'_> {
 
     async fn before_login(&mut self, ask: Ask) -> Result<Answer, Ended> {
         Ok(match ask {
+            Ask::ClientId(fields) => {
+                log_client(&fields);
+                Answer::Done
+            }
             Ask::StartTls => match self.start_tls().await? {
                 true => Answer::Done,
                 false => Answer::Refused(Refusal::plain("TLS is not offered")),
@@ -170,13 +182,13 @@ impl Connection<'_> {
                 mailboxes.rename(by, from.as_str(), to.as_str()).await?;
                 Ok(Answer::Done)
             }
-            Ask::Subscribe(mailbox) => {
-                mailboxes.resolve(by, mailbox.as_str())?;
+            Ask::Subscribe(mailbox) => self.subscribe(by, &mailbox, true).await,
+            Ask::Unsubscribe(mailbox) => self.subscribe(by, &mailbox, false).await,
+            Ask::Property(property) => self.property(by, property).await,
+            Ask::Watch(set) => self.watch(by, set).await,
+            Ask::Unauthenticate => {
+                self.forget_user();
                 Ok(Answer::Done)
-            }
-            Ask::Unsubscribe(_) => {
-                let say = "every mailbox of yours is always subscribed";
-                Err(Failure::refused(Kind::Invalid, say))
             }
             Ask::AppendOpen(open) => self.append_open(by, open).await,
             Ask::AppendEnd => self.append_end(by).await,
@@ -221,6 +233,11 @@ impl Connection<'_> {
             return Ok(Changes::default());
         };
         let news = self.door.mailboxes.poll(by, opened).await?;
+        Ok(self.without_echo(news))
+    }
+
+    /// The engine's words for it, without what this connection did itself.
+    pub(super) fn without_echo(&mut self, news: News) -> Changes {
         let told = |(uid, marks): (u32, Marks)| (uid, flags(&marks));
         let mut changes = Changes {
             added: news.added.into_iter().map(member).collect(),
@@ -231,7 +248,7 @@ impl Connection<'_> {
             .flags
             .retain(|(uid, flags)| self.echo.get(uid) != Some(flags));
         self.echo.clear();
-        Ok(changes)
+        changes
     }
 
     /// Commands other than NOOP poll at their end, too.
@@ -259,7 +276,8 @@ impl Connection<'_> {
                 break;
             }
         }
-        let labels = seat.organisation.labels.values().map(|l| l.keyword());
+        let labels = seat.organisation.labels.values();
+        let labels = labels.filter(|l| viewer.knows(l.id)).map(|l| l.keyword());
         let reports = crate::domain::item::Report::ALL.map(|r| r.keyword().to_owned());
         let decisions = DECISIONS.map(|(word, _)| word.to_owned());
         let settable: Vec<Flag> = labels.chain(decisions).filter_map(|k| Flag::parse(&k)).collect();
@@ -280,46 +298,6 @@ impl Connection<'_> {
         };
         self.opened = Some(opened);
         Ok(Answer::Selected(Box::new(selected)))
-    }
-
-    async fn list(&mut self, by: &Principal, ask: &ListAsk) -> Result<Answer, Failure> {
-        let mailboxes = &self.door.mailboxes;
-        let status = ask.returns.status;
-        let flags = match status {
-            Some(items) => self.flags_for(by, items)?,
-            None => FlagsOfUser::default(),
-        };
-        let mut answer = Vec::new();
-        for listed in mailboxes.list(by)? {
-            let Ok(name) = MailboxName::new(&listed.name) else {
-                continue;
-            };
-            let status = match (status, listed.mailbox) {
-                (Some(items), Some(mailbox)) if ask.wants(&name) => {
-                    let status = mailboxes.status(by, mailbox, &flags, items.size).await?;
-                    Some(status_of(&status))
-                }
-                _ => None,
-            };
-            answer.push(ListedMailbox {
-                name,
-                subscribed: true,
-                no_select: listed.mailbox.is_none(),
-                non_existent: false,
-                has_children: listed.mailbox.is_none(),
-                special_use: listed.mailbox.and_then(special_use),
-                status,
-            });
-        }
-        Ok(Answer::Mailboxes(answer))
-    }
-
-    /// Reading all flags costs; it is done only when their numbers are asked for.
-    fn flags_for(&self, by: &Principal, items: StatusItems) -> Result<FlagsOfUser, Failure> {
-        if items.unseen || items.deleted {
-            return self.door.mailboxes.flags_of_user(by);
-        }
-        Ok(FlagsOfUser::default())
     }
 
     async fn append_open(&mut self, by: &Principal, open: AppendOpen) -> Result<Answer, Failure> {
@@ -475,25 +453,25 @@ impl From<Ended> for Stop {
     }
 }
 
+/// What a client says of itself helps to understand its complaints: its name and version, cut short.
+fn log_client(fields: &[(String, Option<String>)]) {
+    let told = |wanted: &str| {
+        let field = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let value = field.and_then(|(_, value)| value.as_deref()).unwrap_or_default();
+        value
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(CLIENT_TOLD_CHARS)
+            .collect::<String>()
+    };
+    tracing::info!(name = told("name"), version = told("version"), "client");
+}
+
 fn nothing_open() -> Failure {
     Failure::Broken("no mailbox is open".into())
 }
 
-fn special_use(mailbox: Mailbox) -> Option<SpecialUse> {
-    let text = mailbox.special_use()?;
-    [
-        SpecialUse::All,
-        SpecialUse::Archive,
-        SpecialUse::Drafts,
-        SpecialUse::Flagged,
-        SpecialUse::Sent,
-        SpecialUse::Trash,
-    ]
-    .into_iter()
-    .find(|s| s.as_str() == text)
-}
-
-fn status_of(status: &crate::service::mailbox::Status) -> Status {
+pub(super) fn status_of(status: &crate::service::mailbox::Status) -> Status {
     Status {
         messages: status.messages,
         uid_next: status.uid_next,
@@ -501,5 +479,7 @@ fn status_of(status: &crate::service::mailbox::Status) -> Status {
         unseen: status.unseen,
         deleted: status.deleted,
         size: status.size_bytes,
+        // RFC 9208 5.3.1: what an EXPUNGE gives back. Nothing that is kept here is ever taken away by one.
+        deleted_storage: 0,
     }
 }

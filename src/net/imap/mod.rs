@@ -5,10 +5,15 @@
 //! listener's. Content of messages goes from the spool to the socket in pieces.
 
 mod carry;
+mod compress;
 mod listen;
+mod listing;
 mod login;
+mod property;
+mod push;
 mod query;
 mod row;
+mod watch;
 
 use crate::domain::audit::Origin;
 use crate::imap::ask::{Member, Out};
@@ -21,7 +26,7 @@ use bytes::BytesMut;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::watch as signal;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -62,6 +67,16 @@ pub struct ImapDoor {
     /// How long a failed login waits for its answer, times the failures of the connection; usually
     /// [`LOGIN_FAILURE_DELAY`](crate::net::submission::LOGIN_FAILURE_DELAY).
     pub login_failure_delay: Duration,
+    pub settings: DoorSettings,
+}
+
+/// What the provider says of this door.
+#[derive(Debug, Clone, Default)]
+pub struct DoorSettings {
+    /// Where users turn to, as a URI (`mailto:destek@hs01.kep.tr`); told as metadata (RFC 5464 6.2.1.2).
+    pub contact: Option<String>,
+    /// Offer COMPRESS=DEFLATE.
+    pub compress: bool,
 }
 
 /// Why a connection ended early.
@@ -89,6 +104,12 @@ struct Connection<'d> {
     appending: Option<carry::Arriving>,
     /// Marks this connection has set itself: they are not news to it.
     echo: carry::Echo,
+    /// What NOTIFY asked for of other mailboxes.
+    watch: Option<watch::Watch>,
+    /// Telling failed; when to try again.
+    tell_again_at: Option<Instant>,
+    /// Who has not logged in by then does not want to.
+    login_until: Instant,
     gathered: Vec<u8>,
 }
 
@@ -99,7 +120,7 @@ impl ImapDoor {
         stream: S,
         begin: Begin,
         from: Origin,
-        stopping: watch::Receiver<bool>,
+        stopping: signal::Receiver<bool>,
     ) -> Result<(), Ended> {
         let (tls, acceptor) = match begin {
             Begin::Tls => (true, None),
@@ -115,6 +136,7 @@ impl ImapDoor {
             id: vec![("name".to_owned(), "kepd".to_owned())],
             // SEARCHRES and BINARY are part of IMAP4rev2 and not built yet.
             rev2: false,
+            compress: self.settings.compress,
         };
         let connection = Connection {
             door: self,
@@ -128,20 +150,12 @@ impl ImapDoor {
             opened: None,
             appending: None,
             echo: carry::Echo::default(),
+            watch: None,
+            tell_again_at: None,
+            login_until: Instant::now() + LOGIN_WITHIN,
             gathered: Vec::new(),
         };
         connection.run(stopping).await
-    }
-}
-
-/// Resolves when the bell has rung since it was last heard.
-async fn rung(bell: Option<&mut watch::Receiver<u64>>) {
-    let heard = match bell {
-        Some(bell) => bell.changed().await.is_ok(),
-        None => false,
-    };
-    if !heard {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -149,23 +163,23 @@ async fn rung(bell: Option<&mut watch::Receiver<u64>>) {
 enum Woken {
     /// Octets came; `false`: the client has gone.
     Read(bool),
-    /// Some mailbox changed.
-    Rung,
+    /// Some mailbox changed: the bell's stroke.
+    Rung(u64),
     Stopping,
 }
 
 impl Connection<'_> {
-    async fn run(mut self, mut stopping: watch::Receiver<bool>) -> Result<(), Ended> {
+    async fn run(mut self, mut stopping: signal::Receiver<bool>) -> Result<(), Ended> {
         let mut input = BytesMut::new();
         // There is nothing to hear before somebody has logged in.
-        let mut bell: Option<watch::Receiver<u64>> = None;
-        let login_until = Instant::now() + LOGIN_WITHIN;
+        let mut bell: Option<signal::Receiver<u64>> = None;
         loop {
             while let Some(ask) = self.session.receive(&mut input) {
                 if let Some(answer) = self.carry_out(ask).await? {
                     self.session.answer(answer);
                 }
                 self.leave_if_barred();
+                self.tell_owed().await?;
                 self.gather().await?;
             }
             self.gather().await?;
@@ -176,18 +190,22 @@ impl Connection<'_> {
             }
             let until = match self.by {
                 Some(_) => Instant::now() + SILENCE_MAX,
-                None => login_until,
+                None => self.login_until,
             };
-            if bell.is_none() {
+            if self.by.is_none() {
+                bell = None;
+            } else if bell.is_none() {
                 let listen = |by: &Principal| self.door.mailboxes.bells.mailboxes.listen(by.tenant);
                 bell = self.by.as_ref().map(listen);
             }
             match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
                 Woken::Read(true) => {}
                 Woken::Read(false) => return Ok(()),
-                Woken::Rung => {
-                    self.push_news().await;
+                Woken::Rung(stroke) => {
                     self.leave_if_barred();
+                    if !self.session.is_closing() {
+                        self.push_news(stroke).await?;
+                    }
                 }
                 Woken::Stopping => self.session.shut_down("the server is going down; come back soon"),
             }
@@ -197,19 +215,19 @@ impl Connection<'_> {
     async fn wait(
         &mut self,
         input: &mut BytesMut,
-        bell: Option<&mut watch::Receiver<u64>>,
-        stopping: &mut watch::Receiver<bool>,
+        bell: Option<&mut signal::Receiver<u64>>,
+        stopping: &mut signal::Receiver<bool>,
         until: Instant,
     ) -> Result<Woken, Ended> {
         if *stopping.borrow_and_update() {
             return Ok(Woken::Stopping);
         }
         input.reserve(READ_OCTETS);
-        let idling = self.session.is_idling() && self.opened.is_some();
+        let (listens, again_at) = (self.listens(), self.tell_again_at);
         let read = async {
             tokio::select! {
                 read = self.stream.read_buf(input) => Ok(Woken::Read(read? > 0)),
-                () = rung(bell), if idling => Ok(Woken::Rung),
+                stroke = push::rung(bell, again_at), if listens => Ok(Woken::Rung(stroke)),
                 told = stopping.changed() => match told {
                     Ok(()) => Ok(Woken::Stopping),
                     // Nobody is left to tell: then only the connection itself ends it.
@@ -316,14 +334,24 @@ impl Connection<'_> {
         }
     }
 
-    /// While idling: tells what happened, at once.
-    async fn push_news(&mut self) {
-        if self.may_stay().is_err() {
-            return;
-        }
-        match self.news().await {
-            Ok(changes) => self.session.mailbox_changed(changes),
-            Err(failure) => carry::log(&failure),
-        }
+    /// UNAUTHENTICATE (RFC 8437 4): nothing of the user stays; the next one has as long as the first had.
+    fn forget_user(&mut self) {
+        self.by = None;
+        self.exchange = None;
+        self.opened = None;
+        self.appending = None;
+        self.watch = None;
+        self.tell_again_at = None;
+        self.echo.clear();
+        self.login_until = Instant::now() + LOGIN_WITHIN;
+    }
+
+    /// COMPRESS (RFC 4978): the rest of the connection is deflated. What was said is written before.
+    async fn compress(&mut self) -> Result<(), Ended> {
+        self.gather().await?;
+        self.flush().await?;
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = Box::new(compress::Deflated::new(plain));
+        Ok(())
     }
 }

@@ -54,6 +54,10 @@ impl Mailboxes {
             );
             return Err(Failure::refused(Kind::TooLarge, say));
         }
+        if mailbox == Mailbox::Drafts {
+            let usage = self.items.usage(&seat.organisation.tenant).await?;
+            usage.room_for(size_bytes)?;
+        }
         let draft = match mailbox {
             Mailbox::Drafts if seat.organisation.may(seat.viewer().user, Permission::Compose) => {
                 Some((self.spool.create().await?, Scanner::new()))

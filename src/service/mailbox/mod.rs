@@ -12,10 +12,13 @@ mod comparing;
 mod fetch;
 mod filing;
 mod handling;
+mod listening;
 mod marking;
+mod properties;
 mod reading;
 mod seats;
 mod sending;
+mod subscribing;
 mod versions;
 mod views;
 
@@ -25,8 +28,11 @@ pub use comparing::{Found, Sought, folded_fields, in_list};
 pub use fetch::{Letter, Look, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
+pub use listening::Listening;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
+pub use properties::Holder;
 pub use seats::{Seat, Seats};
+pub use subscribing::{SUBSCRIPTIONS_MAX, Subscriptions};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
 pub use views::{News, Opened};
 
@@ -68,6 +74,7 @@ pub struct Mailboxes {
     pub submission: Arc<Submission>,
     pub seats: Seats,
     pub changes: Changes,
+    pub listening: Listening,
 }
 
 /// A mailbox as it is listed.

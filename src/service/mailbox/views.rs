@@ -46,6 +46,14 @@ pub struct News {
     pub marks: Vec<(u32, Marks)>,
 }
 
+/// What tells whether a view has moved.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub id: ViewId,
+    pub generation: u32,
+    pub uid_next: u32,
+}
+
 impl Opened {
     /// In order of UID.
     pub fn members(&self) -> impl Iterator<Item = (u32, ItemId)> + '_ {
@@ -58,6 +66,21 @@ impl Opened {
 
     pub fn uid_of(&self, item: ItemId) -> Option<u32> {
         self.uids.get(&item).copied()
+    }
+
+    /// The view as he knows it, and the change he knows up to; `None` where nothing is ever shown.
+    pub(super) fn standing(&self) -> Option<(Known, ModSeq)> {
+        let known = Known {
+            id: self.view?,
+            generation: self.generation,
+            uid_next: self.uid_next,
+        };
+        Some((known, self.known_to))
+    }
+
+    /// Nothing up to this change concerned him.
+    pub(super) fn heard_to(&mut self, to: ModSeq) {
+        self.known_to = self.known_to.max(to);
     }
 
     fn add(&mut self, uid: u32, item: ItemId) -> Option<u32> {

@@ -13,7 +13,9 @@ pub mod mails;
 pub mod org;
 pub mod peers;
 pub mod replies;
+pub mod subscriptions;
 pub mod tenants;
+pub mod usage;
 pub mod views;
 pub mod work;
 
