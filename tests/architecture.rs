@@ -223,6 +223,7 @@ const SHARED: &[&str] = &[
     "outline",
     "owing",
     "putting_off",
+    "usage",
 ];
 
 /// What test code of a room may name beyond its row, with the reason beside it. Empty is best.

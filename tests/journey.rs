@@ -28,6 +28,8 @@ mod declaring;
 mod doors;
 #[path = "journey/events.rs"]
 mod events;
+#[path = "journey/folders.rs"]
+mod folders;
 #[path = "journey/forge.rs"]
 mod forge;
 #[path = "journey/giving_back.rs"]
@@ -40,6 +42,8 @@ mod isolation;
 mod judges;
 #[path = "journey/kepctl.rs"]
 mod kepctl;
+#[path = "journey/listening.rs"]
+mod listening;
 #[path = "journey/mailbox_drafts.rs"]
 mod mailbox_drafts;
 #[path = "journey/mailbox_house.rs"]
@@ -62,6 +66,8 @@ mod provider;
 mod rehearsing;
 #[path = "journey/relaying.rs"]
 mod relaying;
+#[path = "journey/rights.rs"]
+mod rights;
 #[path = "journey/road.rs"]
 mod road;
 #[path = "journey/rule_subjects.rs"]
