@@ -2,7 +2,7 @@
 //! other rights gets another role, unit or kind.
 //!
 //! A right says what may be done to the mail that belongs there, whoever wrote it. What a user wrote himself, his drafts
-//! and the notices to him, is his own whatever stands here (`Viewer`, `service::mailbox`). `docs/standards.md` draws the
+//! and the notices to him, is his own whatever stands here (`Viewer`, `service::mailbox`). `docs/rights.md` draws the
 //! table; `tests/journey/rights.rs` holds it against what the commands do.
 
 use crate::domain::org::Permission;

@@ -319,7 +319,7 @@ mod tests {
             ),
             (
                 "(selected (MessageNew (UID MessageExpunge))",
-                "a parenthesis does not end",
+                "those are no fetch attributes",
             ),
             ("(others NONE)", "an unknown choice of mailboxes"),
         ] {

@@ -196,10 +196,9 @@ impl Door {
             Ask::Poll => Answer::Changed(std::mem::take(&mut self.pending)),
             Ask::Property(property) => test_folders::property(property),
             Ask::Watch(set) => {
-                let folders = self
-                    .folders
-                    .iter()
-                    .filter(|(name, _)| **name != selected.as_str());
+                let open = session.selected().map(MailboxName::as_str);
+                let others = self.folders.iter();
+                let folders = others.filter(|(name, _)| Some(name.as_str()) != open);
                 let folders =
                     folders.map(|(name, folder)| (name.as_str(), folder.subscribed, folder.status()));
                 Answer::Watching {

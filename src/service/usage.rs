@@ -5,9 +5,10 @@
 //! known never to come. The sum is noted in the store now and then, so that a restart does not count all again; that
 //! row decides nothing.
 //!
-//! All that is kept counts: earlier versions of drafts, the bin, evidence. Nothing of it is ever taken away, and the
-//! provider says in the contract how much it may be.
+//! All messages count, earlier versions of drafts and the bin as well: nothing of it is ever taken away, and the
+//! provider says in the contract how much it may be. Evidence does not.
 
+use crate::domain::item::{Item, ItemKind};
 use crate::domain::tenant::Tenant;
 use crate::id::{ItemId, TenantId};
 use crate::service::failure::{Failure, Kind};
@@ -101,32 +102,40 @@ impl Sums {
 async fn count(db: &dyn Db, tenant: TenantId, counted: &mut Counted) -> Result<(), Failure> {
     let mut still = Vec::new();
     for number in std::mem::take(&mut counted.missing) {
-        match items::body(db, tenant, number)? {
-            Some(body) => counted.add(body.row.content.size_bytes()),
+        match items::item(db, tenant, number)? {
+            Some(item) => add(db, tenant, &item.row, counted)?,
             None => still.push(number),
         }
     }
     counted.missing = still;
     loop {
         let next = ItemId(counted.to.0.saturating_add(1));
-        let sizes = items::sizes(db, tenant, next, STEP)?;
-        let full = sizes.len() == STEP;
-        for (number, octets) in sizes {
-            let skipped = counted.to.0.saturating_add(1)..number.0;
+        let found = items::step(db, tenant, next, STEP)?;
+        for item in &found {
+            let skipped = counted.to.0.saturating_add(1)..item.id.0;
             // Of a long run only its end can be under way.
             let from = skipped.end.saturating_sub(MISSING_MAX as u64).max(skipped.start);
             counted.missing.extend((from..skipped.end).map(ItemId));
-            counted.add(octets);
-            counted.to = number;
+            add(db, tenant, item, counted)?;
+            counted.to = item.id;
         }
         let over = counted.missing.len().saturating_sub(MISSING_MAX);
         counted.missing.drain(..over);
-        if !full {
+        if found.len() < STEP {
             return Ok(());
         }
         // The first count of a large tenant takes its time; others get their turn.
         tokio::task::yield_now().await;
     }
+}
+
+/// Evidence is kept by the provider, and is no part of what the tenant keeps (`docs/features.md` P10).
+fn add(db: &dyn Db, tenant: TenantId, item: &Item, counted: &mut Counted) -> Result<(), Failure> {
+    if item.kind != ItemKind::Evidence {
+        let body = items::body(db, tenant, item.id)?;
+        counted.add(body.map_or(0, |body| body.row.content.size_bytes()));
+    }
+    Ok(())
 }
 
 impl Usage {

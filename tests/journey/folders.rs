@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const MAIL: &[u8] = b"From: a@hs02.kep.test\r\nSubject: x\r\n\r\nbody\r\n";
@@ -27,22 +28,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A session of a user.
 pub struct Client {
     stream: BufReader<DuplexStream>,
+    serving: JoinHandle<()>,
     tags: u32,
 }
 
 impl Client {
     pub async fn connect(door: Arc<ImapDoor>) -> Self {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             let (_keep, stopping) = watch::channel(false);
-            door.serve(server, Begin::Tls, Origin::Inside, stopping).await
+            let _ = door.serve(server, Begin::Tls, Origin::Inside, stopping).await;
         });
         let mut client = Self {
             stream: BufReader::new(client),
+            serving,
             tags: 0,
         };
         client.line().await;
         client
+    }
+
+    /// Goes, and waits until the door has let go of everything.
+    async fn leave(self) {
+        drop(self.stream);
+        self.serving.await.unwrap();
     }
 
     /// Logged in, with names in UTF-8.
@@ -171,6 +180,7 @@ async fn subscriptions_are_each_users_own_and_last() {
     client.ok("UNSUBSCRIBE Deliller").await;
     client.ok("UNSUBSCRIBE Deliller").await;
     client.ok("SUBSCRIBE Etiketler/Yok").await;
+    client.leave().await;
     let house = house.restart();
     let mut client = Client::of(&house, "mudur").await;
     let said = client.ok("LIST (SUBSCRIBED) \"\" \"*\"").await;
@@ -281,7 +291,10 @@ async fn a_full_account_brings_nothing_more_and_still_receives() {
         Err(Failure::Refused(refusal)) => assert_eq!(refusal.kind, Kind::OverQuota),
         other => panic!("{other:?}"),
     }
-    house.deliver(MAIL).await;
+    let (item, mail) = house.deliver(MAIL).await;
+    // Evidence is not the account's.
+    leave_evidence(&house, item, mail).await;
+    client.leave().await;
     let house = house.restart();
     let mut client = Client::of(&house, "ayse").await;
     let said = client.ok("GETQUOTA ornekas").await;
@@ -325,13 +338,13 @@ async fn evidence_of_a_mail_is_metadata_for_who_sees_the_mail() {
     assert!(said.contains("/shared/vendor/kepd/evidence/1 {"), "{said}");
     assert!(
         client
-            .say("SETMETADATA INBOX (/private/comment x)")
+            .say("SETMETADATA INBOX (/private/comment \"x\")")
             .await
             .contains(" NO [METADATA NOPRIVATE]")
     );
     assert!(
         client
-            .say("SETMETADATA \"\" (/shared/comment x)")
+            .say("SETMETADATA \"\" (/shared/comment \"x\")")
             .await
             .contains(" NO [NOPERM]")
     );
@@ -436,7 +449,7 @@ async fn notify_tells_what_happens_elsewhere() {
     client
         .hears("* STATUS \"Etiketler/Acil\" (MESSAGES 1 UIDNEXT 2")
         .await;
-    other.ok("MOVE 2 Arşiv").await;
+    other.ok("MOVE 2 \"Arşiv\"").await;
     client.hears("* 2 EXPUNGE").await;
     // Names and subscriptions.
     other.ok("CREATE Etiketler/Yeni").await;

@@ -39,7 +39,7 @@ impl Connection<'_> {
                     mailbox.status = Some(status_of(&status));
                 }
                 if ask.returns.my_rights {
-                    mailbox.rights = Some(property::letters(&mailboxes.rights(by, &listed.name)?));
+                    mailbox.rights = Some(property::letters(&mailboxes.rights_of(by, &listed)?));
                 }
                 if !ask.returns.metadata.is_empty() {
                     let get = GetMetadata {
@@ -48,7 +48,7 @@ impl Connection<'_> {
                         size_max_bytes: None,
                         depth: Depth::Itself,
                     };
-                    mailbox.metadata = self.door.entries(by, &name, &get).await?;
+                    mailbox.metadata = self.door.entries_of(by, listed.mailbox, &get).await?;
                 }
             }
             mailbox.name = name;

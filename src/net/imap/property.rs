@@ -169,17 +169,27 @@ impl ImapDoor {
         })
     }
 
-    /// The entries of a mailbox that were asked for; those without a value are NIL (RFC 5464 4.4.1).
-    pub(super) async fn entries(
+    async fn entries(
         &self,
         by: &Principal,
         name: &MailboxName,
         get: &GetMetadata,
     ) -> Result<Vec<Entry>, Failure> {
         let mailboxes = &self.mailboxes;
-        // A level that only holds others has none.
+        // A level that only holds others has no evidence.
         mailboxes.rights(by, name.as_str())?;
         let mailbox = mailboxes.resolve(by, name.as_str()).ok();
+        self.entries_of(by, mailbox, get).await
+    }
+
+    /// The entries of a mailbox that were asked for; those without a value are NIL (RFC 5464 4.4.1).
+    pub(super) async fn entries_of(
+        &self,
+        by: &Principal,
+        mailbox: Option<Mailbox>,
+        get: &GetMetadata,
+    ) -> Result<Vec<Entry>, Failure> {
+        let mailboxes = &self.mailboxes;
         let mut found = Vec::new();
         for asked in &get.entries {
             let below = strip(asked, EVIDENCE);

@@ -1,7 +1,7 @@
 //! What is asked about mailboxes beside their messages: who may do what, how much is kept, which evidence there is of a
 //! mail. All of it is computed; nothing is set here.
 
-use super::Mailboxes;
+use super::{Listed, Mailboxes};
 use crate::domain::item::Item;
 use crate::domain::org::{Permission, Roll, User};
 use crate::domain::rights::{self, Right};
@@ -35,12 +35,16 @@ impl Mailboxes {
         Ok(rights::rights(&viewer, place))
     }
 
+    /// The same of one that was just listed.
+    pub fn rights_of(&self, by: &Principal, listed: &Listed) -> Result<BTreeSet<Right>, Failure> {
+        let seat = self.seat(by)?;
+        let viewer = seat.viewer();
+        Ok(rights::rights(&viewer, place_of(&viewer, listed)))
+    }
+
     fn place(&self, by: &Principal, viewer: &Viewer<'_>, name: &str) -> Result<rights::Place, Failure> {
         match self.list(by)?.into_iter().find(|listed| listed.name == name) {
-            Some(listed) => Ok(match listed.mailbox {
-                Some(mailbox) => rights::Place::Mailbox(mailbox),
-                None => rights::Place::holder(viewer, name),
-            }),
+            Some(listed) => Ok(place_of(viewer, &listed)),
             // It says why not.
             None => Err(match self.resolve(by, name) {
                 Err(failure) => failure,
@@ -158,6 +162,13 @@ impl Mailboxes {
             return Ok(None);
         };
         Ok(items::about(&*self.db, by.tenant, &evidence.row)?)
+    }
+}
+
+fn place_of(viewer: &Viewer<'_>, listed: &Listed) -> rights::Place {
+    match listed.mailbox {
+        Some(mailbox) => rights::Place::Mailbox(mailbox),
+        None => rights::Place::holder(viewer, &listed.name),
     }
 }
 

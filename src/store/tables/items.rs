@@ -222,23 +222,6 @@ pub fn body(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stored
     read(db, body_key(tenant, item))
 }
 
-/// The sizes in octets of what items contain, from number `from` on, at most `limit` of them.
-pub fn sizes(
-    db: &dyn Db,
-    tenant: TenantId,
-    from: ItemId,
-    limit: usize,
-) -> Result<Vec<(ItemId, u64)>, StoreError> {
-    let end = crate::store::prefix_end(&Key::tenant(tenant, b"ib").done());
-    let mut sizes = Vec::new();
-    for (key, octets) in db.range(&body_key(tenant, from), &end, limit)? {
-        let number = key.last_chunk::<8>().map(|n| ItemId(u64::from_be_bytes(*n)));
-        let body = Stored::<ItemBody>::decode(key, octets)?;
-        sizes.extend(number.map(|number| (number, body.row.content.size_bytes())));
-    }
-    Ok(sizes)
-}
-
 /// The flags of one user on one item, if he ever set any.
 pub fn flags(
     db: &dyn Db,
