@@ -182,6 +182,7 @@ fn door(house: &House) -> Arc<ImapDoor> {
         greeting: "hs01.kep.test".into(),
         login_failure_delay: Duration::ZERO,
         recents: Default::default(),
+        settings: Default::default(),
     })
 }
 

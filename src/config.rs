@@ -72,6 +72,8 @@ pub struct Config {
     #[serde(default)]
     pub approval: Approval,
     #[serde(default)]
+    pub imap: Imap,
+    #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
     pub search: Search,
@@ -252,6 +254,15 @@ impl Default for Approval {
     }
 }
 
+/// What mail clients are offered, and told.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Imap {
+    /// Where users turn to, as a URI.
+    pub contact: Option<String>,
+    pub compress: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -386,6 +397,16 @@ impl Config {
             return Err(format!(
                 "listen.control has {socket} octets; a socket's path has at most {SOCKET_PATH_MAX_OCTETS}"
             ));
+        }
+        // RFC 5464 6.2.1.2: the value of /shared/admin is a URI.
+        let is_uri = |text: &String| {
+            let scheme = text
+                .split_once(':')
+                .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+            scheme && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        if !self.imap.contact.as_ref().is_none_or(is_uri) {
+            return Err("imap.contact is no URI; write it as mailto:destek@hs01.kep.tr".into());
         }
         if self.timers.reading_expiry.0.is_zero() || self.timers.relay_expiry.0.is_zero() {
             return Err("a timer of zero would expire everything at once".into());

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::control::{ControlDoor, ControlServer, Ports};
 use crate::id::{IdSource, SystemIds};
 use crate::net::autoconfig::AutoconfigDoor;
-use crate::net::imap::ImapDoor;
+use crate::net::imap::{DoorSettings, ImapDoor};
 use crate::net::listener::{Limits, Listener};
 use crate::net::metrics;
 use crate::net::relay_in::RelayDoor;
@@ -220,6 +220,10 @@ impl Bound {
             greeting: format!("{} kepd", config.provider.domain),
             login_failure_delay: crate::net::submission::LOGIN_FAILURE_DELAY,
             recents: Default::default(),
+            settings: DoorSettings {
+                contact: config.imap.contact.clone(),
+                compress: config.imap.compress,
+            },
         });
         tasks.spawn(
             imap.clone()

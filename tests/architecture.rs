@@ -234,6 +234,7 @@ const SHARED: &[&str] = &[
     "owing",
     "putting_off",
     "searched",
+    "usage",
 ];
 
 /// What test code of a room may name beyond its row, with the reason beside it. Empty is best.

@@ -33,6 +33,8 @@ mod declaring;
 mod doors;
 #[path = "journey/events.rs"]
 mod events;
+#[path = "journey/folders.rs"]
+mod folders;
 #[path = "journey/forge.rs"]
 mod forge;
 #[path = "journey/fuzzing.rs"]
@@ -55,6 +57,8 @@ mod isolation;
 mod judges;
 #[path = "journey/kepctl.rs"]
 mod kepctl;
+#[path = "journey/listening.rs"]
+mod listening;
 #[path = "journey/mailbox_drafts.rs"]
 mod mailbox_drafts;
 #[path = "journey/mailbox_house.rs"]
@@ -83,6 +87,8 @@ mod relaying;
 mod resync_client;
 #[path = "journey/resyncing.rs"]
 mod resyncing;
+#[path = "journey/rights.rs"]
+mod rights;
 #[path = "journey/road.rs"]
 mod road;
 #[path = "journey/rule_subjects.rs"]

@@ -8,6 +8,7 @@ mod provider_words;
 mod record;
 mod rule_words;
 mod spelling;
+mod storage;
 mod words;
 
 use crate::address::LoginName;
@@ -16,6 +17,7 @@ pub use provider_words::*;
 pub use record::Record;
 pub use rule_words::*;
 use serde::{Deserialize, Serialize};
+pub use storage::StorageWord;
 pub use words::*;
 
 /// Version of the words. Grows when a request an older daemon knows changes its meaning.

@@ -40,6 +40,9 @@ impl ControlDoor {
                     if let Some(follow) = set.officers_follow_rules {
                         t.officers_follow_rules = follow;
                     }
+                    if let Some(storage) = set.storage {
+                        t.storage_max_bytes = storage.limit_bytes();
+                    }
                     let record = &mut t.institution;
                     for (told, kept) in [
                         (&set.tax_office, &mut record.tax_office),
@@ -307,6 +310,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .text("life", life_word(tenant.life))
         .text("language", language)
         .with("officers_follow_rules", tenant.officers_follow_rules)
+        .with("storage_max_bytes", tenant.storage_max_bytes)
         .text("tax_office", &record.tax_office)
         .text("tax_number", &record.tax_number)
         .text("mersis", &record.mersis)

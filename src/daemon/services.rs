@@ -270,6 +270,7 @@ impl Parts {
             rosters: Default::default(),
             counts: Default::default(),
             texts: self.texts.clone(),
+            listening: Default::default(),
         }
     }
 }

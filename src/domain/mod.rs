@@ -14,6 +14,7 @@ pub mod org;
 pub mod policy;
 pub mod provider;
 pub mod reply;
+pub mod rights;
 pub mod rule;
 #[cfg(test)]
 pub mod samples;

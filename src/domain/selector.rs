@@ -401,13 +401,25 @@ impl<'a> Viewer<'a> {
         (!has).then_some(lacking)
     }
 
+    /// Whether the name of a label is told to this user: he labels mail (an officer, or "jobs"), or one of his units
+    /// sees mail by it. What a label he does not know is about is none of his business, on whatever mail he sees.
+    pub fn knows(&self, label: LabelId) -> bool {
+        match self.audience() {
+            Audience::Tenant => true,
+            Audience::Limited { labels, .. } => {
+                labels.contains(&label) || self.org.may(self.user, Permission::Jobs)
+            }
+        }
+    }
+
     /// All mailboxes this user has, fixed ones first.
     pub fn mailboxes(&self) -> Vec<(Mailbox, String)> {
         let mut list: Vec<Mailbox> = Mailbox::FIXED.to_vec();
         let rules = self.org.rules_in_order();
         let flows = rules.iter().filter(|r| may_pick(self.org, r, self.user));
         list.extend(flows.map(|r| Mailbox::Flow(r.id)));
-        list.extend(self.org.labels.keys().map(|l| Mailbox::Label(*l)));
+        let labels = self.org.labels.keys().filter(|l| self.knows(**l));
+        list.extend(labels.map(|l| Mailbox::Label(*l)));
         let units = match self.audience() {
             Audience::Tenant => self.org.units.keys().copied().collect(),
             Audience::Limited { units, .. } => units.clone(),

@@ -114,6 +114,8 @@ pub struct Tenant {
     pub language: Language,
     /// Whether an officer's mail that matches a rule starts its flow instead of being sent.
     pub officers_follow_rules: bool,
+    /// What users may bring until so much is kept; `None`: no limit. Mail that comes in is never turned away for it.
+    pub storage_max_bytes: Option<u64>,
     pub institution: Institution,
     pub created_at: UtcTime,
 }

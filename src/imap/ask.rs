@@ -5,6 +5,8 @@ use super::command::{
 };
 use super::flag::{Flag, Flags};
 use super::name::{MailboxName, Pattern};
+use super::notify::NotifySet;
+use super::property::{Property, Told};
 use super::search::SearchKey;
 use super::set::UidRanges;
 use super::sort::SortKey;
@@ -44,6 +46,8 @@ pub enum Ask {
     },
     /// The client's answer to a challenge. Answered like the start.
     AuthenticateResponse(Secret),
+    /// What the client says of itself (RFC 2971), for the log. [`Answer::Done`].
+    ClientId(Vec<(String, Option<String>)>),
     /// [`Answer::Mailboxes`]: all that [`ListAsk::wants`], in any order; more does not harm.
     List(ListAsk),
     /// [`Answer::Selected`] or a refusal (then nothing is selected).
@@ -82,6 +86,15 @@ pub enum Ask {
     AppendAbort,
     /// What is new in the selected mailbox? [`Answer::Changed`].
     Poll,
+    /// From now on tell these events of mailboxes that are not selected, through [`super::Session::push`]; `None`:
+    /// nothing any more. [`Answer::Watching`] or a refusal, which leaves all as it was.
+    Watch(Option<NotifySet>),
+    /// [`Answer::Told`] or a refusal.
+    Property(Property),
+    /// Write everything out, then compress both ways, then [`Answer::Done`] (RFC 4978).
+    Compress,
+    /// Forget who it was. [`Answer::Done`].
+    Unauthenticate,
     /// Remove messages with `\Deleted`, all or those among the UIDs. [`Answer::Expunged`] or a refusal.
     Expunge(Option<Vec<Member>>),
     /// [`Answer::Found`] or a refusal.
@@ -307,6 +320,17 @@ pub enum Answer {
     Status(Status),
     Appended(Option<AppendUid>),
     Changed(Changes),
+    Watching {
+        /// What is to be told before the end: the STATUS of mailboxes, those without access.
+        first: Vec<Notice>,
+        /// Of the selected mailbox: the command is a NOOP as well.
+        changes: Changes,
+    },
+    Told {
+        lines: Vec<Told>,
+        /// RFC 5464 4.2.1: the longest value that was left out.
+        longest_bytes: Option<u64>,
+    },
     Expunged {
         uids: Vec<u32>,
         refused: Option<Refusal>,
@@ -356,6 +380,34 @@ pub struct Mailbox {
     pub special_use: Option<SpecialUse>,
     /// When [`ListReturns::status`] asked and the mailbox can be selected.
     pub status: Option<Status>,
+    /// When [`ListReturns::my_rights`] asked.
+    pub rights: Option<String>,
+    /// When [`ListReturns::metadata`] asked.
+    pub metadata: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Something that happened outside of the selected mailbox (RFC 5465 5).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    Status {
+        name: MailboxName,
+        items: StatusItems,
+        status: Status,
+    },
+    /// A mailbox came, went, or changed its name or subscription.
+    Listed {
+        mailbox: Mailbox,
+        old_name: Option<MailboxName>,
+    },
+    /// It is there, and what was asked cannot be had of it.
+    NoAccess(MailboxName),
+    /// Entries that changed, by name; `None`: the server's.
+    Metadata {
+        mailbox: Option<MailboxName>,
+        entries: Vec<String>,
+    },
+    /// There is too much to tell: from now on nothing is.
+    Overflow,
 }
 
 /// RFC 6154.
@@ -409,6 +461,7 @@ pub struct Status {
     pub recent: u32,
     /// RFC 8474 4.3.
     pub mailbox_id: Option<String>,
+    pub deleted_storage: u64,
 }
 
 /// What happened to the selected mailbox from outside.
@@ -456,16 +509,20 @@ pub enum Code {
     AlreadyExists,
     AuthenticationFailed,
     AuthorizationFailed,
+    BadEvent,
     Cannot,
     ClientBug,
+    CompressionActive,
     ExpungeIssued,
     HasChildren,
     InUse,
     Limit,
+    MetadataNoPrivate,
     NonExistent,
     NoPerm,
     /// RFC 5182 2.5.
     NotSaved,
+    NotificationOverflow,
     OverQuota,
     PrivacyRequired,
     ServerBug,
@@ -483,15 +540,23 @@ impl Code {
             Code::AlreadyExists => "ALREADYEXISTS",
             Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            // RFC 5465 3.1: all events there are ([`super::notify::EVENTS`]).
+            Code::BadEvent => {
+                "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange \
+                 ServerMetadataChange)"
+            }
             Code::Cannot => "CANNOT",
             Code::ClientBug => "CLIENTBUG",
+            Code::CompressionActive => "COMPRESSIONACTIVE",
             Code::ExpungeIssued => "EXPUNGEISSUED",
             Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
+            Code::MetadataNoPrivate => "METADATA NOPRIVATE",
             Code::NonExistent => "NONEXISTENT",
             Code::NoPerm => "NOPERM",
             Code::NotSaved => "NOTSAVED",
+            Code::NotificationOverflow => "NOTIFICATIONOVERFLOW",
             Code::OverQuota => "OVERQUOTA",
             Code::PrivacyRequired => "PRIVACYREQUIRED",
             Code::ServerBug => "SERVERBUG",

@@ -2,7 +2,9 @@
 
 use super::flag::Flag;
 use super::name::{MailboxName, Pattern};
+use super::notify::NotifySet;
 use super::partial::PartialRange;
+use super::property::Property;
 use super::search::SearchKey;
 use super::set::{Bound, SearchSet, SequenceSet};
 use super::sort::SortKey;
@@ -64,6 +66,13 @@ pub enum Command {
         items: StatusItems,
     },
     Idle,
+    /// RFC 5465; `None`: NONE.
+    Notify(Option<NotifySet>),
+    Property(Property),
+    /// COMPRESS DEFLATE (RFC 4978), or another mechanism.
+    Compress(String),
+    /// RFC 8437.
+    Unauthenticate,
     Check,
     Close,
     Unselect,
@@ -217,11 +226,15 @@ pub struct ListSelect {
 }
 
 /// What is asked about them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListReturns {
     pub subscribed: bool,
     pub children: bool,
     pub special_use: bool,
+    /// RFC 8440.
+    pub my_rights: bool,
+    /// RFC 9590: these entries of each mailbox.
+    pub metadata: Vec<String>,
     pub status: Option<StatusItems>,
 }
 
@@ -241,6 +254,8 @@ pub struct StatusItems {
     pub append_limit: bool,
     /// RFC 8474.
     pub mailbox_id: bool,
+    /// DELETED-STORAGE (RFC 9208 5.3.1): octets that an EXPUNGE would take away.
+    pub deleted_storage: bool,
 }
 
 /// RETURN options of SEARCH and SORT (RFC 4731, 5182, 5267, 9394). `RETURN ()` means ALL.

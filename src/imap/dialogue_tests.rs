@@ -21,6 +21,7 @@ fn settings() -> Settings {
         id: vec![("name".to_owned(), "kepd".to_owned())],
         rev2: true,
         resync: false,
+        compress: true,
     }
 }
 
@@ -53,6 +54,7 @@ impl Client {
                     }
                     self.collect();
                 }
+                self.door.tell_owed(&mut self.session);
                 self.collect();
                 if !self.session.is_held_back() {
                     break;
@@ -118,6 +120,7 @@ fn run(name: &str, script: &str, step: usize) {
                 show(&client.output)
             );
             client.door.event(&mut client.session, event);
+            client.door.tell_owed(&mut client.session);
             client.collect();
         } else {
             assert!(line.is_empty() || line.starts_with('#'), "{place}: what is this?");
@@ -205,7 +208,7 @@ proptest! {
     fn any_octets_are_survived(
         words in prop::collection::vec(prop_oneof![
             prop::collection::vec(any::<u8>(), 0..12),
-            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|SORT|UID SORT|THREAD|UID THREAD|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT) ".prop_map(String::into_bytes),
+            "(a|b) (FETCH|UID FETCH|STORE|SEARCH|UID SEARCH|SORT|UID SORT|THREAD|UID THREAD|LIST|APPEND|STATUS|COPY|MOVE|IDLE|SELECT|NOTIFY|GETMETADATA|SETACL|SETQUOTA|COMPRESS|UNAUTHENTICATE) ".prop_map(String::into_bytes),
             "(1:\\*|\\(CHANGEDSINCE 2 VANISHED\\)|\\(UNCHANGEDSINCE 3\\)|\\(QRESYNC \\(7 1\\)\\)|MODSEQ|INBOX|\\(|\\)|BODY\\[1.MIME\\]|FLAGS|\\\\Seen|NOT|OR|\\$|PARTIAL -1:-2|SAVE|\\(REVERSE DATE\\)|REFERENCES|UTF-8|ALL|OLDER 1|\\{[0-9]{1,4}\\+?\\}|RETURN|\"x\") ?".prop_map(String::into_bytes),
             Just(b"\r\n".to_vec()),
         ], 0..60),

@@ -57,3 +57,19 @@ pub const OUTPUT_HELD_MAX: usize = 32 * 1024;
 pub const FAILED_LOGINS_MAX: u32 = 5;
 /// Depth to which a body structure is written; deeper parts are shown as opaque.
 pub const STRUCTURE_DEPTH_MAX: usize = 64;
+/// Groups of events in one NOTIFY: each is asked about each mailbox.
+pub const NOTIFY_GROUPS_MAX: usize = 16;
+/// Events in one group: there are seven, and a client may say one twice.
+pub const NOTIFY_EVENTS_MAX: usize = 16;
+/// Mailboxes named in one group.
+pub const NOTIFY_NAMES_MAX: usize = 256;
+/// Entries in one GETMETADATA or SETMETADATA.
+pub const METADATA_ENTRIES_MAX: usize = 64;
+/// The name of one entry.
+pub const METADATA_NAME_MAX: usize = 256;
+/// Resources in one SETQUOTA; three are known to the standard.
+pub const QUOTA_RESOURCES_MAX: usize = 8;
+/// Fields of ID that are looked at, and octets of their names and values (RFC 2971 3.3).
+pub const ID_FIELDS_MAX: usize = 30;
+pub const ID_NAME_MAX: usize = 30;
+pub const ID_VALUE_MAX: usize = 1024;

@@ -17,12 +17,16 @@ pub mod framer;
 pub mod grammar;
 pub mod limits;
 pub mod name;
+pub mod notify;
 pub mod parse;
 mod parse_around;
 pub mod parse_fetch;
+mod parse_notify;
+mod parse_property;
 pub mod parse_search;
 mod parse_sort;
 pub mod partial;
+pub mod property;
 pub mod recent;
 pub mod response;
 mod response_fetch;
@@ -43,6 +47,8 @@ mod dialogue_tests;
 mod resync_tests;
 #[cfg(test)]
 mod test_door;
+#[cfg(test)]
+mod test_folders;
 #[cfg(test)]
 mod test_search;
 

@@ -18,6 +18,7 @@ use super::parse_sort;
 use super::search::MONTHS;
 use super::set::SequenceSet;
 use super::translate;
+use super::{parse_notify, parse_property};
 use crate::clock::UtcTime;
 use base64::Engine;
 
@@ -82,6 +83,9 @@ fn plain_command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Co
         "LIST" => list(&mut cursor, spelling)?,
         "LSUB" => lsub(&mut cursor, spelling)?,
         "STATUS" => status(&mut cursor, spelling)?,
+        "NOTIFY" => parse_notify::notify(&mut cursor, spelling)?,
+        "COMPRESS" => compress(&mut cursor)?,
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         "SEARCH" => parse_search::search(&mut cursor, Numbering::Sequence)?,
         "FETCH" => parse_fetch::fetch(&mut cursor, Numbering::Sequence)?,
         "SORT" => parse_sort::sort(&mut cursor, Numbering::Sequence)?,
@@ -100,7 +104,10 @@ fn plain_command(octets: &[u8], tag_len: usize, spelling: Spelling) -> Result<Co
         "UID" if cursor.word("SORT") => parse_sort::sort(&mut cursor, Numbering::Uid)?,
         "UID" if cursor.word("THREAD") => parse_sort::thread(&mut cursor, Numbering::Uid)?,
         "UID" if cursor.word("REPLACE") => return Err(Malformed("REPLACE wants a literal")),
-        _ => return translate::base(octets, spelling),
+        other => match parse_property::property(other, &mut cursor, spelling) {
+            Some(property) => property?,
+            None => return translate::base(octets, spelling),
+        },
     };
     cursor.end()?;
     Ok(command)
@@ -171,7 +178,8 @@ fn list(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malforme
     let extended = cursor.peek() == Some(b'(');
     if extended {
         cursor.list(0, 8, |c| select_option(c, &mut select))?;
-        if select.recursive_match && !select.subscribed {
+        // RFC 5258 3.1, RFC 6154 6: with REMOTE alone it has nothing to match.
+        if select.recursive_match && !select.subscribed && !select.special_use {
             return Err(Malformed("RECURSIVEMATCH needs another selection option"));
         }
         cursor.space()?;
@@ -225,6 +233,13 @@ fn return_option(cursor: &mut Cursor<'_>, returns: &mut ListReturns) -> Result<(
         "SUBSCRIBED" => &mut returns.subscribed,
         "CHILDREN" => &mut returns.children,
         "SPECIAL-USE" => &mut returns.special_use,
+        "MYRIGHTS" => &mut returns.my_rights,
+        // RFC 9590 3: `METADATA (entry...)`.
+        "METADATA" => {
+            cursor.space()?;
+            returns.metadata = cursor.list(1, METADATA_ENTRIES_MAX, parse_property::entry)?;
+            return Ok(());
+        }
         "STATUS" => {
             cursor.space()?;
             returns.status = Some(status_items(cursor)?);
@@ -234,6 +249,12 @@ fn return_option(cursor: &mut Cursor<'_>, returns: &mut ListReturns) -> Result<(
     };
     *option = true;
     Ok(())
+}
+
+/// The mechanism is a word (RFC 4978 3).
+fn compress(cursor: &mut Cursor<'_>) -> Result<Command, Malformed> {
+    cursor.space()?;
+    Ok(Command::Compress(cursor.atom()?.to_ascii_uppercase()))
 }
 
 fn lsub(cursor: &mut Cursor<'_>, spelling: Spelling) -> Result<Command, Malformed> {
@@ -285,6 +306,7 @@ fn status_items(cursor: &mut Cursor<'_>) -> Result<StatusItems, Malformed> {
             "HIGHESTMODSEQ" => &mut items.highest_modseq,
             "APPENDLIMIT" => &mut items.append_limit,
             "MAILBOXID" => &mut items.mailbox_id,
+            "DELETED-STORAGE" => &mut items.deleted_storage,
             _ => return Err(Malformed("an unknown status item")),
         };
         *item = true;

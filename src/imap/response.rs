@@ -152,6 +152,10 @@ impl Writer {
                 items.highest_modseq,
                 format!("HIGHESTMODSEQ {}", status.highest_modseq),
             ),
+            (
+                items.deleted_storage,
+                format!("DELETED-STORAGE {}", status.deleted_storage),
+            ),
             (items.append_limit, format!("APPENDLIMIT {}", self.append_limit)),
             (
                 items.mailbox_id && status.mailbox_id.is_some(),
@@ -165,13 +169,37 @@ impl Writer {
             .extend_from_slice(format!(" ({})\r\n", told.join(" ")).as_bytes());
     }
 
-    fn name(&mut self, name: &MailboxName) {
-        let wire = name.to_wire(self.spelling);
+    /// `* WORD name`, left open for what follows.
+    pub fn open_line(&mut self, word: &str) {
+        self.line.extend_from_slice(format!("* {word}").as_bytes());
+    }
+
+    pub fn put(&mut self, text: &str) {
+        self.line.extend_from_slice(text.as_bytes());
+    }
+
+    pub fn put_astring(&mut self, octets: &[u8]) {
+        put_astring(&mut self.line, octets);
+    }
+
+    pub fn put_nstring(&mut self, octets: Option<&[u8]>) {
+        put_nstring(&mut self.line, octets);
+    }
+
+    pub fn name(&mut self, name: &MailboxName) {
+        let octets = self.name_octets(name);
+        self.line.extend_from_slice(&octets);
+    }
+
+    /// A name as this client reads it, quoted or as a literal.
+    pub fn name_octets(&self, name: &MailboxName) -> Vec<u8> {
+        let (wire, mut octets) = (name.to_wire(self.spelling), Vec::new());
         if self.spelling == Spelling::Utf8 && !wire.is_ascii() && wire.len() <= QUOTED_MAX {
-            put_quoted(&mut self.line, &wire);
+            put_quoted(&mut octets, &wire);
         } else {
-            put_string(&mut self.line, &wire);
+            put_string(&mut octets, &wire);
         }
+        octets
     }
 
     /// `* ID (...)`, or NIL.

@@ -10,6 +10,8 @@ mod commands;
 mod listing;
 mod resync;
 mod searching;
+mod notify;
+mod property;
 
 use super::ask::{Answer, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub rev2: bool,
     /// The door keeps mod-sequences: offer CONDSTORE and QRESYNC (RFC 7162), and UIDONLY (RFC 9586).
     pub resync: bool,
+    /// Offer COMPRESS=DEFLATE (RFC 4978).
+    pub compress: bool,
 }
 
 /// One connection's engine.
@@ -59,6 +63,9 @@ pub struct Session {
     /// IMAP4rev2 was enabled: no RECENT, ESEARCH always.
     rev2: bool,
     resync: resync::Resync,
+    /// What NOTIFY asked for; `None`: it was never given.
+    attention: Option<notify::Attention>,
+    compressed: bool,
     bad_commands: u32,
     failed_logins: u32,
     /// Commands are left unread until the output has been taken.
@@ -123,6 +130,16 @@ enum About {
     },
     /// Only done or refused; the word is the command's.
     Plain(&'static str),
+    Rename {
+        from: MailboxName,
+        to: MailboxName,
+    },
+    /// ID: the tagged answer follows whatever the door does with it.
+    ClientId,
+    Watch(notify::Attention),
+    Property(&'static str),
+    Compress,
+    Unauthenticate,
     AppendOpen {
         synchronising: bool,
         coming: Coming,
@@ -166,8 +183,18 @@ enum About {
 impl Session {
     /// The greeting is already among the output.
     pub fn new(settings: Settings) -> Self {
+        let mut session = Self::fresh(settings);
+        let greeting = session.out.readable(&session.settings.greeting);
+        session
+            .out
+            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
+        session
+    }
+
+    /// A session before its greeting.
+    fn fresh(settings: Settings) -> Self {
         let out = Writer::new(settings.append_max_bytes);
-        let mut session = Self {
+        Self {
             settings,
             framer: Framer::default(),
             out,
@@ -175,15 +202,12 @@ impl Session {
             doing: Doing::Nothing,
             rev2: false,
             resync: resync::Resync::default(),
+            attention: None,
+            compressed: false,
             bad_commands: 0,
             failed_logins: 0,
             held_back: false,
-        };
-        let greeting = session.out.readable(&session.settings.greeting);
-        session
-            .out
-            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
-        session
+        }
     }
 
     /// Takes what it can from `input` and gives the next thing to be done. `None`: write the output, then read more, or,
@@ -203,8 +227,9 @@ impl Session {
             }
             let frame = self.framer.next(input)?;
             let ask = self.frame(frame);
-            if matches!(ask, Some(Ask::StartTls)) {
-                // RFC 9051 6.2.1: nothing sent in the clear may be taken as if it came under TLS.
+            if matches!(ask, Some(Ask::StartTls | Ask::Compress)) {
+                // RFC 9051 6.2.1: nothing sent in the clear may be taken as if it came under TLS. Nor is what came
+                // before compression taken as if it were compressed (RFC 4978 3 forbids to send it).
                 input.clear();
             }
             if ask.is_some() {
@@ -256,14 +281,12 @@ impl Session {
         }
     }
 
-    /// Something happened in the selected mailbox; told at once while idling, else when it may be.
+    /// Something happened in the selected mailbox; told at once to who idles or asked for it, else when it may be.
     pub fn mailbox_changed(&mut self, changes: Changes) {
         if let Phase::Selected(open) = &mut self.phase {
             open.apply(changes);
         }
-        if self.is_idling() {
-            self.tell(Expunging::Allowed);
-        }
+        self.tell_unasked();
     }
 
     /// What is to be written, in order.
@@ -352,6 +375,10 @@ impl Session {
             offered.extend(rest.map(str::to_owned));
             if self.settings.resync {
                 offered.extend(["CONDSTORE", "QRESYNC", "UIDONLY"].map(str::to_owned));
+            }
+            offered.extend(property::CAPABILITIES.map(str::to_owned));
+            if self.settings.compress && !self.compressed {
+                offered.push("COMPRESS=DEFLATE".to_owned());
             }
             offered.push(format!("APPENDLIMIT={}", self.settings.append_max_bytes));
             return offered.join(" ");
@@ -505,6 +532,7 @@ impl Session {
             let line = self.resync.flags_line(number, &told, true, recent);
             self.out.untagged(&line);
         }
+        self.heard_of(news.fresh);
     }
 }
 

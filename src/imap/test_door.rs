@@ -7,6 +7,7 @@ use super::name::MailboxName;
 use super::session::Session;
 use super::set::UidRanges;
 use super::structure::{Address, BodyStructure, Envelope, SingleKind, SinglePart};
+use super::test_folders;
 use super::test_search::{self, header, holds, split};
 use crate::clock::UtcTime;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ struct Coming {
 pub struct Door {
     folders: BTreeMap<String, Folder>,
     appending: Option<(AppendOpen, Vec<Coming>)>,
+    /// Names that are subscribed and not there.
+    subscribed: Vec<MailboxName>,
     pending: Changes,
 }
 
@@ -117,6 +120,7 @@ impl Folder {
             recent: 0,
             mailbox_id: Some("F7".to_owned()),
             size: self.messages.iter().map(|m| m.octets.len() as u64).sum(),
+            deleted_storage: 0,
         }
     }
 }
@@ -182,7 +186,9 @@ impl Door {
     pub fn carry_out(&mut self, session: &mut Session, ask: Ask) -> Option<Answer> {
         let selected = session.selected().cloned().unwrap_or_default();
         Some(match ask {
-            Ask::StartTls | Ask::AppendAbort => Answer::Done,
+            Ask::StartTls | Ask::AppendAbort | Ask::Compress | Ask::Unauthenticate | Ask::ClientId(_) => {
+                Answer::Done
+            }
             Ask::Login { login, password } if login == "ayse" && password.reveal() == b"gizli" => {
                 Answer::LoggedIn
             }
@@ -284,6 +290,18 @@ impl Door {
                 }))
             }
             Ask::Poll => Answer::Changed(self.pending()),
+            Ask::Property(property) => test_folders::property(property),
+            Ask::Watch(set) => {
+                let open = session.selected().map(MailboxName::as_str);
+                let others = self.folders.iter();
+                let folders = others.filter(|(name, _)| Some(name.as_str()) != open);
+                let folders =
+                    folders.map(|(name, folder)| (name.as_str(), folder.subscribed, folder.status()));
+                Answer::Watching {
+                    first: test_folders::first(set.as_ref(), folders),
+                    changes: self.pending(),
+                }
+            }
             other => self.in_mailbox(session, &selected, other),
         })
     }
@@ -452,9 +470,17 @@ impl Door {
             subscribed: folder.subscribed,
             special_use: folder.special_use,
             status: Some(folder.status()),
+            rights: Some("lrs".to_owned()),
             ..Mailbox::default()
         };
-        self.folders.iter().map(mailbox).collect()
+        let mut list: Vec<Mailbox> = self.folders.iter().map(mailbox).collect();
+        list.extend(self.subscribed.iter().map(|name| Mailbox {
+            name: name.clone(),
+            subscribed: true,
+            non_existent: true,
+            ..Mailbox::default()
+        }));
+        list
     }
 
     fn subscribe(&mut self, name: &MailboxName, subscribed: bool) -> Answer {
@@ -463,7 +489,27 @@ impl Door {
                 folder.subscribed = subscribed;
                 Answer::Done
             }
-            None => no(Code::NonExistent),
+            // A name may be subscribed that is not there (RFC 9051 6.3.7).
+            None => {
+                self.subscribed.retain(|n| n != name);
+                self.subscribed.extend(subscribed.then(|| name.clone()));
+                Answer::Done
+            }
+        }
+    }
+
+    /// The attributes of new messages that NOTIFY asked for.
+    pub fn tell_owed(&mut self, session: &mut Session) {
+        let selected = session.selected().cloned().unwrap_or_default();
+        let Some(ask) = session.owed_rows() else { return };
+        for member in &ask.members {
+            let row = self
+                .folder(&selected)
+                .and_then(|f| f.get(member.uid))
+                .map(|m| row(m, &ask));
+            if let Some(row) = row {
+                session.row_pushed(row);
+            }
         }
     }
 
@@ -531,7 +577,7 @@ impl Door {
                 session.mailbox_changed(pending);
             }
             ["shutdown"] => session.shut_down("going down"),
-            _ => panic!("unknown event: {text}"),
+            _ => test_folders::event(session, &words),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct News {
     /// (sequence number, what it shows) for FETCH; the lowest mod-sequence first, so that a client who has heard of one
     /// has heard of all before it.
     pub flags: Vec<(u32, Told)>,
+    /// Those of which the client hears for the first time by `exists`.
+    pub fresh: Vec<Member>,
 }
 
 /// Messages a set stands for.
@@ -136,6 +138,19 @@ impl View {
         self.flags.remove(&uid);
     }
 
+    /// Takes away what is to be told of flags, to be put [back](Self::flags_back).
+    pub fn flags_aside(&mut self) -> BTreeMap<u32, Told> {
+        std::mem::take(&mut self.flags)
+    }
+
+    pub fn flags_back(&mut self, aside: BTreeMap<u32, Told>) {
+        for (uid, flags) in aside {
+            if self.number_of(uid).is_some() {
+                self.flags.entry(uid).or_insert(flags);
+            }
+        }
+    }
+
     /// What may be told now; from then on it counts as told.
     pub fn news(&mut self, expunging: Expunging) -> News {
         let mut news = News::default();
@@ -155,6 +170,7 @@ impl View {
             self.told -= news.vanished.len();
         }
         if self.members.len() > self.told {
+            news.fresh = self.members.range(self.told..self.members.len()).collect();
             self.told = self.members.len();
             news.exists = Some(self.len());
         }

@@ -42,6 +42,7 @@ fn refused(refusal: &Refusal, at: At) -> Reply {
         (Kind::TooLarge, _) => reply::TOO_LARGE,
         (Kind::Malformed | Kind::Invalid, _) => reply::MALFORMED_LINE_ENDS,
         (Kind::TooMany, _) => reply::TOO_MANY_RECIPIENTS,
+        (Kind::OverQuota, _) => reply::MAILBOX_FULL,
         (Kind::NotGenuine | Kind::NotFound | Kind::Exists | Kind::WrongState | Kind::OnRecord, _) => policy,
     };
     usual.with_text(ascii(&refusal.text))
@@ -92,6 +93,7 @@ mod tests {
             (Kind::NoPermission, At::Sender, (550, (5, 7, 1))),
             (Kind::NotYourAddress, At::Content, (550, (5, 7, 1))),
             (Kind::TooLarge, At::Content, (552, (5, 3, 4))),
+            (Kind::OverQuota, At::Content, (552, (5, 2, 2))),
             (Kind::Malformed, At::Content, (554, (5, 6, 0))),
             (Kind::NotGenuine, At::Content, (550, (5, 7, 1))),
             (Kind::NotFound, At::Content, (550, (5, 7, 1))),

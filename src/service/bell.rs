@@ -33,26 +33,34 @@ pub struct Bells {
 }
 
 /// Rings for every change of a tenant's item log; its sessions that idle listen and then ask their own view. What
-/// happens at one tenant wakes nobody of another.
+/// happens at one tenant wakes nobody of another. Strokes are numbered, and no number comes twice: who has heard one
+/// may rely on what was read after it.
 #[derive(Debug, Clone, Default)]
-pub struct MailboxBell(Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>);
+pub struct MailboxBell(Arc<Mutex<Tower>>);
+
+#[derive(Debug, Default)]
+struct Tower {
+    strokes: u64,
+    bells: HashMap<TenantId, watch::Sender<u64>>,
+}
 
 impl MailboxBell {
     pub fn ring(&self, tenant: TenantId) {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = bells.get(&tenant) {
-            bell.send_modify(|n| *n += 1);
+        let mut tower = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tower.strokes += 1;
+        let stroke = tower.strokes;
+        if let Some(bell) = tower.bells.get(&tenant) {
+            bell.send_replace(stroke);
             if bell.receiver_count() == 0 {
-                bells.remove(&tenant);
+                tower.bells.remove(&tenant);
             }
         }
     }
 
     pub fn listen(&self, tenant: TenantId) -> watch::Receiver<u64> {
-        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bells
-            .entry(tenant)
-            .or_insert_with(|| watch::Sender::new(0))
-            .subscribe()
+        let mut tower = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stroke = tower.strokes;
+        let bell = tower.bells.entry(tenant);
+        bell.or_insert_with(|| watch::Sender::new(stroke)).subscribe()
     }
 }

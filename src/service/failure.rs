@@ -24,6 +24,8 @@ pub enum Kind {
     /// A seal, certificate, time-stamp or schema does not hold.
     NotGenuine,
     TooMany,
+    /// The account's storage is full.
+    OverQuota,
     /// No such thing.
     NotFound,
     /// Its name is taken.

@@ -1,7 +1,10 @@
-//! Numbers of items: counted up in memory, from the highest in use. The store refuses a number given out twice.
+//! Numbers of items: counted up in memory, from the highest in use. The store refuses a number given out twice. Who
+//! numbers them also knows how much they are (`usage`).
 
+use crate::domain::tenant::Tenant;
 use crate::id::{ItemId, TenantId};
 use crate::service::failure::Failure;
+use crate::service::usage::{Sums, Usage};
 use crate::store::db::Db;
 use crate::store::tables::items;
 use std::collections::HashMap;
@@ -10,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct ItemNumbers {
     db: Arc<dyn Db>,
     last: Mutex<HashMap<TenantId, u64>>,
+    sums: Sums,
 }
 
 impl ItemNumbers {
@@ -17,6 +21,7 @@ impl ItemNumbers {
         Self {
             db,
             last: Mutex::default(),
+            sums: Sums::default(),
         }
     }
 
@@ -30,5 +35,12 @@ impl ItemNumbers {
         };
         *counter += 1;
         Ok(ItemId(*counter))
+    }
+
+    /// How much the tenant keeps, and may keep.
+    pub async fn usage(&self, tenant: &Tenant) -> Result<Usage, Failure> {
+        let counted = self.sums.of(&*self.db, tenant.id).await?;
+        self.sums.note(&*self.db, tenant.id).await;
+        Ok(Usage::new(&counted, tenant))
     }
 }

@@ -35,3 +35,4 @@ pub mod rehearsal;
 pub mod relay;
 pub mod searched;
 pub mod submission;
+pub mod usage;

@@ -140,6 +140,8 @@ pub const NO_CREDIT: Reply = Reply::fixed(550, (5, 7, 1), "Not enough credit");
 pub const SENDER_NOT_OWN: Reply = Reply::fixed(550, (5, 7, 1), "Sender address is not yours");
 pub const MALWARE: Reply = Reply::fixed(550, (5, 7, 1), "Message refused: malware found");
 pub const TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "Message too large");
+/// RFC 3463 3.3: "Mailbox full".
+pub const MAILBOX_FULL: Reply = Reply::fixed(552, (5, 2, 2), "Storage is full");
 pub const MALFORMED_LINE_ENDS: Reply = Reply::fixed(
     554,
     (5, 6, 0),

@@ -292,6 +292,7 @@ async fn a_real_client_answers_a_status_message() {
         greeting: "hs01.kep.test".into(),
         login_failure_delay: Duration::ZERO,
         recents: Default::default(),
+        settings: Default::default(),
     });
     let imap = crate::imap_client::listen(door, crate::imap_client::acceptor(tls_pki()), true).await;
     let ca = doors.pair.dir.path().join("tls-ca.pem");

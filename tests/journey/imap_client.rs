@@ -55,6 +55,7 @@ pub fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
         greeting: "hs01.kep.test".into(),
         login_failure_delay,
         recents: Default::default(),
+        settings: Default::default(),
     })
 }
 

@@ -259,6 +259,7 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         rosters: Default::default(),
         counts: Default::default(),
         texts,
+        listening: Default::default(),
     });
     (turned, accounts, mailboxes)
 }

@@ -442,7 +442,15 @@ impl Drawing {
                 }
             }
         }
-        names.extend(self.labels.values().map(|name| format!("Etiketler/{name}")));
+        let labels_mail = person.officer || self.holds(user, Permission::Jobs);
+        for (label, name) in &self.labels {
+            let shows = |unit: &u32| self.units[unit].labels.contains(label);
+            let of_his = |own: &u32| self.with_below(*own).iter().any(shows);
+            let his = self.holds(user, Permission::View) && person.units.iter().any(of_his);
+            if labels_mail || his {
+                names.push(format!("Etiketler/{name}"));
+            }
+        }
         for unit in self.living() {
             let below = |own: &u32| self.with_below(*own).contains(&unit);
             let his = self.holds(user, Permission::View) && person.units.iter().any(below);

@@ -283,6 +283,7 @@ impl Provider {
             rosters: Default::default(),
             counts: Default::default(),
             texts,
+            listening: Default::default(),
         });
         let provider = Self {
             answering: Arc::new(Answering {

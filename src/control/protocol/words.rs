@@ -2,7 +2,7 @@
 
 use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
-use super::{PeerWord, QueueWord};
+use super::{PeerWord, QueueWord, StorageWord};
 use crate::address::{KepAddress, LoginName};
 use crate::clock::UtcTime;
 use crate::id::{JobId, MailId};
@@ -166,6 +166,9 @@ words! {
         /// Whether an officer's mail that matches a rule starts its flow
         #[arg(long, value_name = "true|false")]
         pub officers_follow_rules: Option<bool>,
+        /// How much may be kept before users bring nothing more: a number and B, KiB, MiB or GiB, or "none"
+        #[arg(long, value_name = "SIZE|none")]
+        pub storage: Option<StorageWord>,
         #[arg(long)]
         pub tax_office: Option<String>,
         /// VKN, or the TCKN of a natural person

@@ -122,6 +122,7 @@ fn door(dir: &Path) -> ControlDoor {
         rosters: Default::default(),
         counts: Default::default(),
         texts: Arc::new(Texts::new(spool.clone(), None, bells.indexing.clone())),
+        listening: Default::default(),
     });
     let archive = Archive {
         db: db.clone(),

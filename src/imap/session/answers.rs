@@ -17,6 +17,10 @@ impl Session {
         match (about, answer) {
             (About::StartTls, Answer::Done) => self.settings.tls = true,
             (About::StartTls, _) => self.bye("TLS could not be begun"),
+            (About::Compress, Answer::Done) => self.compressed = true,
+            (About::Compress, _) => self.bye("compression could not be begun"),
+            (About::Unauthenticate, Answer::Done) => self.unauthenticated(&tag),
+            (About::ClientId, _) => self.finish(&tag, Expunging::Allowed, "ID done"),
             (About::Login | About::Authenticate, Answer::LoggedIn) => self.logged_in(&tag),
             (About::Authenticate, Answer::Challenge(octets)) => self.challenge(tag, &octets),
             (About::Login | About::Authenticate, Answer::Refused(refusal)) => {
@@ -78,8 +82,26 @@ impl Session {
             (About::Plain(text), Answer::Created(id)) => {
                 self.finish(tag, Allowed, &format!("[MAILBOXID ({id})] {text}"));
             }
+            (About::Rename { from, to }, Answer::Done) => {
+                if self.rev2 {
+                    // RFC 9051 6.3.6, 7.3.1: the new name with its OLDNAME.
+                    let old = listing::old_name_item(&self.out, &from);
+                    self.out.list("LIST", &[], &to, &old);
+                }
+                self.finish(tag, Allowed, "RENAME done");
+            }
+            (About::Watch(attention), Answer::Watching { first, changes }) => {
+                self.attention = Some(attention);
+                self.apply(changes);
+                self.push(first);
+                self.finish(tag, Allowed, "NOTIFY done");
+            }
+            (About::Property(text), Answer::Told { lines, longest_bytes }) => {
+                self.properties(tag, &lines, longest_bytes, text);
+            }
             (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
                 self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid.as_ref())));
+                self.brought_itself();
             }
             (About::AppendEnd { replaces: Some(old) }, Answer::Appended(uid)) => {
                 self.replaced_by(tag, old, uid);
@@ -168,6 +190,7 @@ impl Session {
                 let refused = refused.or_else(|| some_gone.then(expunge_issued));
                 let text = format!("{}COPY done", copy_uid(uid_validity, &pairs));
                 self.end(tag, Allowed, refused, &text);
+                self.brought_itself();
             }
             (
                 About::Move { some_gone },
@@ -191,6 +214,7 @@ impl Session {
                 let text = self.expunged_text(some, "MOVE done");
                 let refused = refused.or_else(|| some_gone.then(expunge_issued));
                 self.end(tag, Allowed, refused, &text);
+                self.brought_itself();
             }
             (_, other) => self.refused(tag, Allowed, other),
         }
@@ -209,6 +233,7 @@ impl Session {
         });
         let text = self.expunged_text(true, "REPLACE done");
         self.finish(tag, Expunging::Allowed, &text);
+        self.brought_itself();
     }
 
     fn apply(&mut self, changes: Changes) {

@@ -57,10 +57,10 @@ impl Session {
                 self.phase = Phase::Logout;
                 None
             }
-            Command::Id(_) => {
+            Command::Id(fields) => {
                 let id = self.settings.id.clone();
                 self.out.id(&id);
-                self.done(&tag, "ID done")
+                self.ask(tag, About::ClientId, Ask::ClientId(fields))
             }
             Command::StartTls => self.start_tls(tag),
             Command::Login { login, password } => match self.login_refused() {
@@ -74,6 +74,12 @@ impl Session {
                 self.done(&tag, "NAMESPACE done")
             }
             Command::List(list) => self.list(tag, list),
+            Command::Notify(set) => self.notify(tag, set),
+            Command::Property(property) => {
+                self.ask(tag, About::Property(property.done()), Ask::Property(property))
+            }
+            Command::Compress(mechanism) => self.compress(tag, &mechanism),
+            Command::Unauthenticate => self.ask(tag, About::Unauthenticate, Ask::Unauthenticate),
             Command::Idle if self.selected().is_some() => self.ask(tag, About::IdlePoll, Ask::Poll),
             Command::Idle => {
                 self.start_idling(tag);
@@ -124,7 +130,11 @@ impl Session {
                 if let Some(refusal) = unusable(&to).or_else(|| below_itself(&from, &to)) {
                     return self.no(&tag, &refusal);
                 }
-                (About::Plain("RENAME done"), Ask::Rename { from, to })
+                let about = About::Rename {
+                    from: from.clone(),
+                    to: to.clone(),
+                };
+                (about, Ask::Rename { from, to })
             }
             Command::Subscribe(mailbox) => (About::Plain("SUBSCRIBE done"), Ask::Subscribe(mailbox)),
             Command::Unsubscribe(mailbox) => (About::Plain("UNSUBSCRIBE done"), Ask::Unsubscribe(mailbox)),
@@ -430,7 +440,7 @@ impl Session {
         let ask = ListAsk {
             patterns: list.patterns.clone(),
             select: list.select,
-            returns: list.returns,
+            returns: list.returns.clone(),
         };
         self.ask(tag, About::List(list), Ask::List(ask))
     }

@@ -68,6 +68,10 @@ impl Resync {
         self.next.take()
     }
 
+    pub(super) fn tells_modseq(&self) -> bool {
+        self.condstore
+    }
+
     pub(super) fn says_vanished(&self) -> bool {
         // RFC 7162 3.2.10, RFC 9586 3.
         self.qresync || self.uid_only

@@ -6,18 +6,19 @@ use super::turn::Turn;
 use super::{Connection, Ended, row};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq};
-use crate::imap::ask::Mailbox as ListedMailbox;
 use crate::imap::ask::{
-    Answer, Ask, Changes, Code, CopiedUid, FetchAsk, ListAsk, Member, Refusal, Selected, SpecialUse, StoreAsk,
-    Told,
+    Answer, Ask, Changes, Code, CopiedUid, FetchAsk, Member, Refusal, Selected, StoreAsk, Told,
 };
-use crate::imap::command::{StatusItems, StoreHow};
+use crate::imap::command::StoreHow;
 use crate::imap::flag::{Flag, Flags};
 use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::mailbox::{DECISIONS, Filed, FlagsOfUser, MarkHow, Marks, Verb};
+use crate::service::mailbox::{DECISIONS, Filed, MarkHow, Marks, News, Verb};
 use std::collections::HashMap;
+
+/// Characters of a client's name or version that are logged.
+const CLIENT_TOLD_CHARS: usize = 64;
 
 /// Flags by UID with their mod-sequence, as this connection set them.
 pub(super) type Echo = HashMap<u32, (Flags, u64)>;
@@ -33,6 +34,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
                 Kind::Exists => Code::AlreadyExists,
                 Kind::TooLarge => Code::TooBig,
                 Kind::TooMany => Code::Limit,
+                Kind::OverQuota => Code::OverQuota,
                 _ => Code::Cannot,
             };
             Refusal::new(code, refused.text)
@@ -108,6 +110,11 @@ impl Connection<'_> {
                 self.append_chunk(&octets).await;
                 return Ok(None);
             }
+            Ask::ClientId(fields) => {
+                log_client(&fields);
+                return Ok(Some(Answer::Done));
+            }
+            Ask::Compress => return self.compress().await.map(|()| Some(Answer::Done)),
             Ask::Fetch(ask) => unless_ended(self.fetch(&by, &ask).await)?,
             ask @ (Ask::Search(_) | Ask::Sort { .. } | Ask::Thread { .. }) => {
                 unless_ended(self.query(&by, ask).await)?
@@ -125,6 +132,10 @@ impl Connection<'_> {
 
     async fn before_login(&mut self, ask: Ask) -> Result<Answer, Ended> {
         Ok(match ask {
+            Ask::ClientId(fields) => {
+                log_client(&fields);
+                Answer::Done
+            }
             Ask::StartTls => match self.start_tls().await? {
                 true => Answer::Done,
                 false => Answer::Refused(Refusal::plain("TLS is not offered")),
@@ -165,13 +176,13 @@ impl Connection<'_> {
                 mailboxes.rename(by, from.as_str(), to.as_str()).await?;
                 Ok(Answer::Done)
             }
-            Ask::Subscribe(mailbox) => {
-                mailboxes.resolve(by, mailbox.as_str())?;
+            Ask::Subscribe(mailbox) => self.subscribe(by, &mailbox, true).await,
+            Ask::Unsubscribe(mailbox) => self.subscribe(by, &mailbox, false).await,
+            Ask::Property(property) => self.property(by, property).await,
+            Ask::Watch(set) => self.watch(by, set).await,
+            Ask::Unauthenticate => {
+                self.forget_user();
                 Ok(Answer::Done)
-            }
-            Ask::Unsubscribe(_) => {
-                let say = "every mailbox of yours is always subscribed";
-                Err(Failure::refused(Kind::Invalid, say))
             }
             Ask::AppendOpen(open) => self.append_open(by, open).await,
             Ask::AppendNext(next) => self.append_next(next).await,
@@ -209,6 +220,11 @@ impl Connection<'_> {
             return Ok(Changes::default());
         };
         let news = self.door.mailboxes.poll(by, opened).await?;
+        Ok(self.without_echo(news))
+    }
+
+    /// The engine's words for it, without what this connection did itself.
+    pub(super) fn without_echo(&mut self, news: News) -> Changes {
         let told = |(uid, marks, modseq): (u32, Marks, ModSeq)| Told {
             uid,
             flags: flags(&marks),
@@ -232,7 +248,7 @@ impl Connection<'_> {
         };
         changes.flags.retain(|told| !is_echo(told));
         self.echo.clear();
-        Ok(changes)
+        changes
     }
 
     /// Commands other than NOOP poll at their end, too.
@@ -269,8 +285,10 @@ impl Connection<'_> {
         let mailbox = mailboxes.resolve(by, name.as_str())?;
         let opened = mailboxes.open(by, mailbox).await?;
         let seat = mailboxes.seat(by)?;
+        let viewer = seat.viewer();
         let first_unseen = mailboxes.first_unseen(by, &opened).await?;
-        let labels = seat.organisation.labels.values().map(|l| l.keyword());
+        let labels = seat.organisation.labels.values();
+        let labels = labels.filter(|l| viewer.knows(l.id)).map(|l| l.keyword());
         let reports = crate::domain::item::Report::ALL.map(|r| r.keyword().to_owned());
         let decisions = DECISIONS.map(|(word, _)| word.to_owned());
         let settable: Vec<Flag> = labels.chain(decisions).filter_map(|k| Flag::parse(&k)).collect();
@@ -295,48 +313,6 @@ impl Connection<'_> {
         self.read_only = read_only;
         self.opened = Some(opened);
         Ok(Answer::Selected(Box::new(selected)))
-    }
-
-    async fn list(&mut self, by: &Principal, ask: &ListAsk) -> Result<Answer, Failure> {
-        let mailboxes = &self.door.mailboxes;
-        let status = ask.returns.status;
-        let flags = match status {
-            Some(items) => self.flags_for(by, items)?,
-            None => FlagsOfUser::default(),
-        };
-        let mut answer = Vec::new();
-        let mut turn = Turn::begin();
-        for listed in mailboxes.list(by)? {
-            turn.share().await;
-            let Ok(name) = MailboxName::new(&listed.name) else {
-                continue;
-            };
-            let status = match (status, listed.mailbox) {
-                (Some(items), Some(mailbox)) if ask.wants(&name) => {
-                    let status = mailboxes.status(by, mailbox, &flags, items.size).await?;
-                    Some(self.door.status_of(by, mailbox, items, &status).await?)
-                }
-                _ => None,
-            };
-            answer.push(ListedMailbox {
-                name,
-                subscribed: true,
-                no_select: listed.mailbox.is_none(),
-                non_existent: false,
-                has_children: listed.mailbox.is_none(),
-                special_use: listed.mailbox.and_then(special_use),
-                status,
-            });
-        }
-        Ok(Answer::Mailboxes(answer))
-    }
-
-    /// Reading all flags costs; it is done only when their numbers are asked for.
-    fn flags_for(&self, by: &Principal, items: StatusItems) -> Result<FlagsOfUser, Failure> {
-        if items.unseen || items.deleted {
-            return self.door.mailboxes.flags_of_user(by);
-        }
-        Ok(FlagsOfUser::default())
     }
 
     /// RFC 9051 6.3.12 and 6.4.7: TRYCREATE, unless it is certain that the mailbox cannot be made.
@@ -486,16 +462,17 @@ pub(super) fn nothing_open() -> Failure {
     Failure::Broken("no mailbox is open".into())
 }
 
-fn special_use(mailbox: Mailbox) -> Option<SpecialUse> {
-    let text = mailbox.special_use()?;
-    [
-        SpecialUse::All,
-        SpecialUse::Archive,
-        SpecialUse::Drafts,
-        SpecialUse::Flagged,
-        SpecialUse::Sent,
-        SpecialUse::Trash,
-    ]
-    .into_iter()
-    .find(|s| s.as_str() == text)
+/// What a client says of itself helps to understand its complaints: its name and version, cut short.
+fn log_client(fields: &[(String, Option<String>)]) {
+    let told = |wanted: &str| {
+        let field = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let value = field.and_then(|(_, value)| value.as_deref()).unwrap_or_default();
+        value
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(CLIENT_TOLD_CHARS)
+            .collect::<String>()
+    };
+    tracing::info!(name = told("name"), version = told("version"), "client");
 }
+

@@ -6,13 +6,17 @@
 
 mod append;
 mod carry;
+mod compress;
 mod decoded;
 mod listen;
+mod listing;
 mod login;
 mod mailbox_id;
 mod narrowing;
 mod object_id;
 mod progress;
+mod property;
+mod push;
 mod query;
 mod recents;
 mod resync;
@@ -22,6 +26,7 @@ mod status;
 mod threads;
 mod turn;
 mod verdict;
+mod watch;
 
 use self::turn::Turn;
 use crate::address::LoginName;
@@ -39,7 +44,7 @@ pub use recents::Recents;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::watch as signal;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -60,10 +65,6 @@ pub const MESSAGE_SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
 pub const MESSAGE_WITHIN: Duration = Duration::from_secs(2 * 3600);
 /// A TLS handshake after STARTTLS.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
-/// News that could not be read are asked for again after this, twice as long each time,
-const ASK_AGAIN_MIN: Duration = Duration::from_secs(1);
-/// and never longer.
-const ASK_AGAIN_MAX: Duration = Duration::from_secs(60);
 /// Octets read at a time while much is coming in: a TLS record.
 const READ_OCTETS: usize = 16 * 1024;
 /// Octets of room while a client is waited for: most connections wait most of the time, and most commands fit.
@@ -96,6 +97,16 @@ pub struct ImapDoor {
     pub login_failure_delay: Duration,
     /// What sessions were told of (`\Recent`).
     pub recents: Recents,
+    pub settings: DoorSettings,
+}
+
+/// What the provider says of this door.
+#[derive(Debug, Clone, Default)]
+pub struct DoorSettings {
+    /// Where users turn to, as a URI (`mailto:destek@hs01.kep.tr`); told as metadata (RFC 5464 6.2.1.2).
+    pub contact: Option<String>,
+    /// Offer COMPRESS=DEFLATE.
+    pub compress: bool,
 }
 
 /// Why a connection ended early.
@@ -129,8 +140,12 @@ struct Connection<'d> {
     appending: Option<append::Arriving>,
     /// Marks this connection has set itself: they are not news to it.
     echo: carry::Echo,
-    /// News could not be read: they are asked for again after this.
-    ask_again_after: Option<Duration>,
+    /// What NOTIFY asked for of other mailboxes.
+    watch: Option<watch::Watch>,
+    /// Telling failed; when to try again.
+    tell_again_at: Option<Instant>,
+    /// Who has not logged in by then does not want to.
+    login_until: Instant,
     gathered: Vec<u8>,
     /// The last read took all the room there was.
     filled: bool,
@@ -145,7 +160,7 @@ impl ImapDoor {
         stream: S,
         begin: Begin,
         from: Origin,
-        stopping: watch::Receiver<bool>,
+        stopping: signal::Receiver<bool>,
     ) -> Result<(), Ended> {
         let (tls, acceptor) = match begin {
             Begin::Tls => (true, None),
@@ -161,6 +176,7 @@ impl ImapDoor {
             id: vec![("name".to_owned(), "kepd".to_owned())],
             rev2: true,
             resync: true,
+            compress: self.settings.compress,
         };
         let connection = Connection {
             door: self,
@@ -177,7 +193,9 @@ impl ImapDoor {
             read_only: false,
             appending: None,
             echo: carry::Echo::default(),
-            ask_again_after: None,
+            watch: None,
+            tell_again_at: None,
+            login_until: Instant::now() + LOGIN_WITHIN,
             gathered: Vec::new(),
             filled: false,
             at_hand: None,
@@ -198,32 +216,20 @@ fn all_sent(left: u64) -> Result<(), Ended> {
     }
 }
 
-/// Resolves when the bell has rung since it was last heard.
-async fn rung(bell: Option<&mut watch::Receiver<u64>>) {
-    let heard = match bell {
-        Some(bell) => bell.changed().await.is_ok(),
-        None => false,
-    };
-    if !heard {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// What woke a connection up.
 enum Woken {
     /// Octets came; `false`: the client has gone.
     Read(bool),
-    /// Some mailbox changed.
-    Rung,
+    /// Some mailbox changed: the bell's stroke.
+    Rung(u64),
     Stopping,
 }
 
 impl Connection<'_> {
-    async fn run(mut self, mut stopping: watch::Receiver<bool>) -> Result<(), Ended> {
+    async fn run(mut self, mut stopping: signal::Receiver<bool>) -> Result<(), Ended> {
         let mut input = BytesMut::new();
         // There is nothing to hear before somebody has logged in.
-        let mut bell: Option<watch::Receiver<u64>> = None;
-        let login_until = Instant::now() + LOGIN_WITHIN;
+        let mut bell: Option<signal::Receiver<u64>> = None;
         let mut turn = Turn::begin();
         // A bell that rings is no word of the client: silence is counted from what he said, or was answered.
         let (mut heard, mut spoke) = (Instant::now(), true);
@@ -233,6 +239,7 @@ impl Connection<'_> {
                     self.session.answer(answer);
                 }
                 self.leave_if_barred();
+                self.tell_owed().await?;
                 self.gather().await?;
                 turn.share().await;
             }
@@ -250,11 +257,13 @@ impl Connection<'_> {
                 heard = Instant::now();
             }
             let until = match (&self.by, &self.appending) {
-                (None, _) => login_until,
+                (None, _) => self.login_until,
                 (Some(_), None) => heard + SILENCE_MAX,
                 (Some(_), Some(arriving)) => arriving.until.min(heard + MESSAGE_SILENCE_MAX),
             };
-            if bell.is_none() {
+            if self.by.is_none() {
+                bell = None;
+            } else if bell.is_none() {
                 let listen = |by: &Principal| self.door.mailboxes.bells.mailboxes.listen(by.tenant);
                 bell = self.by.as_ref().map(listen);
                 // Commands sent in one go with the login may have been answered already: what happened since the last
@@ -267,9 +276,11 @@ impl Connection<'_> {
             match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
                 Woken::Read(true) => spoke = true,
                 Woken::Read(false) => return Ok(()),
-                Woken::Rung => {
-                    self.push_news().await;
+                Woken::Rung(stroke) => {
                     self.leave_if_barred();
+                    if !self.session.is_closing() {
+                        self.push_news(stroke).await?;
+                    }
                 }
                 Woken::Stopping => self.session.shut_down("the server is going down; come back soon"),
             }
@@ -279,8 +290,8 @@ impl Connection<'_> {
     async fn wait(
         &mut self,
         input: &mut BytesMut,
-        bell: Option<&mut watch::Receiver<u64>>,
-        stopping: &mut watch::Receiver<bool>,
+        bell: Option<&mut signal::Receiver<u64>>,
+        stopping: &mut signal::Receiver<bool>,
         until: Instant,
     ) -> Result<Woken, Ended> {
         if *stopping.borrow_and_update() {
@@ -291,13 +302,11 @@ impl Connection<'_> {
             return Err(self.too_slow().await);
         }
         self.make_room(input);
-        let idling = self.session.is_idling() && self.opened.is_some();
-        let again = self.ask_again_after.filter(|_| idling);
+        let (listens, again_at) = (self.listens(), self.tell_again_at);
         let read = async {
             tokio::select! {
                 read = self.stream.read_buf(input) => Ok(Woken::Read(read? > 0)),
-                () = rung(bell), if idling => Ok(Woken::Rung),
-                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => Ok(Woken::Rung),
+                stroke = push::rung(bell, again_at), if listens => Ok(Woken::Rung(stroke)),
                 told = stopping.changed() => match told {
                     Ok(()) => Ok(Woken::Stopping),
                     // Nobody is left to tell: then only the connection itself ends it.
@@ -464,22 +473,26 @@ impl Connection<'_> {
         }
     }
 
-    /// While idling: tells what happened, at once.
-    async fn push_news(&mut self) {
-        if self.may_stay().is_err() {
-            return;
-        }
-        match self.news().await {
-            Ok(changes) => {
-                self.ask_again_after = None;
-                self.session.mailbox_changed(changes);
-            }
-            // The bell has been heard and may not ring again: an idler must not wait for another change to hear of this.
-            Err(failure) => {
-                carry::log(&failure);
-                let after = self.ask_again_after.map_or(ASK_AGAIN_MIN, |after| after * 2);
-                self.ask_again_after = Some(after.min(ASK_AGAIN_MAX));
-            }
-        }
+    /// UNAUTHENTICATE (RFC 8437 4): nothing of the user stays; the next one has as long as the first had.
+    fn forget_user(&mut self) {
+        self.by = None;
+        self.exchange = None;
+        self.present = None;
+        self.opened = None;
+        self.at_hand = None;
+        self.appending = None;
+        self.watch = None;
+        self.tell_again_at = None;
+        self.echo.clear();
+        self.login_until = Instant::now() + LOGIN_WITHIN;
+    }
+
+    /// COMPRESS (RFC 4978): the rest of the connection is deflated. What was said is written before.
+    async fn compress(&mut self) -> Result<(), Ended> {
+        self.gather().await?;
+        self.flush().await?;
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = Box::new(compress::Deflated::new(plain));
+        Ok(())
     }
 }

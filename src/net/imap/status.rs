@@ -28,6 +28,8 @@ impl ImapDoor {
             unseen: status.unseen,
             deleted: status.deleted,
             highest_modseq: status.highest_modseq,
+            // RFC 9208 5.3.1: what an EXPUNGE gives back. Nothing that is kept here is ever taken away by one.
+            deleted_storage: 0,
             size: status.size_bytes,
             recent,
             mailbox_id: items.mailbox_id.then(|| mailbox_id(by, mailbox)),

@@ -71,6 +71,10 @@ impl Mailboxes {
     ) -> Result<Appending, Failure> {
         let seat = self.seat(by)?;
         self.fits(size_bytes)?;
+        if mailbox == Mailbox::Drafts {
+            let usage = self.items.usage(&seat.organisation.tenant).await?;
+            usage.room_for(size_bytes)?;
+        }
         let draft = match mailbox {
             Mailbox::Drafts if seat.organisation.may(seat.viewer().user, Permission::Compose) => {
                 Some((self.spool.create().await?, Scanner::new()))

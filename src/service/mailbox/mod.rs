@@ -15,14 +15,17 @@ mod decoding;
 mod fetch;
 mod filing;
 mod handling;
+mod listening;
 mod looking_up;
 mod marking;
 mod preview;
+mod properties;
 mod reading;
 mod resyncing;
 mod rosters;
 mod seats;
 mod sending;
+mod subscribing;
 mod versions;
 mod views;
 
@@ -34,12 +37,15 @@ pub use decoding::{Decoded, DecodingReader};
 pub use fetch::{Letter, Look, Sheet, Shown};
 pub use filing::{Filed, Verb};
 pub use handling::Handling;
+pub use listening::Listening;
 pub use looking_up::Standing;
 pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
 pub use preview::{PREVIEW_MAX_CHARS, Preview};
+pub use properties::Holder;
 pub use resyncing::MayHaveChanged;
 pub use rosters::Rosters;
 pub use seats::{Seat, Seats};
+pub use subscribing::{SUBSCRIPTIONS_MAX, Subscriptions};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
 pub use views::{News, Opened};
 
@@ -84,6 +90,7 @@ pub struct Mailboxes {
     pub rosters: Rosters,
     pub counts: Counts,
     pub texts: Arc<Texts>,
+    pub listening: Listening,
 }
 
 /// A mailbox as it is listed.

@@ -375,7 +375,7 @@ impl Mailboxes {
     }
 
     /// The UID of an item in an open mailbox, as its user knows it.
-    pub(super) fn known_uid(
+    pub fn known_uid(
         &self,
         by: &Principal,
         opened: &Opened,

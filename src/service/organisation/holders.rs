@@ -57,6 +57,7 @@ impl Changes<'_> {
                 life: TenantLife::Active,
                 language: new.language,
                 officers_follow_rules: false,
+                storage_max_bytes: None,
                 institution: Institution::default(),
                 created_at: self.house.clock.now(),
             };

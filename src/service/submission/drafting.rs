@@ -53,6 +53,7 @@ impl Filing {
         if let Some(item) = saved.as_ref().and_then(|saved| saved.same(no_rule_matched)) {
             return Ok(Some(became(item)));
         }
+        self.room(&standing.organisation).await?;
         let item = station.items.next(self.by.tenant)?;
         let notice = match &rules {
             Some(rules) => Some(self.notice(&standing.organisation, rules).await?),

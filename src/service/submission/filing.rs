@@ -216,7 +216,10 @@ impl Filing {
         let accepted = match self.seen_before(known.as_ref())? {
             Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
             Some(earlier) => earlier,
-            None => self.write_mail(&mut batch, &standing.organisation, rule, known)?,
+            None => {
+                self.room(&standing.organisation).await?;
+                self.write_mail(&mut batch, &standing.organisation, rule, known)?
+            }
         };
         standing.require(&mut batch);
         match station.db.commit(batch).await {
@@ -233,6 +236,15 @@ impl Filing {
             Err(CommitError::Conflict { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// Whether what the user brings may still be kept. What he has here already, as a draft, he sends whatever there is.
+    pub(super) async fn room(&self, organisation: &Organisation) -> Result<(), Failure> {
+        if self.draft.is_some() {
+            return Ok(());
+        }
+        let usage = self.station.items.usage(&organisation.tenant).await?;
+        usage.room_for(self.original.size_bytes)
     }
 
     /// Adds the mail with all that follows: its item, its job or the evidence owed for it.

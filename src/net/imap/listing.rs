@@ -1,0 +1,108 @@
+//! LIST, LSUB, STATUS and subscriptions: from the user's mailboxes to the engine's.
+
+use super::turn::Turn;
+use super::{Connection, property};
+use crate::domain::selector::Mailbox;
+use crate::imap::ask::Mailbox as ListedMailbox;
+use crate::imap::ask::{Answer, ListAsk, SpecialUse};
+use crate::imap::command::StatusItems;
+use crate::imap::name::MailboxName;
+use crate::imap::property::{Depth, GetMetadata};
+use crate::service::account::Principal;
+use crate::service::failure::Failure;
+use crate::service::mailbox::FlagsOfUser;
+use std::collections::BTreeSet;
+
+impl Connection<'_> {
+    pub(super) async fn list(&mut self, by: &Principal, ask: &ListAsk) -> Result<Answer, Failure> {
+        let mailboxes = self.door.mailboxes.clone();
+        let subscriptions = mailboxes.subscriptions(by)?;
+        let flags = match ask.returns.status {
+            Some(items) => self.flags_for(by, items)?,
+            None => FlagsOfUser::default(),
+        };
+        let mut answer = Vec::new();
+        let mut there = BTreeSet::new();
+        let mut turn = Turn::begin();
+        for listed in mailboxes.list(by)? {
+            turn.share().await;
+            let Ok(name) = MailboxName::new(&listed.name) else {
+                continue;
+            };
+            let mut mailbox = ListedMailbox {
+                subscribed: subscriptions.to_mailbox(&listed.name),
+                no_select: listed.mailbox.is_none(),
+                special_use: listed.mailbox.and_then(special_use),
+                ..ListedMailbox::default()
+            };
+            if ask.wants(&name) {
+                if let (Some(items), Some(which)) = (ask.returns.status, listed.mailbox) {
+                    let status = mailboxes.status(by, which, &flags, items.size).await?;
+                    mailbox.status = Some(self.door.status_of(by, which, items, &status).await?);
+                }
+                if ask.returns.my_rights {
+                    mailbox.rights = Some(property::letters(&mailboxes.rights_of(by, &listed)?));
+                }
+                if !ask.returns.metadata.is_empty() {
+                    let get = GetMetadata {
+                        mailbox: Some(name.clone()),
+                        entries: ask.returns.metadata.clone(),
+                        size_max_bytes: None,
+                        depth: Depth::Itself,
+                    };
+                    mailbox.metadata = self.door.entries_of(by, listed.mailbox, &get).await?;
+                }
+            }
+            mailbox.name = name;
+            there.insert(listed.name);
+            answer.push(mailbox);
+        }
+        // RFC 5258 3.1: a subscription to what is not there.
+        for said in subscriptions.said().filter(|said| !there.contains(*said)) {
+            if let Ok(name) = MailboxName::new(said) {
+                answer.push(ListedMailbox {
+                    name,
+                    subscribed: true,
+                    non_existent: true,
+                    ..ListedMailbox::default()
+                });
+            }
+        }
+        Ok(Answer::Mailboxes(answer))
+    }
+
+    /// Reading all flags costs; it is done only when their numbers are asked for.
+    pub(super) fn flags_for(&self, by: &Principal, items: StatusItems) -> Result<FlagsOfUser, Failure> {
+        if items.unseen || items.deleted {
+            return self.door.mailboxes.flags_of_user(by);
+        }
+        Ok(FlagsOfUser::default())
+    }
+
+    pub(super) async fn subscribe(
+        &mut self,
+        by: &Principal,
+        name: &MailboxName,
+        subscribed: bool,
+    ) -> Result<Answer, Failure> {
+        self.door
+            .mailboxes
+            .subscribe(by, name.as_str(), subscribed)
+            .await?;
+        Ok(Answer::Done)
+    }
+}
+
+pub(super) fn special_use(mailbox: Mailbox) -> Option<SpecialUse> {
+    let text = mailbox.special_use()?;
+    [
+        SpecialUse::All,
+        SpecialUse::Archive,
+        SpecialUse::Drafts,
+        SpecialUse::Flagged,
+        SpecialUse::Sent,
+        SpecialUse::Trash,
+    ]
+    .into_iter()
+    .find(|s| s.as_str() == text)
+}
