@@ -6,7 +6,7 @@ use super::command::{
 use super::flag::{Flag, Flags};
 use super::name::{MailboxName, Pattern};
 use super::notify::NotifySet;
-use super::property::{Property, Told};
+use super::property::{Fact, Property};
 use super::search::SearchKey;
 use super::set::UidRanges;
 use super::sort::SortKey;
@@ -327,7 +327,7 @@ pub enum Answer {
         changes: Changes,
     },
     Told {
-        lines: Vec<Told>,
+        lines: Vec<Fact>,
         /// RFC 5464 4.2.1: the longest value that was left out.
         longest_bytes: Option<u64>,
     },

@@ -76,7 +76,7 @@ impl Property {
 
 /// A line of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Fact {
     Acl {
         mailbox: MailboxName,
         /// Identifiers with their rights.

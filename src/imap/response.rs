@@ -174,10 +174,6 @@ impl Writer {
         self.line.extend_from_slice(format!("* {word}").as_bytes());
     }
 
-    pub fn put(&mut self, text: &str) {
-        self.line.extend_from_slice(text.as_bytes());
-    }
-
     pub fn put_astring(&mut self, octets: &[u8]) {
         put_astring(&mut self.line, octets);
     }

@@ -503,10 +503,11 @@ impl Door {
         let selected = session.selected().cloned().unwrap_or_default();
         let Some(ask) = session.owed_rows() else { return };
         for member in &ask.members {
+            // Nothing is set by it: the number is not used up.
             let row = self
                 .folder(&selected)
                 .and_then(|f| f.get(member.uid))
-                .map(|m| row(m, &ask));
+                .map(|m| row(m, &ask, 0));
             if let Some(row) = row {
                 session.row_pushed(row);
             }

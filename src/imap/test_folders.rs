@@ -4,7 +4,7 @@ use super::ask::*;
 use super::command::StatusItems;
 use super::name::MailboxName;
 use super::notify::NotifySet;
-use super::property::{Depth, Property, Told};
+use super::property::{Depth, Property, Fact};
 use super::session::Session;
 
 /// Entries of every mailbox of the test.
@@ -20,24 +20,24 @@ fn no(code: Code, text: &str) -> Answer {
 
 pub fn property(property: Property) -> Answer {
     let lines = match property {
-        Property::GetAcl(mailbox) => vec![Told::Acl {
+        Property::GetAcl(mailbox) => vec![Fact::Acl {
             mailbox,
             entries: vec![
                 ("ayse".into(), "lrswipkxtecda".into()),
                 ("onay 1".into(), "lrs".into()),
             ],
         }],
-        Property::MyRights(mailbox) => vec![Told::MyRights {
+        Property::MyRights(mailbox) => vec![Fact::MyRights {
             mailbox,
             rights: "rwiptsldaex".into(),
         }],
-        Property::ListRights { mailbox, identifier } => vec![Told::ListRights {
+        Property::ListRights { mailbox, identifier } => vec![Fact::ListRights {
             mailbox,
             identifier,
             required: "la".into(),
         }],
         Property::GetQuotaRoot(mailbox) => vec![
-            Told::QuotaRoot {
+            Fact::QuotaRoot {
                 mailbox,
                 roots: vec![String::new()],
             },
@@ -70,7 +70,7 @@ pub fn property(property: Property) -> Answer {
             }
             let mailbox = get.mailbox;
             return Answer::Told {
-                lines: vec![Told::Metadata { mailbox, entries }],
+                lines: vec![Fact::Metadata { mailbox, entries }],
                 longest_bytes,
             };
         }
@@ -85,8 +85,8 @@ pub fn property(property: Property) -> Answer {
     }
 }
 
-fn quota(root: &str) -> Told {
-    Told::Quota {
+fn quota(root: &str) -> Fact {
+    Fact::Quota {
         root: root.to_owned(),
         resources: vec![("STORAGE", 10, 512)],
     }

@@ -6,7 +6,7 @@
 use super::super::ask::{Mailbox, SpecialUse};
 use super::super::command::ListCommand;
 use super::super::name::MailboxName;
-use super::super::property::Told;
+use super::super::property::Fact;
 use super::super::response::Writer;
 use super::property;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +83,7 @@ fn write_one(out: &mut Writer, list: &ListCommand, mailbox: &Mailbox, parent: bo
     if let (true, Some(rights)) = (list.returns.my_rights, &mailbox.rights) {
         property::write(
             out,
-            &Told::MyRights {
+            &Fact::MyRights {
                 mailbox: mailbox.name.clone(),
                 rights: rights.clone(),
             },
@@ -92,7 +92,7 @@ fn write_one(out: &mut Writer, list: &ListCommand, mailbox: &Mailbox, parent: bo
     if !mailbox.metadata.is_empty() {
         property::write(
             out,
-            &Told::Metadata {
+            &Fact::Metadata {
                 mailbox: Some(mailbox.name.clone()),
                 entries: mailbox.metadata.clone(),
             },

@@ -3,7 +3,7 @@
 
 use super::super::ask::{Ask, Code, Refusal};
 use super::super::parse::BadCommand;
-use super::super::property::Told;
+use super::super::property::Fact;
 use super::super::response::Writer;
 use super::super::view::Expunging;
 use super::{About, Phase, Session};
@@ -22,9 +22,9 @@ pub(super) const CAPABILITIES: [&str; 10] = [
     "UNAUTHENTICATE",
 ];
 
-pub(super) fn write(out: &mut Writer, told: &Told) {
+pub(super) fn write(out: &mut Writer, told: &Fact) {
     match told {
-        Told::Acl { mailbox, entries } => {
+        Fact::Acl { mailbox, entries } => {
             out.open_line("ACL ");
             out.name(mailbox);
             for (identifier, rights) in entries {
@@ -34,13 +34,13 @@ pub(super) fn write(out: &mut Writer, told: &Told) {
                 out.put_astring(rights.as_bytes());
             }
         }
-        Told::MyRights { mailbox, rights } => {
+        Fact::MyRights { mailbox, rights } => {
             out.open_line("MYRIGHTS ");
             out.name(mailbox);
             out.put(" ");
             out.put_astring(rights.as_bytes());
         }
-        Told::ListRights {
+        Fact::ListRights {
             mailbox,
             identifier,
             required,
@@ -53,7 +53,7 @@ pub(super) fn write(out: &mut Writer, told: &Told) {
             // None can be granted besides: nothing follows.
             out.put_astring(required.as_bytes());
         }
-        Told::QuotaRoot { mailbox, roots } => {
+        Fact::QuotaRoot { mailbox, roots } => {
             out.open_line("QUOTAROOT ");
             out.name(mailbox);
             for root in roots {
@@ -61,7 +61,7 @@ pub(super) fn write(out: &mut Writer, told: &Told) {
                 out.put_astring(root.as_bytes());
             }
         }
-        Told::Quota { root, resources } => {
+        Fact::Quota { root, resources } => {
             out.open_line("QUOTA ");
             out.put_astring(root.as_bytes());
             let told = resources
@@ -69,7 +69,7 @@ pub(super) fn write(out: &mut Writer, told: &Told) {
                 .map(|(name, usage, limit)| format!("{name} {usage} {limit}"));
             out.put(&format!(" ({})", told.collect::<Vec<_>>().join(" ")));
         }
-        Told::Metadata { mailbox, entries } => {
+        Fact::Metadata { mailbox, entries } => {
             out.open_line("METADATA ");
             match mailbox {
                 Some(name) => out.name(name),
@@ -88,10 +88,10 @@ pub(super) fn write(out: &mut Writer, told: &Told) {
 }
 
 impl Session {
-    pub(super) fn properties(&mut self, tag: &str, lines: &[Told], longest_bytes: Option<u64>, text: &str) {
+    pub(super) fn properties(&mut self, tag: &str, lines: &[Fact], longest_bytes: Option<u64>, text: &str) {
         for told in lines {
             // RFC 5464 4.4: a response without entries is none.
-            if !matches!(told, Told::Metadata { entries, .. } if entries.is_empty()) {
+            if !matches!(told, Fact::Metadata { entries, .. } if entries.is_empty()) {
                 write(&mut self.out, told);
             }
         }

@@ -304,6 +304,7 @@ mod tests {
             id: Vec::new(),
             rev2: false,
             resync: false,
+            compress: false,
         });
         session.phase = Phase::Selected(Open {
             name: MailboxName::inbox(),

@@ -225,6 +225,9 @@ impl Connection<'_> {
 
     /// The engine's words for it, without what this connection did itself.
     pub(super) fn without_echo(&mut self, news: News) -> Changes {
+        let (Some(by), Some(opened)) = (&self.by, &self.opened) else {
+            return Changes::default();
+        };
         let told = |(uid, marks, modseq): (u32, Marks, ModSeq)| Told {
             uid,
             flags: flags(&marks),

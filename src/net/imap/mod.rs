@@ -268,8 +268,10 @@ impl Connection<'_> {
                 bell = self.by.as_ref().map(listen);
                 // Commands sent in one go with the login may have been answered already: what happened since the last
                 // of them rang before anybody listened.
-                if bell.is_some() && self.session.is_idling() {
-                    self.push_news().await;
+                if let Some(stroke) = bell.as_ref().map(|bell| *bell.borrow())
+                    && self.listens()
+                {
+                    self.push_news(stroke).await?;
                     continue;
                 }
             }

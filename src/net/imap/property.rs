@@ -7,7 +7,7 @@ use crate::domain::rights::Right;
 use crate::domain::selector::Mailbox;
 use crate::imap::ask::{Answer, Code, Refusal};
 use crate::imap::name::MailboxName;
-use crate::imap::property::{Depth, GetMetadata, Property, Told};
+use crate::imap::property::{Depth, GetMetadata, Property, Fact};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::usage::Usage;
@@ -51,7 +51,7 @@ pub(super) fn letters(rights: &BTreeSet<Right>) -> String {
         .collect()
 }
 
-fn told(lines: Vec<Told>) -> Answer {
+fn told(lines: Vec<Fact>) -> Answer {
     Answer::Told {
         lines,
         longest_bytes: None,
@@ -70,12 +70,12 @@ impl Connection<'_> {
         Ok(match property {
             Property::MyRights(mailbox) => {
                 let rights = letters(&mailboxes.rights(by, mailbox.as_str())?);
-                told(vec![Told::MyRights { mailbox, rights }])
+                told(vec![Fact::MyRights { mailbox, rights }])
             }
             Property::GetAcl(mailbox) => {
                 let all = mailboxes.everybodys_rights(by, mailbox.as_str())?;
                 let entries = all.into_iter().map(|h| (h.login, letters(&h.rights))).collect();
-                told(vec![Told::Acl { mailbox, entries }])
+                told(vec![Fact::Acl { mailbox, entries }])
             }
             Property::ListRights { mailbox, identifier } => {
                 let all = mailboxes.everybodys_rights(by, mailbox.as_str())?;
@@ -84,7 +84,7 @@ impl Connection<'_> {
                     .find(|h| h.login.eq_ignore_ascii_case(&identifier));
                 // RFC 4314 3.7: what he always has; none can be granted besides.
                 let required = his.map_or(String::new(), |h| letters(&h.rights));
-                told(vec![Told::ListRights {
+                told(vec![Fact::ListRights {
                     mailbox,
                     identifier,
                     required,
@@ -95,7 +95,7 @@ impl Connection<'_> {
                 mailboxes.rights(by, mailbox.as_str())?;
                 let (root, quota) = self.door.quota(by).await?;
                 let roots = vec![root];
-                told(vec![Told::QuotaRoot { mailbox, roots }, quota])
+                told(vec![Fact::QuotaRoot { mailbox, roots }, quota])
             }
             Property::GetQuota(asked) => {
                 let (root, quota) = self.door.quota(by).await?;
@@ -125,7 +125,7 @@ impl Connection<'_> {
 
 impl ImapDoor {
     /// The one quota root, named as the account, and what it holds.
-    async fn quota(&self, by: &Principal) -> Result<(String, Told), Failure> {
+    async fn quota(&self, by: &Principal) -> Result<(String, Fact), Failure> {
         let mailboxes = &self.mailboxes;
         let root = mailboxes.seat(by)?.organisation.tenant.name.clone();
         let Usage {
@@ -138,7 +138,7 @@ impl ImapDoor {
             ("STORAGE", storage_bytes.div_ceil(STORAGE_UNIT), most),
             ("MESSAGE", messages, UNLIMITED),
         ];
-        let quota = Told::Quota {
+        let quota = Fact::Quota {
             root: root.clone(),
             resources,
         };
@@ -161,7 +161,7 @@ impl ImapDoor {
             .filter(|(_, value)| too_long(value).is_none())
             .collect();
         Ok(Answer::Told {
-            lines: vec![Told::Metadata {
+            lines: vec![Fact::Metadata {
                 mailbox: get.mailbox,
                 entries,
             }],

@@ -2,7 +2,7 @@
 
 use super::turn::Turn;
 use super::{Connection, Ended, carry, row};
-use crate::imap::ask::{Changes, FetchAsk};
+use crate::imap::ask::FetchAsk;
 use crate::service::failure::Failure;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -58,9 +58,7 @@ impl Connection<'_> {
         if let Some(opened) = &mut self.opened {
             let news = self.door.mailboxes.hear(&by, opened, stroke).await?;
             let changes = self.without_echo(news);
-            if changes != Changes::default() {
-                self.session.mailbox_changed(changes);
-            }
+            self.session.mailbox_changed(changes);
         }
         let notices = self.watched(&by, stroke).await?;
         self.session.push(notices);

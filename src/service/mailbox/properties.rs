@@ -124,15 +124,15 @@ impl Mailboxes {
         if mailbox.shows_nothing() {
             return Ok(Vec::new());
         }
-        let view = self.catch_up(by, mailbox, None).await?;
+        let view = self.catch_up(by, mailbox, None).await?.view;
         let to = to.min(view.uid_next);
         // UIDs are dense enough: what left the mailbox only makes the list shorter.
         let from = from.max(to.saturating_sub(4 * EVIDENCE_LISTED_MAX));
         let limit = 4 * EVIDENCE_LISTED_MAX as usize;
-        let members = views::members(&*self.db, by.tenant, view.id, from, to, limit)?;
+        let members = views::members(&*self.db, by.tenant, view.id, from, limit)?;
         Ok(members
             .into_iter()
-            .filter(|m| m.only.is_none_or(|user| user == by.user))
+            .filter(|m| m.uid < to && m.only.is_none_or(|user| user == by.user))
             .collect())
     }
 
