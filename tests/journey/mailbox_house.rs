@@ -190,6 +190,8 @@ impl House {
             submission: m.submission.clone(),
             seats: Default::default(),
             changes: Default::default(),
+            rosters: Default::default(),
+            counts: Default::default(),
             texts: Arc::new(Texts::new(m.spool.clone(), None, m.bells.indexing.clone())),
         }
     }
