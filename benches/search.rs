@@ -222,6 +222,8 @@ struct Client {
 impl Client {
     async fn log_in(house: &House, mailboxes: Arc<Mailboxes>) -> Self {
         let door = Arc::new(ImapDoor {
+            recents: Default::default(),
+            settings: Default::default(),
             mailboxes,
             accounts: house.accounts.clone(),
             decoy_secret: b"a secret of the bench".to_vec(),

@@ -41,7 +41,10 @@ fn changed_since(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Option
             let number = c.number()?;
             // mod-sequence-value is of 63 bits, and not 0.
             let fits = (1..=i64::MAX as u64).contains(&number);
-            since = Some(fits.then_some(number).ok_or(Malformed("a mod-sequence is 1 to 2^63-1"))?);
+            since = Some(
+                fits.then_some(number)
+                    .ok_or(Malformed("a mod-sequence is 1 to 2^63-1"))?,
+            );
         } else {
             return Err(Malformed("FETCH takes CHANGEDSINCE and VANISHED, each once"));
         }

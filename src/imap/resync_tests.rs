@@ -140,6 +140,7 @@ fn a_door_without_mod_sequences_offers_none() {
             id: Vec::new(),
             rev2: false,
             resync,
+            compress: false,
         });
         let mut input = BytesMut::from(&b"a LOGIN x y\r\n"[..]);
         assert!(session.receive(&mut input).is_some());

@@ -4,7 +4,7 @@ use super::ask::*;
 use super::command::StatusItems;
 use super::name::MailboxName;
 use super::notify::NotifySet;
-use super::property::{Depth, Property, Fact};
+use super::property::{Depth, Fact, Property};
 use super::session::Session;
 
 /// Entries of every mailbox of the test.

@@ -25,6 +25,8 @@ struct Client {
 impl Client {
     async fn log_in(house: &House, mailboxes: Arc<Mailboxes>, login: &str) -> Self {
         let door = Arc::new(ImapDoor {
+            recents: Default::default(),
+            settings: Default::default(),
             mailboxes,
             accounts: house.accounts.clone(),
             decoy_secret: b"a secret of the test".to_vec(),

@@ -192,6 +192,7 @@ impl House {
             changes: Default::default(),
             rosters: Default::default(),
             counts: Default::default(),
+            listening: Default::default(),
             texts: Arc::new(Texts::new(m.spool.clone(), None, m.bells.indexing.clone())),
         }
     }

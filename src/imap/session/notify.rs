@@ -5,8 +5,8 @@
 
 use super::super::ask::{Ask, Code, FetchAsk, Member, Notice, Refusal, Row};
 use super::super::command::FetchItem;
-use super::super::notify::NotifySet;
 use super::super::command::Numbering;
+use super::super::notify::NotifySet;
 use super::super::response::Extra;
 use super::super::view::Expunging;
 use super::{About, Doing, Phase, Session, listing};

@@ -478,4 +478,3 @@ fn log_client(fields: &[(String, Option<String>)]) {
     };
     tracing::info!(name = told("name"), version = told("version"), "client");
 }
-

@@ -7,7 +7,7 @@ use crate::domain::rights::Right;
 use crate::domain::selector::Mailbox;
 use crate::imap::ask::{Answer, Code, Refusal};
 use crate::imap::name::MailboxName;
-use crate::imap::property::{Depth, GetMetadata, Property, Fact};
+use crate::imap::property::{Depth, Fact, GetMetadata, Property};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::usage::Usage;

@@ -63,7 +63,8 @@ impl Connection<'_> {
     async fn sort(&mut self, by: &Principal, order: Vec<SortKey>, key: &Key) -> Result<Answer, Stop> {
         let wanted = sorting::wanted(&order);
         let mut entries = Entries::new(order);
-        self.sift(by, key, (wanted, None), |known| entries.add(&known)).await?;
+        self.sift(by, key, (wanted, None), |known| entries.add(&known))
+            .await?;
         let sorted = apart(entries.len(), move || entries.sorted()).await?;
         self.tell_found(by, key, &sorted).await?;
         Ok(Answer::Found(sorted))
@@ -80,7 +81,8 @@ impl Connection<'_> {
             letter: true,
             ..Wanted::default()
         };
-        self.sift(by, key, (wanted, None), |known| threading.add(&known)).await?;
+        self.sift(by, key, (wanted, None), |known| threading.add(&known))
+            .await?;
         let threads = apart(threading.len(), move || threading.threads()).await?;
         Ok(Answer::Threaded(threads))
     }
@@ -132,7 +134,12 @@ impl Connection<'_> {
                 // Rights may be lost in the middle of a long search.
                 let seat = mailboxes.seat(by)?;
                 let viewer = seat.viewer();
-                let at = At { by, opened, uid, item };
+                let at = At {
+                    by,
+                    opened,
+                    uid,
+                    item,
+                };
                 let asked = question.ask(&mailboxes, &viewer, &at, wanted);
                 if let Some(known) = asked.await? {
                     keep(known)?;

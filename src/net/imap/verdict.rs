@@ -194,7 +194,10 @@ impl Known {
 
     /// `None`: what is known does not decide it. The engine bounds the depth of keys.
     fn verdict(&self, key: &Key, asked: &Question) -> Option<bool> {
-        let indexed = asked.narrowing.as_ref().and_then(|index| index.verdict(self.item, key));
+        let indexed = asked
+            .narrowing
+            .as_ref()
+            .and_then(|index| index.verdict(self.item, key));
         if indexed.is_some() {
             return indexed;
         }
