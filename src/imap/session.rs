@@ -213,7 +213,7 @@ impl Session {
             return;
         };
         if row.flags.is_some() && (extra.flags || items.contains(&FetchItem::Flags)) {
-            open.view.told_flags(row.uid);
+            open.view.told_flags(row.uid, row.modseq.unwrap_or(u64::MAX));
         }
         self.out.fetch(number, member, items, *extra, row);
     }
