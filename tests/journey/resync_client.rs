@@ -316,7 +316,7 @@ impl Client {
         let lines = || heard.untagged.iter().chain([&heard.tagged]);
         let told = lines()
             .filter_map(|line| number_in(line, "[HIGHESTMODSEQ ", "]"))
-            .last();
+            .next_back();
         let seen = lines().filter_map(|line| row(line).2).max().unwrap_or(0);
         picture.modseq = told.unwrap_or(picture.modseq.max(seen));
     }

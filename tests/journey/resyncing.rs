@@ -235,7 +235,7 @@ impl Play {
         match b % 4 {
             0 => {
                 // Back and forth, so that there is always a mailbox by the name that clients ask for.
-                let new = if name == "Acil" || c % 3 == 0 {
+                let new = if name == "Acil" || c.is_multiple_of(3) {
                     format!("Yeni {}", self.made)
                 } else {
                     "Finans".into()
@@ -249,7 +249,9 @@ impl Play {
                 let _ = change.add_label(tenant, &format!("Daha {}", self.made)).await;
             }
             2 => {
-                let _ = change.label_unit(tenant, "Satış", &[name], c % 2 == 0).await;
+                let _ = change
+                    .label_unit(tenant, "Satış", &[name], c.is_multiple_of(2))
+                    .await;
             }
             _ => {
                 let units: Vec<UnitId> = org.units.keys().copied().collect();
@@ -357,7 +359,7 @@ impl Play {
             assert_eq!(selected(name, &heard).validity, validity);
             take_in(&mut by_qresync, &heard);
             // Who names what he knows asks for the rest; who does not is told of the new ones as well, by their mod-sequences.
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let command = format!("UID FETCH {}:* (UID FLAGS)", last + 1);
                 take_in(&mut by_qresync, &checker.ask(&command).await);
             }
