@@ -8,7 +8,6 @@
 #[allow(dead_code)]
 #[path = "../tests/journey/mailbox_house.rs"]
 mod mailbox_house;
-#[allow(dead_code)]
 #[path = "../tests/journey/provider.rs"]
 mod provider;
 
@@ -62,7 +61,7 @@ async fn fill(house: &House) {
     }
 }
 
-struct Client(BufReader<DuplexStream>, watch::Sender<bool>);
+struct Client(BufReader<DuplexStream>, #[allow(dead_code)] watch::Sender<bool>);
 
 impl Client {
     async fn log_in(door: &Arc<ImapDoor>, login: &str) -> Self {

@@ -133,9 +133,12 @@ impl View {
         }
     }
 
-    /// The client has just been told these flags in an answer: no need to tell them again.
-    pub fn told_flags(&mut self, uid: u32) {
-        self.flags.remove(&uid);
+    /// The client has just been told in an answer what a message showed at that mod-sequence: no need to tell it again.
+    /// What somebody else has done since waits for its turn.
+    pub fn told_flags(&mut self, uid: u32, modseq: u64) {
+        if self.flags.get(&uid).is_some_and(|told| told.modseq <= modseq) {
+            self.flags.remove(&uid);
+        }
     }
 
     /// Takes away what is to be told of flags, to be put [back](Self::flags_back).

@@ -229,11 +229,12 @@ impl Client {
     fn take_in(&mut self, lines: &[String], by_number: bool, eager: bool) {
         for line in lines {
             self.take_in_line(line, by_number);
-            // RFC 7162 lets a client believe each line of an IDLE as it comes.
+            // A client may believe each line of an IDLE as it comes. Many messages may change at one mod-sequence, so he
+            // knows of all that happened before it.
             if eager && self.mode == Mode::Qresync {
                 let modseq = row(line).2;
                 if let (Some(picture), Some(modseq)) = (&mut self.picture, modseq) {
-                    picture.modseq = picture.modseq.max(modseq);
+                    picture.modseq = picture.modseq.max(modseq - 1);
                 }
                 self.remember();
             }
@@ -315,7 +316,7 @@ impl Client {
         let lines = || heard.untagged.iter().chain([&heard.tagged]);
         let told = lines()
             .filter_map(|line| number_in(line, "[HIGHESTMODSEQ ", "]"))
-            .last();
+            .next_back();
         let seen = lines().filter_map(|line| row(line).2).max().unwrap_or(0);
         picture.modseq = told.unwrap_or(picture.modseq.max(seen));
     }
