@@ -214,7 +214,7 @@ async fn figures_of_jobs_tell_what_waits_is_late_and_how_long_it_took() {
     let (_, _young) = started(p, "ayse", &text(4)).await;
     let gauges = Gauges {
         db: p.db.clone(),
-        indexing: None,
+        unindexed: None,
     }
     .read()
     .unwrap();
