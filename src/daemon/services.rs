@@ -25,7 +25,7 @@ use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
-use crate::service::gauges::Gauges;
+use crate::service::gauges::{Counting, Gauges};
 use crate::service::herald::Herald;
 use crate::service::identity::Identity;
 use crate::service::indexing::Indexing;
@@ -327,7 +327,7 @@ impl Services {
             gauges: Arc::new(Gauges {
                 db: parts.db.clone(),
                 accounts: accounts.clone(),
-                indexing: Some(indexing.clone()),
+                unindexed: Some(unindexed(&indexing)),
             }),
             indexing,
             seal_certificate: sealer.certificate().clone(),
@@ -385,6 +385,12 @@ impl Services {
             by: Author::clock(),
         })
     }
+}
+
+/// What the gauges ask about the index.
+fn unindexed(indexing: &Arc<Indexing>) -> Counting {
+    let indexing = indexing.clone();
+    Arc::new(move || indexing.waiting())
 }
 
 /// The seal, spoken for by a time-stamp authority over HTTP - the embedded one too.

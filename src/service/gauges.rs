@@ -3,7 +3,6 @@
 use crate::domain::job::JobState;
 use crate::service::account::Accounts;
 use crate::service::failure::Failure;
-use crate::service::indexing::Indexing;
 use crate::store::db::Db;
 use crate::store::tables::work::{
     self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
@@ -14,9 +13,12 @@ use std::sync::Arc;
 pub struct Gauges {
     pub db: Arc<dyn Db>,
     pub accounts: Arc<Accounts>,
-    /// `None`: nothing is indexed.
-    pub indexing: Option<Arc<Indexing>>,
+    /// Items that are not in the full-text index; `None`: there is none.
+    pub unindexed: Option<Counting>,
 }
+
+/// Counts something that a station knows.
+pub type Counting = Arc<dyn Fn() -> Result<u64, Failure> + Send + Sync>;
 
 /// What kind of figure it is (Prometheus' words).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +41,7 @@ pub struct Gauge {
 impl Gauges {
     pub fn read(&self) -> Result<Vec<Gauge>, Failure> {
         let (waiting, late) = self.jobs()?;
-        let unindexed = self
-            .indexing
-            .as_ref()
-            .map_or(Ok(0), |indexing| indexing.waiting())?;
+        let unindexed = self.unindexed.as_ref().map_or(Ok(0), |count| count())?;
         let gauge = |name, help, value| Gauge {
             kind: GaugeKind::Gauge,
             name,

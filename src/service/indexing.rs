@@ -94,7 +94,7 @@ impl Indexing {
         self.run(true).await
     }
 
-    /// The same without waiting for company.
+    /// The same at once: without waiting for company, and not behind others.
     pub async fn run_all(self: &Arc<Self>) -> Result<usize, Failure> {
         self.run(false).await
     }
@@ -112,7 +112,7 @@ impl Indexing {
             if !self.is_due(index, tenant, patient)? {
                 continue;
             }
-            match self.step_apart(index, tenant).await {
+            match self.step_apart(index, tenant, patient).await {
                 Ok(done) => useful += usize::from(done),
                 // The others are not to suffer from it.
                 Err(failure) => tracing::error!(tenant = tenant.0, %failure, "indexing failed"),
@@ -189,13 +189,20 @@ impl Indexing {
         Ok(all)
     }
 
-    /// A step on a thread of its own, behind all others. The thread ends with it: nobody else ever works so slowly.
-    async fn step_apart(self: &Arc<Self>, index: &Arc<Fulltext>, tenant: TenantId) -> Result<bool, Failure> {
+    /// A step on a thread of its own, behind all others if there is time. The thread ends with it: nobody else ever works
+    /// so slowly.
+    async fn step_apart(
+        self: &Arc<Self>,
+        index: &Arc<Fulltext>,
+        tenant: TenantId,
+        patient: bool,
+    ) -> Result<bool, Failure> {
         let (answer, answered) = oneshot::channel();
         let (own, index) = (self.clone(), index.clone());
         let runtime = tokio::runtime::Handle::current();
         let work = move || {
-            if let Err(error) = rustix::process::nice(NICENESS) {
+            let behind = if patient { NICENESS } else { 0 };
+            if let Err(error) = rustix::process::nice(behind) {
                 tracing::debug!(%error, "indexing is not put behind others");
             }
             // Nobody listens any more when the house closes.

@@ -215,7 +215,7 @@ async fn figures_of_jobs_tell_what_waits_is_late_and_how_long_it_took() {
     let gauges = Gauges {
         db: p.db.clone(),
         accounts: p.accounts.clone(),
-        indexing: None,
+        unindexed: None,
     };
     let gauges = gauges.read().unwrap();
     let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;
