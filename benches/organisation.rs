@@ -175,15 +175,10 @@ fn rules() {
 }
 
 fn door(house: &House) -> Arc<ImapDoor> {
-    Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: house.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    })
+    Arc::new(mailbox_house::door(
+        house.mailboxes.clone(),
+        house.accounts.clone(),
+    ))
 }
 
 /// A client on a pipe that reads line by line.

@@ -15,7 +15,7 @@ mod provider;
 use kepd::domain::audit::Origin;
 use kepd::domain::item::{Item, ItemKind};
 use kepd::id::ItemId;
-use kepd::net::imap::{Begin, ImapDoor};
+use kepd::net::imap::Begin;
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use kepd::service::outline::Outline;
 use kepd::store::db::Batch;
@@ -25,7 +25,7 @@ use rustls::pki_types::ServerName;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -114,14 +114,10 @@ async fn listen(house: &House, pki: &DevPki) -> u16 {
         .with_single_cert(chain, key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let door = Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: house.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        settings: Default::default(),
-    });
+    let door = Arc::new(mailbox_house::door(
+        house.mailboxes.clone(),
+        house.accounts.clone(),
+    ));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

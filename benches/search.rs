@@ -17,7 +17,7 @@ use kepd::domain::audit::Origin;
 use kepd::domain::item::{Item, ItemKind};
 use kepd::mime::Structure;
 use kepd::mime::summary::Summary;
-use kepd::net::imap::{Begin, ImapDoor};
+use kepd::net::imap::Begin;
 use kepd::service::mailbox::Mailboxes;
 use kepd::service::outline::Outline;
 use kepd::store::db::Batch;
@@ -221,15 +221,7 @@ struct Client {
 
 impl Client {
     async fn log_in(house: &House, mailboxes: Arc<Mailboxes>) -> Self {
-        let door = Arc::new(ImapDoor {
-            recents: Default::default(),
-            settings: Default::default(),
-            mailboxes,
-            accounts: house.accounts.clone(),
-            decoy_secret: b"a secret of the bench".to_vec(),
-            greeting: "hs01.kep.test".into(),
-            login_failure_delay: Duration::ZERO,
-        });
+        let door = Arc::new(mailbox_house::door(mailboxes, house.accounts.clone()));
         let (pipe, server) = tokio::io::duplex(256 * 1024);
         let (keep, stopping) = watch::channel(false);
         tokio::spawn(async move { door.serve(server, Begin::Tls, Origin::Inside, stopping).await });

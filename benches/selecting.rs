@@ -19,7 +19,7 @@ use kepd::store::db::Batch;
 use kepd::store::tables::views::{self, Scope};
 use mailbox_house::{House, PASSWORD};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::sync::watch;
 
@@ -95,13 +95,10 @@ async fn measure() {
     fill(&house).await;
     println!("{MEMBERS} members entered in {:?}", before.elapsed());
     let house = house.restart();
-    let door = Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: house.accounts.clone(),
-        decoy_secret: b"a secret of the bench".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-    });
+    let door = Arc::new(mailbox_house::door(
+        house.mailboxes.clone(),
+        house.accounts.clone(),
+    ));
     let mut client = Client::log_in(&door, "mudur@ornekas").await;
     let (before, memory) = (Instant::now(), resident_kb());
     client.say("SELECT INBOX").await;

@@ -46,6 +46,8 @@ mod dialogue_tests;
 #[cfg(test)]
 mod resync_tests;
 #[cfg(test)]
+mod test_content;
+#[cfg(test)]
 mod test_door;
 #[cfg(test)]
 mod test_folders;

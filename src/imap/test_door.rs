@@ -1,12 +1,13 @@
 //! A small door in memory for the dialogues: a few mailboxes, three fixed messages, one user.
 
 use super::ask::*;
-use super::command::{FetchItem, Section, SectionText, StoreHow};
+use super::command::{FetchItem, StoreHow};
 use super::flag::{Flag, Flags};
 use super::name::MailboxName;
 use super::session::Session;
 use super::set::UidRanges;
 use super::structure::{Address, BodyStructure, Envelope, SingleKind, SinglePart};
+use super::test_content::{binary, section};
 use super::test_folders;
 use super::test_search::{self, header, holds, split};
 use crate::clock::UtcTime;
@@ -132,7 +133,7 @@ fn member(uid: u32) -> Member {
     }
 }
 
-fn encoding(message: &Message) -> Option<String> {
+pub(super) fn encoding(message: &Message) -> Option<String> {
     header(&message.octets, "Content-Transfer-Encoding")
 }
 
@@ -653,52 +654,5 @@ fn row(message: &mut Message, ask: &FetchAsk, seen: u64) -> Row {
         email_id: Some(format!("M{}", message.uid)),
         thread_id: (message.uid != 3).then(|| format!("T{}", message.uid)),
         save_date: (message.uid != 3).then_some(message.date),
-    }
-}
-
-fn binary(message: &Message, part: &[u32], body_at: usize) -> Content {
-    let (offset, len) = (body_at as u64, (message.octets.len() - body_at) as u64);
-    match (part, encoding(message).as_deref()) {
-        ([], _) => Content::Stored {
-            offset: 0,
-            len: message.octets.len() as u64,
-        },
-        ([1], Some("base64")) => {
-            let how = Transfer::Base64;
-            let decoded = decoded(&message.octets[body_at..], how);
-            Content::Decoded {
-                offset,
-                len,
-                how,
-                octets: decoded.len() as u64,
-                nul: decoded.contains(&0),
-            }
-        }
-        ([1], _) => Content::Stored { offset, len },
-        _ => Content::Nil,
-    }
-}
-
-fn section(message: &Message, section: &Section, body_at: usize) -> Content {
-    let (len, head) = (message.octets.len() as u64, body_at as u64);
-    let fields = |wanted: &dyn Fn(&str) -> bool| {
-        let text = String::from_utf8_lossy(&message.octets[..body_at]).into_owned();
-        let lines = text
-            .split_inclusive("\r\n")
-            .filter(|l| wanted(l.split(':').next().unwrap()) || *l == "\r\n");
-        Content::Octets(lines.collect::<String>().into_bytes())
-    };
-    match (&section.part[..], &section.text) {
-        ([], SectionText::All) => Content::Stored { offset: 0, len },
-        ([], SectionText::Header) => Content::Stored { offset: 0, len: head },
-        ([], SectionText::Text) | ([1], SectionText::All) => Content::Stored {
-            offset: head,
-            len: len - head,
-        },
-        ([], SectionText::Fields(names)) => fields(&|n| names.iter().any(|x| x.eq_ignore_ascii_case(n))),
-        ([], SectionText::FieldsNot(names)) => {
-            fields(&|n| n != "\r\n" && !names.iter().any(|x| x.eq_ignore_ascii_case(n)))
-        }
-        _ => Content::Nil,
     }
 }

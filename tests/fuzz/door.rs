@@ -44,14 +44,10 @@ impl Ground {
             .deliver(b"From: a@hs02.kep.test\r\nSubject: sakin\r\n\r\nSakin\r\n")
             .await;
         house.tenant = ours;
-        let door = Arc::new(ImapDoor {
-            mailboxes: house.mailboxes.clone(),
-            accounts: house.accounts.clone(),
-            decoy_secret: b"a secret of the test".to_vec(),
-            greeting: "hs01.kep.test".into(),
-            login_failure_delay: Duration::ZERO,
-            recents: kepd::net::imap::Recents::default(),
-        });
+        let door = Arc::new(crate::mailbox_house::door(
+            house.mailboxes.clone(),
+            house.accounts.clone(),
+        ));
         let mut ground = Self {
             house,
             door,

@@ -57,6 +57,7 @@ impl Client {
             id: vec![("name".to_owned(), "kepd".to_owned())],
             rev2: chance.one_in(2),
             resync: chance.one_in(2),
+            compress: chance.one_in(2),
         };
         let mut client = Self {
             session: Session::new(settings),

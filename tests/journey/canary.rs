@@ -31,15 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PIPE_OCTETS: usize = 4096;
 
 pub(super) fn door(house: &House) -> Arc<ImapDoor> {
-    Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: house.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    })
+    Arc::new(crate::mailbox_house::door(
+        house.mailboxes.clone(),
+        house.accounts.clone(),
+    ))
 }
 
 /// A client on a pipe.

@@ -362,6 +362,7 @@ async fn evidence_of_a_mail_is_metadata_for_who_sees_the_mail() {
         .await;
     assert!(said.contains("evidence/1 NIL"), "{said}");
     let with_contact = ImapDoor {
+        recents: Default::default(),
         mailboxes: house.mailboxes.clone(),
         accounts: house.accounts.clone(),
         decoy_secret: b"x".to_vec(),
@@ -531,6 +532,7 @@ async fn a_compressed_session_goes_on_compressed() {
     let mut plain = Client::of(&house, "mudur").await;
     assert!(plain.say("COMPRESS DEFLATE").await.contains(" BAD "));
     let door = ImapDoor {
+        recents: Default::default(),
         mailboxes: house.mailboxes.clone(),
         accounts: house.accounts.clone(),
         decoy_secret: b"x".to_vec(),

@@ -394,14 +394,10 @@ async fn one_client_cannot_starve_another() {
 async fn a_users_connections_are_counted() {
     let (house, _) = house().await;
     let accounts = Accounts::new(house.mailboxes.db.clone(), house.mailboxes.organisations.clone()).unwrap();
-    let door = Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: Arc::new(accounts.with_limits(Arc::default(), 2)),
-        decoy_secret: vec![1],
-        greeting: "hs01".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: kepd::net::imap::Recents::default(),
-    });
+    let door = Arc::new(crate::mailbox_house::door(
+        house.mailboxes.clone(),
+        Arc::new(accounts.with_limits(Arc::default(), 2)),
+    ));
     let first = Client::logged_in(&door, 4096).await;
     let _second = Client::logged_in(&door, 4096).await;
     let mut third = Client::connect(&door, Origin::Inside, 4096);
@@ -487,14 +483,10 @@ async fn a_trusted_network_is_not_slowed() {
     let (house, _) = house().await;
     let accounts = Accounts::new(house.mailboxes.db.clone(), house.mailboxes.organisations.clone()).unwrap();
     let trusted = Trusted(vec!["203.0.113.0/24".parse().unwrap()]);
-    let door = Arc::new(ImapDoor {
-        mailboxes: house.mailboxes.clone(),
-        accounts: Arc::new(accounts.with_limits(Arc::new(trusted), 10)),
-        decoy_secret: vec![1],
-        greeting: "hs01".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: kepd::net::imap::Recents::default(),
-    });
+    let door = Arc::new(crate::mailbox_house::door(
+        house.mailboxes.clone(),
+        Arc::new(accounts.with_limits(Arc::new(trusted), 10)),
+    ));
     for _ in 0..10 {
         let (_, waited) = logging_in(&door, far("203.0.113.1"), "ayse", "yanlis parola").await;
         assert_eq!(waited, 0);

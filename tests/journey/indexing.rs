@@ -6,7 +6,7 @@ use kepd::domain::audit::Origin;
 use kepd::domain::item::{Filed, ItemKind};
 use kepd::domain::selector::Mailbox;
 use kepd::id::ItemId;
-use kepd::net::imap::{Begin, ImapDoor};
+use kepd::net::imap::Begin;
 use kepd::service::mailbox::{Mailboxes, Marks, Sought};
 use kepd::store::spool::BlobId;
 use kepd::store::tables::items;
@@ -24,15 +24,7 @@ struct Client {
 
 impl Client {
     async fn log_in(house: &House, mailboxes: Arc<Mailboxes>, login: &str) -> Self {
-        let door = Arc::new(ImapDoor {
-            recents: Default::default(),
-            settings: Default::default(),
-            mailboxes,
-            accounts: house.accounts.clone(),
-            decoy_secret: b"a secret of the test".to_vec(),
-            greeting: "hs01.kep.test".into(),
-            login_failure_delay: Duration::ZERO,
-        });
+        let door = Arc::new(crate::mailbox_house::door(mailboxes, house.accounts.clone()));
         let (pipe, server) = tokio::io::duplex(64 * 1024);
         let (keep, stopping) = watch::channel(false);
         tokio::spawn(async move { door.serve(server, Begin::Tls, Origin::Inside, stopping).await });

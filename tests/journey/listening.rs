@@ -6,7 +6,6 @@ use super::mailbox_house::{House, start};
 use kepd::domain::item::Filed;
 use kepd::domain::selector::Mailbox;
 use kepd::id::UserId;
-use kepd::net::imap::ImapDoor;
 use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
 use kepd::store::db::{Batch, Commit, CommitError, Db, Rows};
@@ -169,14 +168,7 @@ async fn strokes_are_numbered_on_though_nobody_listened_meanwhile() {
 async fn what_could_not_be_told_is_told_later() {
     let house = House::build().await.with_passwords().await;
     let (db, mailboxes) = watched(&house);
-    let door = Arc::new(ImapDoor {
-        mailboxes,
-        accounts: house.accounts.clone(),
-        decoy_secret: b"x".to_vec(),
-        greeting: "x".into(),
-        login_failure_delay: Duration::ZERO,
-        settings: Default::default(),
-    });
+    let door = Arc::new(crate::mailbox_house::door(mailboxes, house.accounts.clone()));
     let mut client = Client::connect(door).await;
     client.login("mudur").await;
     client.ok("SELECT INBOX").await;

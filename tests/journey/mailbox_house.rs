@@ -12,6 +12,7 @@ use kepd::domain::org::{Permission, UserKind};
 use kepd::domain::rule::{Comparison, Condition, Direction, Field};
 use kepd::domain::tenant::{Language, TenantKind};
 use kepd::id::{IdSource, ItemId, MailId, SystemIds, TenantId};
+use kepd::net::imap::ImapDoor;
 use kepd::sasl::Secret;
 use kepd::service::account::{Accounts, Principal};
 use kepd::service::approval::Approval;
@@ -42,6 +43,19 @@ pub struct House {
     pub clock: Arc<ManualClock>,
     pub accounts: Arc<Accounts>,
     pub mailboxes: Arc<Mailboxes>,
+}
+
+/// The mailbox door over these mailboxes; failed logins wait for nothing.
+pub fn door(mailboxes: Arc<Mailboxes>, accounts: Arc<Accounts>) -> ImapDoor {
+    ImapDoor {
+        mailboxes,
+        accounts,
+        decoy_secret: b"a secret of the test".to_vec(),
+        greeting: "hs01.kep.test".into(),
+        login_failure_delay: std::time::Duration::ZERO,
+        recents: Default::default(),
+        settings: Default::default(),
+    }
 }
 
 pub fn start() -> UtcTime {

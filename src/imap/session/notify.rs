@@ -148,7 +148,7 @@ impl Session {
             return;
         };
         if row.flags.is_some() && selected.items.contains(&FetchItem::Flags) {
-            open.view.told_flags(row.uid);
+            open.view.told_flags(row.uid, row.modseq.unwrap_or(u64::MAX));
         }
         let recent = !self.rev2 && open.recent.contains(row.uid);
         let extra = Extra {
