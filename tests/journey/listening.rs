@@ -71,7 +71,10 @@ fn watched(house: &House) -> (Arc<Watched>, Arc<Mailboxes>) {
         submission: m.submission.clone(),
         seats: Default::default(),
         changes: Default::default(),
+        rosters: Default::default(),
+        counts: Default::default(),
         listening: Default::default(),
+        texts: m.texts.clone(),
     };
     (db, Arc::new(mailboxes))
 }
