@@ -507,6 +507,7 @@ mod tests {
         full.provider.service = Some("kep@hs01.kep.tr".parse().unwrap());
         full.provider.relay_host = Some("mx.hs01.kep.tr".into());
         full.autoconfig = Autoconfig::full();
+        full.imap.contact = Some("mailto:destek@hs01.kep.tr".into());
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();
         for (table, keys) in code.as_table().unwrap() {

@@ -97,7 +97,7 @@ impl Ground {
     async fn look(&self, login: &str) -> String {
         let (mut client, serving) = connect(&self.door, 64 * 1024);
         let said = format!(
-            "a LOGIN {login} \"{PASSWORD}\"\r\nb SELECT INBOX\r\nc UID FETCH 1:* (FLAGS RFC822.SIZE BODYSTRUCTURE ENVELOPE)\r\nd LOGOUT\r\n"
+            "a LOGIN {login} \"{PASSWORD}\"\r\nr ENABLE IMAP4rev2\r\nb SELECT INBOX\r\nc UID FETCH 1:* (FLAGS RFC822.SIZE BODYSTRUCTURE ENVELOPE)\r\nd LOGOUT\r\n"
         );
         client.write_all(said.as_bytes()).await.unwrap();
         let mut heard = Vec::new();

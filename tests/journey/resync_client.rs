@@ -104,7 +104,11 @@ pub(super) fn row(line: &str) -> (Option<u32>, Option<Flags>, Option<u64>) {
     let flags = between(line, "FLAGS (", ")");
     (
         uid.map(|n| n.parse().unwrap()),
-        flags.map(|f| f.split_whitespace().map(str::to_owned).collect()),
+        // \Recent is of one session, not of the message (RFC 3501 2.3.2).
+        flags.map(|f| {
+            let lasting = f.split_whitespace().filter(|flag| *flag != "\\Recent");
+            lasting.map(str::to_owned).collect()
+        }),
         number_in(line, "MODSEQ (", ")"),
     )
 }

@@ -115,7 +115,7 @@ impl Connection<'_> {
         let question = Question::new(&mailboxes, by, key, now).await;
         let mut pace = Pace::begin(now);
         let mut members = opened.members();
-        let (of, _) = members.size_hint();
+        let of = opened.roster().len();
         let (mut done, mut others) = (0, Turn::begin());
         loop {
             let turn: Vec<(u32, ItemId)> = members.by_ref().take(STEP).collect();
@@ -148,7 +148,7 @@ impl Connection<'_> {
             }
             done += turn.len();
             self.tell_progress(&mut pace, done, of).await?;
-            others.share().await;
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -139,7 +139,7 @@ pub(super) async fn make(
     let fresh = ask.mark_seen && marks.as_ref().is_some_and(|marks| !marks.seen);
     if fresh && let Some((now, at)) = seen(mailboxes, by, id).await? {
         marks = Some(now);
-        modseq = modseq.max(at.map(|at| at.0).filter(|_| modseq.is_some()));
+        modseq = modseq.max(at.map(|at| at.0));
     }
     row.modseq = modseq;
     let marks = marks.filter(|_| wanted.flags || fresh);

@@ -149,6 +149,13 @@ impl Mailboxes {
     ) -> Result<Present, Failure> {
         let view = &caught.view;
         let there = self.known(by, caught, open);
+        // Of many who ask after the same catching up, only the first reads.
+        if let Some(there) = there.as_ref().filter(|there| there.known_to >= caught.to) {
+            return Ok(Present {
+                roster: there.seen_by(by.user),
+                uid_next: there.uid_next.max(view.uid_next),
+            });
+        }
         let there = match there.filter(|there| there.known_to >= view.forgotten) {
             Some(there) => self.without_left(by, caught, there).await?,
             None => None,
