@@ -6,9 +6,11 @@
 
 pub mod pace;
 pub mod presence;
+mod rooms;
 
 use self::pace::LoginPace;
 use self::presence::{Presence, Present, SESSIONS_PER_USER_MAX};
+use self::rooms::Rooms;
 
 use crate::address::LoginName;
 use crate::domain::audit::{AuditRoute, Author, Origin};
@@ -38,10 +40,6 @@ const HASHING_MAX: usize = 2;
 /// Logins that wait for one of those: some three seconds of work. More are asked to come back rather than to queue up
 /// behind a flood.
 const HASHING_WAITING_MAX: usize = 256;
-/// Memory asked for to hash in, in octets; only what the hash needs of it is touched. The allocator of glibc keeps
-/// freed pieces of up to 32 MiB in the arena of the thread that asked, 19 MiB for each of many threads in the end;
-/// larger ones it gives back at once.
-const HASHING_ROOM_BYTES: usize = 33 * 1024 * 1024;
 
 /// Somebody who has logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +96,7 @@ pub struct Accounts {
     sessions_per_user_max: usize,
     /// What an unknown login is checked against, so that it takes as long.
     nobody: String,
+    rooms: Arc<Rooms>,
 }
 
 impl Accounts {
@@ -112,6 +111,7 @@ impl Accounts {
             presence: Presence::default(),
             sessions_per_user_max: SESSIONS_PER_USER_MAX,
             nobody,
+            rooms: Arc::default(),
         })
     }
 
@@ -229,7 +229,9 @@ impl Accounts {
             .acquire()
             .await
             .map_err(|e| Failure::Broken(e.to_string()))?;
-        let holds = tokio::task::spawn_blocking(move || is_password(&stored, password.expose().as_bytes()))
+        let rooms = self.rooms.clone();
+        let check = move || rooms.lend(|room| is_password(&stored, password.expose().as_bytes(), room));
+        let holds = tokio::task::spawn_blocking(check)
             .await
             .map_err(|e| Failure::Broken(e.to_string()))?;
         Ok(principal.filter(|_| holds && known))
@@ -297,20 +299,22 @@ fn make_credentials(password: &Secret) -> Result<Credentials, Failure> {
 
 fn hash(password: &[u8]) -> Result<String, Failure> {
     let broken = |e: &dyn std::fmt::Display| Failure::Broken(format!("argon2: {e}"));
-    let params = Params::default();
+    let (params, mut room) = (Params::default(), Vec::new());
     let salt = Salt::new(&salt()?).map_err(|e| broken(&e))?;
     let phc = PasswordHash {
         algorithm: ARGON2ID_IDENT,
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params).map_err(|e| broken(&e))?,
         salt: Some(salt),
-        hash: Some(derive(password, &salt, params, Params::DEFAULT_OUTPUT_LEN).map_err(|e| broken(&e))?),
+        hash: Some(
+            derive(password, &salt, params, Params::DEFAULT_OUTPUT_LEN, &mut room).map_err(|e| broken(&e))?,
+        ),
     };
     Ok(phc.to_string())
 }
 
 /// Whether the stored hash is of this password. Outputs are compared in constant time.
-fn is_password(stored: &str, password: &[u8]) -> bool {
+fn is_password(stored: &str, password: &[u8], room: &mut Vec<Block>) -> bool {
     let Ok(phc) = PasswordHash::new(stored) else {
         return false;
     };
@@ -319,17 +323,22 @@ fn is_password(stored: &str, password: &[u8]) -> bool {
     };
     phc.algorithm == ARGON2ID_IDENT
         && phc.version == Some(Version::V0x13.into())
-        && derive(password, salt, params, hash.len()).is_ok_and(|derived| derived == *hash)
+        && derive(password, salt, params, hash.len(), room).is_ok_and(|derived| derived == *hash)
 }
 
-/// Argon2id, in memory that goes back to the system.
-fn derive(password: &[u8], salt: &[u8], params: Params, octets: usize) -> argon2::Result<Output> {
-    let mut room = Vec::with_capacity(HASHING_ROOM_BYTES / Block::SIZE);
+/// Argon2id. What the room holds does not matter: the first pass writes all of it (RFC 9106 3.2).
+fn derive(
+    password: &[u8],
+    salt: &[u8],
+    params: Params,
+    octets: usize,
+    room: &mut Vec<Block>,
+) -> argon2::Result<Output> {
     room.resize(params.block_count(), Block::default());
     let mut output = [0; Output::MAX_LENGTH];
     let output = output.get_mut(..octets).ok_or(argon2::Error::OutputTooLong)?;
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password, salt, output, &mut room)?;
+        .hash_password_into_with_memory(password, salt, output, &mut *room)?;
     Output::new(output).map_err(|_| argon2::Error::OutputTooShort)
 }
 
@@ -357,10 +366,15 @@ mod tests {
             .hash_password_with_salt("doğru at pil".as_bytes(), &[7; SALT_OCTETS])
             .unwrap()
             .to_string();
-        assert!(is_password(&theirs, "doğru at pil".as_bytes()));
-        assert!(is_password(&ours, "doğru at pil".as_bytes()));
-        assert!(!is_password(&ours, "doğru at pill".as_bytes()));
-        assert!(!is_password("$argon2id$v=19$m=19456", "doğru at pil".as_bytes()));
+        // One room after the other use of it, as logins do.
+        let mut room = Vec::new();
+        let mut is_password =
+            |stored: &str, password: &str| is_password(stored, password.as_bytes(), &mut room);
+        assert!(is_password(&theirs, "doğru at pil"));
+        assert!(is_password(&ours, "doğru at pil"));
+        assert!(!is_password(&ours, "doğru at pill"));
+        assert!(is_password(&ours, "doğru at pil"));
+        assert!(!is_password("$argon2id$v=19$m=19456", "doğru at pil"));
         assert_ne!(ours, hash("doğru at pil".as_bytes()).unwrap(), "the salt is new");
     }
 
