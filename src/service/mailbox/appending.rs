@@ -25,7 +25,7 @@ use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
 use crate::store::spool::{BlobWriter, Pending, SpoolError};
 use crate::store::tables::items::{self, Content, Stamped};
-use crate::store::tables::{drafts, drafts::LatestDraft, mails};
+use crate::store::tables::{Stored, drafts, drafts::LatestDraft, mails};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -266,13 +266,20 @@ impl Appending {
         let seat = to.seat(by)?;
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
         let mut items: Vec<(Item, UserFlags)> = Vec::with_capacity(drafts.len());
-        // Of several that are brought with one Message-ID, each takes the place of the one before.
-        let mut newest: HashMap<&str, usize> = HashMap::new();
+        // Of several that are brought with one Message-ID, each takes the place of the one before. Which draft is the
+        // latest is read once: what takes its place is right only as long as the batch finds it so.
+        let mut newest: HashMap<&str, (usize, Option<Stored<LatestDraft>>)> = HashMap::new();
         for (id, draft) in ids.iter().zip(drafts) {
             let mut item = self::draft(*id, by.user, to.clock.now());
             item.internal_date = draft.date.unwrap_or(item.internal_date);
             let message_id = draft.outline.summary.identity();
-            let earlier = message_id.and_then(|id| newest.get(id)).copied();
+            let (earlier, latest) = match message_id {
+                Some(id) => match newest.remove(id) {
+                    Some((at, latest)) => (Some(at), latest),
+                    None => (None, drafts::latest(&*to.db, by.tenant, by.user, id)?),
+                },
+                None => (None, None),
+            };
             match (&replaced, earlier.and_then(|at| items.get_mut(at))) {
                 (Some(old), _) => item.take_place_of(old),
                 (None, Some((earlier, _))) => {
@@ -280,19 +287,18 @@ impl Appending {
                     *earlier = earlier.ended(self.hand());
                 }
                 (None, None) => {
-                    if let Some(message_id) = message_id {
-                        self.take_place(&mut batch, &mut item, message_id)?;
+                    if let Some(latest) = &latest {
+                        self.take_place(&mut batch, &mut item, &latest.row)?;
                     }
                 }
             }
             if let Some(message_id) = message_id {
-                newest.insert(message_id, items.len());
+                newest.insert(message_id, (items.len(), latest));
             }
             items.push(flagged(item, &draft.marks, &seat.organisation)?);
         }
-        for (message_id, at) in newest {
+        for (message_id, (at, latest)) in newest {
             if let Some((item, _)) = items.get(at) {
-                let latest = drafts::latest(&*to.db, by.tenant, by.user, message_id)?;
                 let new = LatestDraft::saved(item.id);
                 drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
             }
@@ -311,13 +317,10 @@ impl Appending {
         Ok(batch)
     }
 
-    /// In the place of the draft that was saved under the same Message-ID, if there is one.
-    fn take_place(&self, batch: &mut Batch, item: &mut Item, message_id: &str) -> Result<(), Failure> {
+    /// In the place of the draft that was saved last under the same Message-ID.
+    fn take_place(&self, batch: &mut Batch, item: &mut Item, latest: &LatestDraft) -> Result<(), Failure> {
         let (to, by) = (&self.to, &self.by);
-        let Some(latest) = drafts::latest(&*to.db, by.tenant, by.user, message_id)? else {
-            return Ok(());
-        };
-        if let Some(old) = items::item(&*to.db, by.tenant, latest.row.item)? {
+        if let Some(old) = items::item(&*to.db, by.tenant, latest.item)? {
             item.take_place_of(&old.row);
             // What lies in the bin stays there; what is gone is gone already.
             if !old.row.gone && old.row.trashed.is_none() {
