@@ -364,22 +364,22 @@ impl Bench<'_> {
         self.note(61, "push: the same, largest", "ms", times[times.len() - 1], None);
     }
 
-    /// Memory of connections that are logged in, have the mailbox selected and idle.
+    /// Memory of connections that are logged in, of many users, have the mailbox selected and idle.
     async fn idle(&mut self) {
         let mut clients = Vec::new();
         for _ in 0..IDLE / 4 {
-            clients.push(self.idler().await);
+            clients.push(self.idler(clients.len()).await);
         }
         let before = self.server.memory_kb();
         for _ in 0..IDLE {
-            clients.push(self.idler().await);
+            clients.push(self.idler(clients.len()).await);
         }
         let each = self.server.memory_kb().saturating_sub(before) as f64 / IDLE as f64;
         self.note(70, "memory of an idle TLS connection", "KB", each, None);
     }
 
-    async fn idler(&self) -> Client {
-        let mut client = self.opened(0).await;
+    async fn idler(&self, n: usize) -> Client {
+        let mut client = self.opened(n % super::servers::ACCOUNTS).await;
         let tag = client.next_tag();
         client.send(format!("{tag} IDLE\r\n").as_bytes()).await;
         while !client.line().await.starts_with('+') {}
