@@ -4,8 +4,8 @@
 //! it hands in what happened ([`Session::push`]). Nothing is said in the middle of a command.
 
 use super::super::ask::{Ask, Code, FetchAsk, Member, Notice, Refusal, Row};
-use super::super::command::FetchItem;
 use super::super::command::Numbering;
+use super::super::command::{FetchItem, StatusItems};
 use super::super::notify::NotifySet;
 use super::super::response::Extra;
 use super::super::view::Expunging;
@@ -162,7 +162,15 @@ impl Session {
     pub fn push(&mut self, notices: Vec<Notice>) {
         for notice in notices {
             match notice {
-                Notice::Status { name, items, status } => self.out.status(&name, items, &status),
+                Notice::Status { name, items, status } => {
+                    // RFC 5465 5: with mod-sequences, or a change of flags could not be told from nothing.
+                    let highest_modseq = items.highest_modseq || self.resync.tells_modseq();
+                    let items = StatusItems {
+                        highest_modseq,
+                        ..items
+                    };
+                    self.out.status(&name, items, &status);
+                }
                 Notice::Listed { mailbox, old_name } => {
                     listing::write_changed(&mut self.out, &mailbox, old_name.as_ref());
                 }

@@ -31,6 +31,7 @@ mod watch;
 use self::turn::Turn;
 use crate::address::LoginName;
 use crate::domain::audit::Origin;
+use crate::id::TenantId;
 use crate::imap::ask::{Member, Out};
 use crate::imap::{Session, Settings};
 use crate::sasl::ServerExchange;
@@ -229,7 +230,7 @@ impl Connection<'_> {
     async fn run(mut self, mut stopping: signal::Receiver<bool>) -> Result<(), Ended> {
         let mut input = BytesMut::new();
         // There is nothing to hear before somebody has logged in.
-        let mut bell: Option<signal::Receiver<u64>> = None;
+        let mut bell: Option<(TenantId, signal::Receiver<u64>)> = None;
         let mut turn = Turn::begin();
         // A bell that rings is no word of the client: silence is counted from what he said, or was answered.
         let (mut heard, mut spoke) = (Instant::now(), true);
@@ -261,21 +262,22 @@ impl Connection<'_> {
                 (Some(_), None) => heard + SILENCE_MAX,
                 (Some(_), Some(arriving)) => arriving.until.min(heard + MESSAGE_SILENCE_MAX),
             };
-            if self.by.is_none() {
-                bell = None;
-            } else if bell.is_none() {
-                let listen = |by: &Principal| self.door.mailboxes.bells.mailboxes.listen(by.tenant);
-                bell = self.by.as_ref().map(listen);
+            // Another user may have logged in since: then it is another bell.
+            let tenant = self.by.as_ref().map(|by| by.tenant);
+            bell = bell.filter(|(of, _)| Some(*of) == tenant);
+            if let (None, Some(tenant)) = (&bell, tenant) {
+                let hung = self.door.mailboxes.bells.mailboxes.listen(tenant);
+                let stroke = *hung.borrow();
+                bell = Some((tenant, hung));
                 // Commands sent in one go with the login may have been answered already: what happened since the last
                 // of them rang before anybody listened.
-                if let Some(stroke) = bell.as_ref().map(|bell| *bell.borrow())
-                    && self.listens()
-                {
+                if self.listens() {
                     self.push_news(stroke).await?;
                     continue;
                 }
             }
-            match self.wait(&mut input, bell.as_mut(), &mut stopping, until).await? {
+            let ringing = bell.as_mut().map(|(_, bell)| bell);
+            match self.wait(&mut input, ringing, &mut stopping, until).await? {
                 Woken::Read(true) => spoke = true,
                 Woken::Read(false) => return Ok(()),
                 Woken::Rung(stroke) => {

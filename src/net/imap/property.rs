@@ -3,6 +3,7 @@
 //! Nothing of it is set through IMAP: rights follow from roles, units and kinds of users, quotas from the contract.
 
 use super::{Connection, ImapDoor};
+use crate::domain::org::UserKind;
 use crate::domain::rights::Right;
 use crate::domain::selector::Mailbox;
 use crate::imap::ask::{Answer, Code, Refusal};
@@ -93,18 +94,24 @@ impl Connection<'_> {
             Property::SetAcl { .. } | Property::DeleteAcl { .. } => return Err(follows_from_roles()),
             Property::GetQuotaRoot(mailbox) => {
                 mailboxes.rights(by, mailbox.as_str())?;
-                let (root, quota) = self.door.quota(by).await?;
+                let Some((root, quota)) = self.door.quota(by).await? else {
+                    let roots = Vec::new();
+                    return Ok(told(vec![Fact::QuotaRoot { mailbox, roots }]));
+                };
                 let roots = vec![root];
                 told(vec![Fact::QuotaRoot { mailbox, roots }, quota])
             }
-            Property::GetQuota(asked) => {
-                let (root, quota) = self.door.quota(by).await?;
-                if root != asked {
+            Property::GetQuota(asked) => match self.door.quota(by).await? {
+                Some((root, quota)) if root == asked => told(vec![quota]),
+                Some((root, _)) => {
                     let say = format!("there is one quota root, \"{root}\"");
                     return Err(Failure::refused(Kind::NotFound, say));
                 }
-                told(vec![quota])
-            }
+                None => {
+                    let say = "how full the account is is told to its officers";
+                    return Err(Failure::refused(Kind::NoPermission, say));
+                }
+            },
             Property::SetQuota { .. } => {
                 let say = "how much may be kept stands in the contract with the provider";
                 return Err(Failure::refused(Kind::NoPermission, say));
@@ -124,10 +131,15 @@ impl Connection<'_> {
 }
 
 impl ImapDoor {
-    /// The one quota root, named as the account, and what it holds.
-    async fn quota(&self, by: &Principal) -> Result<(String, Fact), Failure> {
+    /// The one quota root, named as the account, and what it holds. `None` for who does not see all of the account: the
+    /// sums would tell him when mail comes that is not for him, and how large it is.
+    async fn quota(&self, by: &Principal) -> Result<Option<(String, Fact)>, Failure> {
         let mailboxes = &self.mailboxes;
-        let root = mailboxes.seat(by)?.organisation.tenant.name.clone();
+        let seat = mailboxes.seat(by)?;
+        if seat.viewer().user.kind != UserKind::Officer {
+            return Ok(None);
+        }
+        let root = seat.organisation.tenant.name.clone();
         let Usage {
             messages,
             storage_bytes,
@@ -142,7 +154,7 @@ impl ImapDoor {
             root: root.clone(),
             resources,
         };
-        Ok((root, quota))
+        Ok(Some((root, quota)))
     }
 
     async fn metadata(&self, by: &Principal, get: GetMetadata) -> Result<Answer, Failure> {

@@ -2,6 +2,7 @@
 
 use super::turn::Turn;
 use super::{Connection, Ended, carry, row};
+use crate::id::ItemId;
 use crate::imap::ask::FetchAsk;
 use crate::service::failure::Failure;
 use std::time::Duration;
@@ -60,9 +61,11 @@ impl Connection<'_> {
             let changes = self.without_echo(news);
             self.session.mailbox_changed(changes);
         }
-        let notices = self.watched(&by, stroke).await?;
+        let mut notices = Vec::new();
+        let watched = self.watched(&by, stroke, &mut notices).await;
+        // What was found before something failed is known to the watch by now: it is told now or never.
         self.session.push(notices);
-        Ok(())
+        watched
     }
 
     /// The attributes of new messages that NOTIFY asked for.
@@ -93,6 +96,13 @@ impl Connection<'_> {
         let mut turn = Turn::begin();
         for member in &ask.members {
             let seat = mailboxes.seat(&by)?;
+            // What comes by itself is read by nobody: of an unread mail no content goes out so, and the client asks.
+            if wanted.gives_content()
+                && let Some(shown) = mailboxes.visible(&seat.viewer(), ItemId(member.key))?
+                && mailboxes.would_be_reading(&by, &shown.row)?
+            {
+                continue;
+            }
             let made = row::make(&mailboxes, &by, &seat.viewer(), &opened, *member, ask, &wanted).await?;
             if let row::Made::Row(row, _, sheet) = made {
                 self.at_hand = sheet.map(|sheet| (member.key, sheet));

@@ -37,6 +37,10 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    pub(super) fn gives_content(&self) -> bool {
+        self.content || self.preview
+    }
+
     pub(super) fn of(ask: &FetchAsk) -> Self {
         let structure = ask.asks_for(&FetchItem::Body) || ask.asks_for(&FetchItem::BodyStructure);
         Self {
@@ -80,9 +84,55 @@ pub(super) enum Made {
     Undecodable,
 }
 
-/// Whether a section is more than headers and structure.
+/// Whether a section is more than the message's own header, and structure. The header of a message inside is content of
+/// the one around it.
 fn gives_content(section: &Section) -> bool {
-    matches!(section.text, SectionText::All | SectionText::Text)
+    match section.text {
+        SectionText::All | SectionText::Text => true,
+        SectionText::Header | SectionText::Fields(_) | SectionText::FieldsNot(_) => !section.part.is_empty(),
+        SectionText::Mime => false,
+    }
+}
+
+/// Whether any octet of content leaves with this row: a part that is not there, or a range behind the end, gives nothing
+/// and is no reading.
+fn gives_octets(ask: &FetchAsk, letter: Option<&Letter>, size_bytes: u64, row: &Row) -> bool {
+    let some = |len: u64, partial: Option<(u64, u64)>| partial.map_or(0, |(first, _)| first) < len;
+    let of_section = |item: &FetchItem| match item {
+        FetchItem::Section(wanted) if gives_content(&wanted.section) => {
+            let len = match letter {
+                Some(letter) => {
+                    let map = &letter.outline.structure;
+                    let span = map.locate(&wanted.section.part, place_of(&wanted.section.text));
+                    span.map_or(0, |span| span.octets())
+                }
+                None => size_bytes,
+            };
+            some(len, wanted.partial)
+        }
+        _ => false,
+    };
+    let of_binary = |content: &Content| match content {
+        Content::Nil => 0,
+        Content::Octets(octets) => octets.len() as u64,
+        Content::Stored { len, .. } => *len,
+        Content::Decoded { octets, .. } => *octets,
+    };
+    let mut binaries = ask.binaries().zip(&row.binaries);
+    ask.items.iter().any(of_section)
+        || binaries.any(|(wanted, content)| some(of_binary(content), wanted.partial))
+}
+
+/// Where the map finds it.
+fn place_of(text: &SectionText) -> structure::Section {
+    match text {
+        SectionText::All => structure::Section::Full,
+        SectionText::Text => structure::Section::Text,
+        SectionText::Mime => structure::Section::Mime,
+        SectionText::Header | SectionText::Fields(_) | SectionText::FieldsNot(_) => {
+            structure::Section::Header
+        }
+    }
 }
 
 /// The row of one message.
@@ -133,7 +183,13 @@ pub(super) async fn make(
     {
         return Ok(Made::Undecodable);
     }
-    if wanted.content {
+    let sheet = match &letter {
+        Some(letter) => Some(letter.sheet()),
+        None if wanted.size || wanted.sections => mailboxes.sheet(&shown)?,
+        None => None,
+    };
+    let size_bytes = sheet.as_ref().map_or(0, Sheet::size_bytes);
+    if wanted.content && gives_octets(ask, letter.as_ref(), size_bytes, &row) {
         mailboxes.hand_over(by, item).await?;
     }
     let fresh = ask.mark_seen && marks.as_ref().is_some_and(|marks| !marks.seen);
@@ -144,15 +200,9 @@ pub(super) async fn make(
     row.modseq = modseq;
     let marks = marks.filter(|_| wanted.flags || fresh);
     row.flags = marks.map(|marks| super::carry::flags(&marks));
-    let sheet = match letter {
-        Some(letter) => {
-            let sheet = letter.sheet();
-            tell(mailboxes, by, &shown, letter, ask, wanted, &mut row).await?;
-            Some(sheet)
-        }
-        None if wanted.size || wanted.sections => mailboxes.sheet(&shown)?,
-        None => None,
-    };
+    if let Some(letter) = letter {
+        tell(mailboxes, by, &shown, letter, ask, wanted, &mut row).await?;
+    }
     if let Some(sheet) = &sheet {
         let len = sheet.size_bytes();
         row.size = Some(len);
@@ -216,15 +266,11 @@ async fn tell(
 }
 
 async fn section(mailboxes: &Mailboxes, letter: &Letter, section: &Section) -> Result<Content, Failure> {
-    let what = match section.text {
-        SectionText::All => structure::Section::Full,
-        SectionText::Text => structure::Section::Text,
-        SectionText::Mime => structure::Section::Mime,
-        SectionText::Header | SectionText::Fields(_) | SectionText::FieldsNot(_) => {
-            structure::Section::Header
-        }
-    };
-    let Some(span) = letter.outline.structure.locate(&section.part, what) else {
+    let Some(span) = letter
+        .outline
+        .structure
+        .locate(&section.part, place_of(&section.text))
+    else {
         return Ok(Content::Nil);
     };
     let (names, keep) = match &section.text {

@@ -68,6 +68,7 @@ fn status(name: &MailboxName, watched: &Watched) -> Notice {
             messages: watched.messages,
             uid_next: watched.opened.uid_next,
             uid_validity: watched.opened.uid_validity,
+            highest_modseq: watched.opened.known_to().0,
             ..Status::default()
         },
     }
@@ -129,21 +130,26 @@ impl Connection<'_> {
         Ok(Answer::Watching { first, changes })
     }
 
-    /// After a stroke of the bell: what happened in the watched mailboxes, and to their names.
-    pub(super) async fn watched(&mut self, by: &Principal, stroke: u64) -> Result<Vec<Notice>, Failure> {
+    /// After a stroke of the bell: what happened in the watched mailboxes, and to their names. Also after a failure
+    /// `notices` has what was found before it.
+    pub(super) async fn watched(
+        &mut self,
+        by: &Principal,
+        stroke: u64,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), Failure> {
         let Some(mut watch) = self.watch.take() else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         let selected = self.session.selected().cloned();
-        let told = self
+        let looked = self
             .door
-            .look_around(by, &mut watch, selected.as_ref(), stroke)
+            .look_around(by, &mut watch, selected.as_ref(), (stroke, &mut *notices))
             .await;
-        match &told {
-            Ok(notices) if notices.contains(&Notice::Overflow) => {}
-            _ => self.watch = Some(watch),
+        if !notices.contains(&Notice::Overflow) {
+            self.watch = Some(watch);
         }
-        told
+        looked
     }
 }
 
@@ -203,10 +209,9 @@ impl ImapDoor {
         by: &Principal,
         watch: &mut Watch,
         selected: Option<&MailboxName>,
-        stroke: u64,
-    ) -> Result<Vec<Notice>, Failure> {
+        (stroke, notices): (u64, &mut Vec<Notice>),
+    ) -> Result<(), Failure> {
         let mailboxes = self.mailboxes.clone();
-        let mut notices = Vec::new();
         let version = mailboxes.seat(by)?.organisation.version;
         let subscriptions = mailboxes.subscriptions(by)?;
         if version != watch.organisation_version || subscriptions != watch.subscriptions {
@@ -217,7 +222,7 @@ impl ImapDoor {
             (watch.names, watch.subscriptions, watch.organisation_version) = (names, subscriptions, version);
             if self.open_watched(by, watch).await?.is_err() {
                 notices.push(Notice::Overflow);
-                return Ok(notices);
+                return Ok(());
             }
         }
         for (name, watched) in &mut watch.watched {
@@ -237,10 +242,10 @@ impl ImapDoor {
         let held: u64 = watch.watched.values().map(|w| u64::from(w.messages)).sum();
         if held > WATCHED_MESSAGES_MAX {
             notices.push(Notice::Overflow);
-            return Ok(notices);
+            return Ok(());
         }
         notices.extend(self.evidence_came(by, watch, stroke).await?);
-        Ok(notices)
+        Ok(())
     }
 
     /// Of which watched messages there is new evidence (RFC 5465 5.6): their entry has changed.
@@ -276,6 +281,7 @@ impl ImapDoor {
             }
         }
         let notice = |(name, mut entries): (&MailboxName, Vec<String>)| {
+            entries.sort();
             entries.dedup();
             Notice::Metadata {
                 mailbox: Some(name.clone()),

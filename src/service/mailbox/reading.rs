@@ -17,7 +17,7 @@ use crate::store::tables::mails;
 
 impl Mailboxes {
     /// Whether giving content of the item would be its reading, the first one.
-    pub(super) fn would_be_reading(&self, by: &Principal, item: &Item) -> Result<bool, Failure> {
+    pub fn would_be_reading(&self, by: &Principal, item: &Item) -> Result<bool, Failure> {
         let (ItemKind::Incoming, Some(id)) = (item.kind, item.mail) else {
             return Ok(false);
         };

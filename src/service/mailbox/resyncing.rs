@@ -10,7 +10,7 @@ use super::{Mailboxes, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;
-use crate::id::{ModSeq, ViewId};
+use crate::id::{ItemId, ModSeq, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
@@ -189,13 +189,24 @@ impl Mailboxes {
 
     /// UID of the first message its user has not seen, when it is one of the first few.
     pub async fn first_unseen(&self, by: &Principal, opened: &Opened) -> Result<Option<u32>, Failure> {
-        for (n, (uid, item)) in opened.members().take(UNSEEN_LOOKED_AT_MAX).enumerate() {
+        let first: Vec<(u32, ItemId)> = opened.members().take(UNSEEN_LOOKED_AT_MAX).collect();
+        let numbers = || first.iter().map(|(_, item)| *item);
+        let (Some(low), Some(high)) = (numbers().min(), numbers().max()) else {
+            return Ok(None);
+        };
+        // They mostly lie side by side, and are read in one go.
+        let most = 4 * UNSEEN_LOOKED_AT_MAX;
+        let together = items::flags_between(&*self.db, by.tenant, by.user, &(low..=high), most)?;
+        for (n, (uid, item)) in first.iter().enumerate() {
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
-            let flags = items::flags(&*self.db, by.tenant, by.user, item)?;
-            if flags.is_none_or(|flags| !flags.row.seen) {
-                return Ok(Some(uid));
+            let seen = match &together {
+                Some(all) => all.get(item).is_some_and(|flags| flags.seen),
+                None => items::flags(&*self.db, by.tenant, by.user, *item)?.is_some_and(|f| f.row.seen),
+            };
+            if !seen {
+                return Ok(Some(*uid));
             }
         }
         Ok(None)

@@ -14,6 +14,8 @@ use crate::store::db::{Batch, Db};
 use crate::store::row::{self, Row, RowError};
 use crate::store::spool::BlobId;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// A run of octets of one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -357,6 +359,32 @@ pub fn for_each_flags(
 /// he had said something.
 pub fn require_no_flags(batch: &mut Batch, tenant: TenantId, user: UserId, item: ItemId) {
     batch.require_absent(flags_key(tenant, user, item));
+}
+
+/// Flags of one user on items of a range; `None` when there are more than `limit` of them.
+pub fn flags_between(
+    db: &dyn Db,
+    tenant: TenantId,
+    user: UserId,
+    items: &RangeInclusive<ItemId>,
+    limit: usize,
+) -> Result<Option<HashMap<ItemId, UserFlags>>, StoreError> {
+    let end = flags_key(tenant, user, ItemId(items.end().0.saturating_add(1)));
+    let rows = db.range(
+        &flags_key(tenant, user, *items.start()),
+        &end,
+        limit.saturating_add(1),
+    )?;
+    if rows.len() > limit {
+        return Ok(None);
+    }
+    let mut all = HashMap::with_capacity(rows.len());
+    for (key, octets) in rows {
+        let item = key.last_chunk::<8>().map(|n| ItemId(u64::from_be_bytes(*n)));
+        let flags = Stamped::<UserFlags>::decode(key, octets)?.row;
+        all.extend(item.map(|item| (item, flags)));
+    }
+    Ok(Some(all))
 }
 
 /// The highest item number in use.
