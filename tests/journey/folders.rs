@@ -2,13 +2,14 @@
 //! them. What MYRIGHTS says is held against what the commands do.
 
 use super::imap_client::door;
-use super::mailbox_house::{House, PASSWORD, start};
+use super::mailbox_house::{House, PASSWORD, found, start};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use kepd::domain::audit::Origin;
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::{Item, ItemKind};
 use kepd::id::{EvidenceId, ItemId, MailId, SystemIds, TenantId};
 use kepd::net::imap::{Begin, DoorSettings, ImapDoor};
+use kepd::sasl::Secret;
 use kepd::service::failure::{Failure, Kind};
 use kepd::service::organisation::Changes;
 use kepd::store::db::Batch;
@@ -240,7 +241,7 @@ fn resource(said: &str, name: &str) -> (u64, u64) {
 async fn a_full_account_brings_nothing_more_and_still_receives() {
     let house = House::build().await.with_passwords().await;
     let (change, tenant) = admin(&house);
-    let mut client = Client::of(&house, "ayse").await;
+    let mut client = Client::of(&house, "mudur").await;
     let said = client.ok("GETQUOTAROOT INBOX").await;
     assert!(said.contains("* QUOTAROOT \"INBOX\" ornekas"), "{said}");
     assert_eq!(resource(&said, "STORAGE"), (0, i64::MAX as u64));
@@ -296,11 +297,15 @@ async fn a_full_account_brings_nothing_more_and_still_receives() {
     leave_evidence(&house, item, mail).await;
     client.leave().await;
     let house = house.restart();
-    let mut client = Client::of(&house, "ayse").await;
+    let mut client = Client::of(&house, "mudur").await;
     let said = client.ok("GETQUOTA ornekas").await;
     assert_eq!(resource(&said, "MESSAGE").0, 4);
     let said = client.ok("STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)").await;
     assert!(said.contains("DELETED-STORAGE 0"), "{said}");
+    // Who does not see all of the account is not told its sums.
+    let mut limited = Client::of(&house, "ayse").await;
+    assert!(!limited.ok("GETQUOTAROOT INBOX").await.contains("STORAGE"));
+    assert!(limited.say("GETQUOTA ornekas").await.contains(" NO [NOPERM]"));
     assert!(client.say("GETQUOTA other").await.contains(" NO [NONEXISTENT]"));
     assert!(
         client
@@ -526,6 +531,34 @@ async fn who_was_here_is_forgotten() {
     let said = client.ok("SELECT INBOX").await;
     assert!(said.contains("* 0 EXISTS"), "{said}");
     assert!(!letters(&client.ok("MYRIGHTS INBOX").await).contains('a'));
+}
+
+#[tokio::test]
+async fn who_logs_in_after_another_hears_of_his_own_mail() {
+    let mut house = House::build().await.with_passwords().await;
+    let mut client = Client::of(&house, "mudur").await;
+    client.ok("SELECT INBOX").await;
+    let organisations = &house.mailboxes.organisations;
+    let neighbour = found(organisations, "komsu").await;
+    let officer = organisations
+        .of(neighbour)
+        .unwrap()
+        .user_by_name("mudur")
+        .unwrap()
+        .id;
+    let password = Secret::new(PASSWORD.to_owned());
+    let set = house
+        .accounts
+        .set_password(crate::provider::admin(), neighbour, officer, password);
+    set.await.unwrap();
+    house.tenant = neighbour;
+    // In one go: nobody is logged in at no moment at which the connection waits.
+    let said =
+        format!("u UNAUTHENTICATE\r\nl LOGIN mudur@komsu \"{PASSWORD}\"\r\ns SELECT INBOX\r\ni IDLE\r\n");
+    client.write(&said).await;
+    client.hears("+ idling").await;
+    house.deliver(MAIL).await;
+    client.hears("* 1 EXISTS").await;
 }
 
 #[tokio::test]

@@ -215,6 +215,8 @@ def reading():
     assert got["PREVIEW"] == b"" and got["BINARY.SIZE[1]"] == "7", got
     line, = client.ok("FETCH 1 (PREVIEW (LAZY))")
     assert line[0] == b"* 1 FETCH (PREVIEW NIL)", line
+    # Where nothing is, nothing is given.
+    client.ok("FETCH 1 (BODY.PEEK[99] BODY.PEEK[]<99999999.1> BODY.PEEK[7.HEADER] BINARY.PEEK[99])")
     assert client.fetch(2, "BINARY[1]")["BINARY[1]"] == b"Merhaba"
     assert "\\Seen" in client.fetch(2, "FLAGS")["FLAGS"]
     line, = client.ok("FETCH 3 (PREVIEW (LAZY) BODY.PEEK[])")
