@@ -2,7 +2,7 @@
 //!
 //! imap-codec reads the base grammar (`translate`). What it does not read, or reads
 //! only into types that hide what is needed, is read by hand: LIST with options (RFC 5258, 5819, 6154), STATUS with
-//! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), SORT and THREAD ([`super::parse_sort`]), CREATE with USE, STARTTLS,
+//! SIZE, SEARCH with RETURN (RFC 4731) and deep keys ([`super::parse_search`]), SORT and THREAD (`parse_sort`), CREATE with USE, STARTTLS,
 //! AUTHENTICATE, and APPEND and REPLACE up to their message.
 
 use super::command::*;

@@ -1,4 +1,4 @@
-//! The base subject: what is left of a subject when "Re:", "[list]", "(fwd)" and their like are taken off (RFC 5256 2.1).
+//! The base subject: what is left of a subject when "Re:", `[list]`, "(fwd)" and their like are taken off (RFC 5256 2.1).
 //!
 //! Exactly as the standard says, for a client computes the same when it is offline: prefixes of other languages (`Ynt:`)
 //! stay. Case is not folded here; the marks themselves are compared without case in ASCII.

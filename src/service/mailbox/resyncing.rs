@@ -71,7 +71,7 @@ impl Mailboxes {
     }
 
     /// The number of a message in an open mailbox; `changed_at` is that of what was read of it
-    /// ([`Look::changed_at`]).
+    /// (`Look::changed_at`).
     pub fn modseq(
         &self,
         by: &Principal,
