@@ -130,6 +130,20 @@ const TABLE: &[Row] = &[
             "ground",
         ],
     },
+    // A question about documents is handed in like a mail, and its header is checked like one.
+    Row {
+        room: "service::enquiry",
+        may: &[
+            "service::submission",
+            "validation",
+            "shared",
+            "domain",
+            "formats",
+            "store",
+            "seal",
+            "ground",
+        ],
+    },
     // The outline of a message is told in mime's words, and translated into IMAP's here.
     Row {
         room: "net::imap",

@@ -25,6 +25,7 @@ use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
+use crate::service::enquiry::{Enquiries, Turns};
 use crate::service::gauges::{Counting, Gauges};
 use crate::service::herald::Herald;
 use crate::service::identity::Identity;
@@ -63,6 +64,7 @@ pub struct Services {
     pub declaring: Arc<Declaring>,
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
+    pub enquiries: Arc<Enquiries>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -162,6 +164,21 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             terms: self.terms.clone(),
+        }
+    }
+
+    fn enquiries(&self, trust_pem: String) -> Enquiries {
+        Enquiries {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+            trust_pem,
+            turns: Turns::default(),
         }
     }
 
@@ -303,6 +320,7 @@ impl Services {
                 clock: parts.clock.clone(),
                 approval: approval.clone(),
             }),
+            enquiries: Arc::new(parts.enquiries(trust_pem(config)?)),
             notary: Arc::new(parts.notary(&sealer)),
             dispatch: Arc::new(parts.dispatch(&sealer)),
             relay: Arc::new(parts.relay(relay_out.clone())),

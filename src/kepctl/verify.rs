@@ -9,7 +9,7 @@ use crate::cms::algorithm::sha256;
 use crate::control::protocol::{LanguageWord, Record, Verify};
 use crate::rem::notice::judgement::Language;
 use crate::seal::TrustStore;
-use crate::validation::bundle::{self, Bundle, FILES_MAX, Files, MANIFEST, judge_bundle};
+use crate::validation::bundle::{Bundle, FILES_MAX, Files, MANIFEST, judge_bundle};
 use crate::validation::{Judged, judge, report};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};

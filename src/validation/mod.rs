@@ -6,6 +6,7 @@
 //! what it proves and of which original. Intake judges the same way in pieces, because mails are large
 //! (`service::genuine`).
 
+pub mod attached;
 pub mod bundle;
 mod envelope;
 pub mod report;

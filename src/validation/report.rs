@@ -49,6 +49,16 @@ pub fn entries(judged: &Judged) -> Vec<(&'static str, Value)> {
     out
 }
 
+/// The same as one object.
+pub fn object(judged: &Judged) -> Value {
+    Value::Object(
+        entries(judged)
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
+}
+
 /// A bundle as a whole.
 pub fn bundle_entries(name: &str, bundle: &Bundle) -> Vec<(&'static str, Value)> {
     vec![

@@ -71,7 +71,10 @@ async fn a_report_says_who_what_when_and_of_which_original() {
     let trust = trust(&pki);
     let judged = one(&document, Some(original), &trust);
     assert!(judged.is_ok(), "{judged:?}");
-    assert_eq!((judged.original, judged.piece), (OriginalMatch::Same, Piece::Evidence));
+    assert_eq!(
+        (judged.original, judged.piece),
+        (OriginalMatch::Same, Piece::Evidence)
+    );
     let turkish = words(&judged, Language::Turkish);
     for said in [
         "şema: uygun",
