@@ -180,7 +180,9 @@ impl AlgorithmPolicy {
     /// The last moment of a digest algorithm.
     pub fn digest_until(&self, name: &str) -> Result<UtcTime, Unfit> {
         let known = self.digests.iter().find(|d| d.name == name);
-        known.map(|d| d.until).ok_or_else(|| Unfit::Unknown(name.to_owned()))
+        known
+            .map(|d| d.until)
+            .ok_or_else(|| Unfit::Unknown(name.to_owned()))
     }
 
     /// The last moment of a signature of this family by a key of so many bits, the digest under it apart.
@@ -197,7 +199,9 @@ impl AlgorithmPolicy {
 
     /// Whether a signature over a digest may be relied on at `at`: both must be fit.
     pub fn signature_fits(&self, name: &str, bits: u32, digest: &str, at: UtcTime) -> Result<(), Unfit> {
-        fits(self.signature_until(name, bits)?, at, || format!("{name} with {bits} bits"))?;
+        fits(self.signature_until(name, bits)?, at, || {
+            format!("{name} with {bits} bits")
+        })?;
         self.digest_fits(digest, at)
     }
 
@@ -235,11 +239,18 @@ impl AlgorithmPolicy {
             let (year, month, day) = t.date();
             format!("{year:04}-{month:02}-{day:02}")
         };
-        let digests = self.digests.iter().map(|d| format!("{} until {}", d.name, day(d.until)));
-        let signatures = self
-            .signatures
+        let digests = self
+            .digests
             .iter()
-            .map(|s| format!("{} of {} bits and more until {}", s.name, s.bits_min, day(s.until)));
+            .map(|d| format!("{} until {}", d.name, day(d.until)));
+        let signatures = self.signatures.iter().map(|s| {
+            format!(
+                "{} of {} bits and more until {}",
+                s.name,
+                s.bits_min,
+                day(s.until)
+            )
+        });
         digests.chain(signatures).collect()
     }
 }
@@ -311,7 +322,13 @@ mod tests {
         for name in ["SHA-256", "SHA-384", "SHA-512"] {
             assert_eq!(policy.digest_fits(name, now), Ok(()));
         }
-        for (name, bits) in [("RSA", 2048), ("RSA", 3072), ("RSA", 4096), ("ECDSA", 256), ("ECDSA", 384)] {
+        for (name, bits) in [
+            ("RSA", 2048),
+            ("RSA", 3072),
+            ("RSA", 4096),
+            ("ECDSA", 256),
+            ("ECDSA", 384),
+        ] {
             assert_eq!(policy.signature_fits(name, bits, "SHA-256", now), Ok(()));
         }
         for (name, bits) in [("RSA", 1024), ("ECDSA", 192), ("DSA", 3072)] {
@@ -326,11 +343,19 @@ mod tests {
     fn an_algorithm_is_fit_to_the_end_of_its_day() {
         let policy = sample();
         assert_eq!(policy.digest_fits("SHA-256", at("2035-12-31T23:59:59Z")), Ok(()));
-        let after = policy.digest_fits("SHA-256", at("2036-01-01T00:00:00Z")).unwrap_err();
-        assert_eq!(after.to_string(), "SHA-256 is fit until 2035-12-31T23:59:59Z only");
+        let after = policy
+            .digest_fits("SHA-256", at("2036-01-01T00:00:00Z"))
+            .unwrap_err();
+        assert_eq!(
+            after.to_string(),
+            "SHA-256 is fit until 2035-12-31T23:59:59Z only"
+        );
         let late = at("2031-01-01T00:00:00Z");
         assert_eq!(
-            policy.signature_fits("RSA", 2999, "SHA-256", late).unwrap_err().to_string(),
+            policy
+                .signature_fits("RSA", 2999, "SHA-256", late)
+                .unwrap_err()
+                .to_string(),
             "RSA with 2999 bits is fit until 2030-12-31T23:59:59Z only"
         );
         assert_eq!(policy.signature_fits("RSA", 3000, "SHA-256", late), Ok(()));
@@ -339,7 +364,10 @@ mod tests {
             Err(Unfit::Unknown("SHA-1".to_owned()))
         );
         assert_eq!(
-            policy.signature_fits("ECDSA", 255, "SHA-256", late).unwrap_err().to_string(),
+            policy
+                .signature_fits("ECDSA", 255, "SHA-256", late)
+                .unwrap_err()
+                .to_string(),
             "ECDSA with 255 bits is not in the algorithm policy"
         );
     }
@@ -371,7 +399,10 @@ mod tests {
             ..standing
         };
         let due = policy.due(&long).unwrap();
-        assert_eq!((due.renewal, due.last), (Renewal::HashTree, at("2035-12-31T23:59:59Z")));
+        assert_eq!(
+            (due.renewal, due.last),
+            (Renewal::HashTree, at("2035-12-31T23:59:59Z"))
+        );
         assert_eq!(due.from, at("2034-12-31T23:59:59Z"));
         let unknown = Standing {
             digest: "MD5",
@@ -411,7 +442,10 @@ mod tests {
             refused(digest("SHA-256", "2035-02-30") + &s),
             PolicyError::NoDay("2035-02-30".to_owned())
         );
-        assert_eq!(refused(digest("", "2035-12-31") + &s), PolicyError::Name(String::new()));
+        assert_eq!(
+            refused(digest("", "2035-12-31") + &s),
+            PolicyError::Name(String::new())
+        );
         assert!(matches!(refused(d.clone()), PolicyError::Unreadable(_)));
         assert!(matches!(
             refused(d.clone() + "secure_from = \"2020-01-01\"\n" + &s),

@@ -241,10 +241,7 @@ mod tests {
             der::sequence(&[&[2, 1, 1], &algorithms, between, sequence])
         };
         assert_eq!(refused(&with(&[0xa0, 0], &[])), "cryptoInfos are not read");
-        assert_eq!(
-            refused(&with(&[0xa1, 0], &[])),
-            "encryptionInfo is not supported"
-        );
+        assert_eq!(refused(&with(&[0xa1, 0], &[])), "encryptionInfo is not supported");
         assert_eq!(
             refused(&with(&[], &[0x30, 0])),
             "archiveTimeStampSequence is empty"
@@ -261,20 +258,14 @@ mod tests {
             refused(&stamp(&[0xa1, 0])),
             "attributes of an archive time-stamp are not read"
         );
-        assert_eq!(
-            refused(&stamp(&[0xa2, 0, 0x30, 0])),
-            "reducedHashtree is empty"
-        );
+        assert_eq!(refused(&stamp(&[0xa2, 0, 0x30, 0])), "reducedHashtree is empty");
         assert_eq!(
             refused(&stamp(&[0xa2, 2, 0x30, 0, 0x30, 0])),
             "PartialHashtree is empty"
         );
         assert_eq!(refused(&stamp(&[])), "timeStamp");
         assert!(Record::read(&stamp(&[0x30, 0])).is_ok());
-        assert_eq!(
-            refused(&stamp(&[0x30, 0].repeat(2))),
-            "ArchiveTimeStamp"
-        );
+        assert_eq!(refused(&stamp(&[0x30, 0].repeat(2))), "ArchiveTimeStamp");
         let many = der::sequence(&[&der::sequence(&[&[0x30, 0]]).repeat(STAMPS_MAX + 1)]);
         assert_eq!(
             refused(&with(&[], &der::sequence(&[&many]))),

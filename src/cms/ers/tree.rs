@@ -5,8 +5,8 @@
 //! that leaf, and no proof ever has a first list of a single value, which readers understand in two ways.
 //!
 //! The tree is its octets, the same in memory and in a file, at positions that are computed: the leaves and every fourth
-//! level above, 1.07 digests for each leaf. What lies between is hashed again when a proof is cut, at most fifteen nodes a
-//! level. A proof of one neighbour a level is the shortest there is, and it is what travels and stays with a document.
+//! level above, 1.07 digests for each leaf. What lies between is hashed again when a proof is cut, at most seven
+//! hashes a level. A proof of one neighbour a level is the shortest there is, and it is what travels and stays with a document.
 
 use super::super::algorithm::{ContentDigest, DigestAlgorithm};
 use super::GROUP_MAX;
@@ -226,9 +226,10 @@ impl Shape {
         };
         let mut out = [0; HEADER_OCTETS];
         out[..8].copy_from_slice(&MARK);
-        for (place, value) in out[8..]
-            .chunks_exact_mut(4)
-            .zip([algorithm, self.leaves, self.groups, self.members])
+        for (place, value) in
+            out[8..]
+                .chunks_exact_mut(4)
+                .zip([algorithm, self.leaves, self.groups, self.members])
         {
             place.copy_from_slice(&value.to_be_bytes());
         }
@@ -500,7 +501,9 @@ impl<S: Octets> Tree<S> {
     }
 
     fn member_digests(&self, first: u32, count: u32) -> Result<Vec<u8>, TreeError> {
-        let inside = first.checked_add(count).is_some_and(|end| end <= self.shape.members);
+        let inside = first
+            .checked_add(count)
+            .is_some_and(|end| end <= self.shape.members);
         if !inside || count as usize > GROUP_MAX {
             return Err(TreeError::Damaged);
         }

@@ -102,10 +102,7 @@ pub enum Why {
     #[error("no object was asked about")]
     NoObject,
     #[error("object {} is needed, or its {digest:?} digest", object + 1)]
-    NeedsDigest {
-        digest: DigestAlgorithm,
-        object: usize,
-    },
+    NeedsDigest { digest: DigestAlgorithm, object: usize },
     #[error("the list of digest algorithms is not the one of the chains")]
     Algorithms,
     #[error("{0}")]
