@@ -260,6 +260,10 @@ fn what_is_asked_is_what_is_answered() {
     ] {
         let failure = small.verify(&record(algorithms, &sequence), now).unwrap_err();
         assert_eq!(failure.why, Why::Algorithms);
+        assert_eq!(
+            failure.to_string(),
+            "the list of digest algorithms is not the one of the chains"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use super::record::{ArchiveTimeStamp, Record};
 use super::renewed_digest;
 use super::tree::Proof;
 use crate::clock::UtcTime;
+use std::fmt;
 
 /// Answers what octets alone cannot. The reasons are sentences for the report.
 pub trait Judge {
@@ -85,14 +86,25 @@ pub struct Stamped {
     pub signature: SignatureAlgorithm,
 }
 
-/// Where a record fails, counted from 0, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("time-stamp {} of chain {}: {why}", stamp + 1, chain + 1)]
+/// Where a record fails, counted from 0, and why. What concerns the whole record is said of its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub chain: usize,
     pub stamp: usize,
     pub why: Why,
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Why::Record(_) | Why::NoObject | Why::Algorithms => (),
+            _ => write!(f, "time-stamp {} of chain {}: ", self.stamp + 1, self.chain + 1)?,
+        }
+        self.why.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// The reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
