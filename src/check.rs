@@ -58,6 +58,9 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     if let Some(warning) = config.terms()?.calendar.warning(now) {
         line(format_args!("warning: {warning}"));
     }
+    for algorithm in config.algorithms()?.lines() {
+        line(format_args!("algorithm: {algorithm}"));
+    }
     if config.store.engine == EngineKind::Sled {
         line(format_args!(
             "warning: the engine sled cannot promise whole batches: after a torn write half of one may remain"

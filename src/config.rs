@@ -8,6 +8,7 @@ mod autoconfig;
 mod value;
 
 use crate::address::{AddressError, Domain, KepAddress};
+use crate::domain::algorithm_policy::{AlgorithmPolicy, PolicyError};
 use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::evidence::Issuer;
 use crate::domain::folding::edit_distance;
@@ -28,6 +29,8 @@ pub use value::{Period, Size};
 
 /// The holidays of Türkiye, as they come with this version.
 const HOLIDAYS: &str = include_str!("../config/holidays.toml");
+/// The algorithm policy, as it comes with this version.
+const ALGORITHMS: &str = include_str!("../config/algorithms.toml");
 /// Largest configuration file read.
 const FILE_MAX_OCTETS: u64 = 1024 * 1024;
 /// A path that begins with this lies in the folder of systemd's credentials (systemd.exec(5), `LoadCredential=`).
@@ -437,6 +440,11 @@ impl Config {
     pub fn relay_host(&self) -> String {
         let host = self.provider.relay_host.clone();
         host.unwrap_or_else(|| self.provider.domain.to_string())
+    }
+
+    /// Until when algorithms may be relied on; an error when the embedded policy cannot be used.
+    pub fn algorithms(&self) -> Result<AlgorithmPolicy, PolicyError> {
+        AlgorithmPolicy::parse(ALGORITHMS)
     }
 
     /// What the services need of it.

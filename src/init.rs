@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(config.store.dir, data.join("."));
         let report = check(&config, now).unwrap();
         assert!(report.contains("hs01.kep.test"), "{report}");
+        assert!(report.contains("# algorithm: SHA-256 until "), "{report}");
 
         let before = std::fs::read(data.join("pki/seal.key")).unwrap();
         let again = init(&data, &provider(Ports::Free), now).unwrap_err();

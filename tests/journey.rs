@@ -8,6 +8,8 @@
 mod architecture;
 mod paperwork;
 
+#[path = "ers/mod.rs"]
+mod ers;
 #[path = "fuzz/mod.rs"]
 mod fuzz;
 

@@ -42,6 +42,15 @@ impl DigestAlgorithm {
         }
     }
 
+    /// The name that people and the algorithm policy know.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+        }
+    }
+
     pub fn oid(self) -> &'static [u8] {
         match self {
             Self::Sha256 => OID_SHA256,
@@ -97,6 +106,15 @@ impl ContentDigest {
         }
     }
 
+    /// From its octets; None when there are not as many as the algorithm makes.
+    pub fn from_octets(algorithm: DigestAlgorithm, octets: &[u8]) -> Option<Self> {
+        Some(match algorithm {
+            DigestAlgorithm::Sha256 => Self::Sha256(octets.try_into().ok()?),
+            DigestAlgorithm::Sha384 => Self::Sha384(octets.try_into().ok()?),
+            DigestAlgorithm::Sha512 => Self::Sha512(octets.try_into().ok()?),
+        })
+    }
+
     pub fn algorithm(&self) -> DigestAlgorithm {
         match self {
             Self::Sha256(_) => DigestAlgorithm::Sha256,
@@ -131,6 +149,14 @@ impl SignatureAlgorithm {
     pub fn digest_algorithm(self) -> DigestAlgorithm {
         match self {
             Self::Ecdsa(d) | Self::Rsa(d) => d,
+        }
+    }
+
+    /// The family, as the algorithm policy names it.
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::Ecdsa(_) => "ECDSA",
+            Self::Rsa(_) => "RSA",
         }
     }
 

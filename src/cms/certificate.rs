@@ -227,6 +227,16 @@ impl Certificate {
         self.0.key_kind
     }
 
+    /// The strength of the key as its family counts it: bits of the curve or of the modulus; 0 when it is not supported.
+    pub fn key_bits(&self) -> u32 {
+        match self.0.key_kind {
+            KeyKind::P256 => 256,
+            KeyKind::P384 => 384,
+            KeyKind::Rsa => modulus_bits(self.part(&self.0.key)).unwrap_or(0),
+            KeyKind::Unsupported => 0,
+        }
+    }
+
     pub fn is_ca(&self) -> bool {
         self.0.extensions.ca
     }
@@ -357,6 +367,14 @@ fn modulus_octets(key: &[u8]) -> Result<usize, DerError> {
     let mut fields = der::whole(key, der::SEQUENCE, "RSA key")?;
     let n = fields.expect(der::INTEGER, "RSA modulus")?.value;
     Ok(n.strip_prefix(&[0]).unwrap_or(n).len())
+}
+
+fn modulus_bits(key: &[u8]) -> Option<u32> {
+    let mut fields = der::whole(key, der::SEQUENCE, "RSA key").ok()?;
+    let n = fields.expect(der::INTEGER, "RSA modulus").ok()?.value;
+    let n = n.strip_prefix(&[0]).unwrap_or(n);
+    let octets = u32::try_from(n.len()).ok()?;
+    Some((octets * 8).saturating_sub(n.first()?.leading_zeros()))
 }
 
 fn read_extensions(octets: &[u8]) -> Result<Extensions, DerError> {

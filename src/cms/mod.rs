@@ -1,4 +1,4 @@
-//! CMS and what stands on it: certificates, path validation, detached SignedData, RFC 3161 time-stamps.
+//! CMS and what stands on it: certificates, path validation, detached SignedData, RFC 3161 time-stamps, evidence records.
 //!
 //! The rule of this room: foreign DER is never decoded and encoded again before it is hashed or checked. The reader of
 //! [`der`] hands out slices of the octets as they came; RFC 3161 requests and the values of certificate extensions, which
@@ -8,6 +8,7 @@ pub mod algorithm;
 mod ber;
 pub mod certificate;
 pub mod der;
+pub mod ers;
 mod name;
 pub mod path;
 pub mod signed;

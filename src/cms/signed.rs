@@ -54,8 +54,8 @@ pub enum CmsError {
 pub struct SignedAttributes(Vec<u8>);
 
 impl SignedAttributes {
-    /// `content_type` is [`CONTENT_DATA`] or [`CONTENT_TST_INFO`].
-    pub fn new(content_type: &[u8], content_sha256: &[u8; 32], signer: &Certificate, time: UtcTime) -> Self {
+    /// `content_type` is [`CONTENT_DATA`] or [`CONTENT_TST_INFO`]; the digest is in the algorithm of the signature.
+    pub fn new(content_type: &[u8], content_digest: &[u8], signer: &Certificate, time: UtcTime) -> Self {
         // ESSCertIDv2 with its default algorithm SHA-256 left out, as DER asks (RFC 5035 4).
         let certificate_id = der::sequence(&[&der::tlv(der::OCTET_STRING, &[&signer.fingerprint()])]);
         let signing_certificate = der::sequence(&[&der::sequence(&[&certificate_id])]);
@@ -66,14 +66,14 @@ impl SignedAttributes {
                 attribute(ATTR_SIGNING_TIME, &der::time(time)),
                 attribute(
                     ATTR_MESSAGE_DIGEST,
-                    &der::tlv(der::OCTET_STRING, &[content_sha256]),
+                    &der::tlv(der::OCTET_STRING, &[content_digest]),
                 ),
                 attribute(ATTR_SIGNING_CERTIFICATE_V2, &signing_certificate),
             ],
         ))
     }
 
-    /// The octets to be signed with SHA-256: the DER of the SET OF (RFC 5652 5.4).
+    /// The octets to be signed, with the digest algorithm of the content: the DER of the SET OF (RFC 5652 5.4).
     pub fn to_be_signed(&self) -> &[u8] {
         &self.0
     }

@@ -4,7 +4,7 @@
 //! (is it a sound token whose signer has the one purpose), and [`Token::check_imprint`] with [`Token::check_fresh`]
 //! (is it the one that was asked for). Whether the signer is trusted at `gen_time` is a matter of `cms::path`.
 
-use super::algorithm::{ContentDigest, DigestAlgorithm};
+use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, context};
 use super::path;
@@ -117,15 +117,7 @@ fn content_digest(imprint: &MessageImprint) -> Result<ContentDigest, Failure> {
     let oid = rasn::der::encode(&imprint.hash_algorithm.algorithm).map_err(|_| Failure::BadDataFormat)?;
     let oid = Reader::new(&oid).any().map_err(|_| Failure::BadDataFormat)?.value;
     let algorithm = DigestAlgorithm::from_oid(oid).ok_or(Failure::BadAlgorithm)?;
-    digest_of(algorithm, &imprint.hashed_message).ok_or(Failure::BadDataFormat)
-}
-
-fn digest_of(algorithm: DigestAlgorithm, octets: &[u8]) -> Option<ContentDigest> {
-    Some(match algorithm {
-        DigestAlgorithm::Sha256 => ContentDigest::Sha256(octets.try_into().ok()?),
-        DigestAlgorithm::Sha384 => ContentDigest::Sha384(octets.try_into().ok()?),
-        DigestAlgorithm::Sha512 => ContentDigest::Sha512(octets.try_into().ok()?),
-    })
+    ContentDigest::from_octets(algorithm, &imprint.hashed_message).ok_or(Failure::BadDataFormat)
 }
 
 /// The DER of a TimeStampResp that grants `token`.
@@ -226,6 +218,8 @@ pub struct Token {
     pub nonce: Option<Vec<u8>>,
     pub signer: Certificate,
     pub certificates: Vec<Certificate>,
+    /// How the authority signed.
+    pub algorithm: SignatureAlgorithm,
 }
 
 impl Token {
@@ -257,9 +251,10 @@ impl Token {
         t.optional(context(0))?; // tsa
         t.optional(context(1))?; // extensions
         t.end("TSTInfo")?;
-        let imprint = digest_of(algorithm, hash).ok_or(DerError("messageImprint"))?;
+        let imprint = ContentDigest::from_octets(algorithm, hash).ok_or(DerError("messageImprint"))?;
         let (signer, certificates) = (verified.signer, verified.certificates);
         Ok(Self {
+            algorithm: verified.algorithm,
             gen_time,
             policy,
             imprint,

@@ -1,5 +1,6 @@
 //! Nouns and rules of registered mail. Pure: no I/O, no async, and no clock is read here; moments are handed in.
 
+pub mod algorithm_policy;
 pub mod audit;
 pub mod calendar;
 pub mod enquiry;

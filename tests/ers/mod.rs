@@ -1,0 +1,6 @@
+//! Evidence records over time: twenty simulated years, what goes wrong when a renewal is missing, and judges that are not ours.
+
+mod archive;
+mod authority;
+mod renewals;
+mod twenty_years;
