@@ -4,7 +4,6 @@ use super::*;
 use crate::cms::PathError;
 use crate::cms::der;
 use crate::cms::tsp::StampError;
-use crate::seal::SealError;
 use crate::seal::tsa::{Exchange, StampFailure, TransportError};
 
 /// An authority whose request, time or answer is bent.
