@@ -184,6 +184,7 @@ const TABLE: &[Row] = &[
         room: "check",
         may: &[
             "config",
+            "seal::key::read_password",
             "seal::SealKey",
             "seal::TrustStore",
             "cms",

@@ -115,7 +115,12 @@ impl Sealer {
         let signatory = self.signatory(now);
         let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
         let stamp = self.stamps.stamp(sha256(&signature), now).await?;
-        Ok(assemble(&signatory, &attributes, &signature, Some(&stamp.token_der)))
+        Ok(assemble(
+            &signatory,
+            &attributes,
+            &signature,
+            Some(&stamp.token_der),
+        ))
     }
 
     /// The same without a time-stamp.

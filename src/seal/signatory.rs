@@ -53,10 +53,10 @@ impl Signatory {
         let signature = self.key.sign_apart(octets).await?;
         // A fault while signing can give the key away (RSA) or a seal nobody can verify.
         if self.certificate.verify(self.key.algorithm(), octets, &signature) {
-            Ok(signature)
-        } else {
-            Err(KeyError::Signing.into())
+            return Ok(signature);
         }
+        self.key.distrust();
+        Err(KeyError::Signing.into())
     }
 }
 

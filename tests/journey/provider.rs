@@ -31,7 +31,7 @@ use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
 use kepd::service::failure::Failure;
 use kepd::service::herald::Herald;
-use kepd::service::identity::Identity;
+use kepd::service::identity::{Credentials, Identity, Published};
 use kepd::service::indexing::Indexing;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
@@ -362,7 +362,10 @@ impl Provider {
                 db: db.clone(),
                 spool: spool.clone(),
                 identity: identity.clone(),
-                trust_pem: pki.ca.certificate_pem.clone(),
+                published: Published::of(Credentials {
+                    trust_pem: pki.ca.certificate_pem.clone(),
+                    ..Credentials::default()
+                }),
             }),
             clock: clock.clone(),
             db,

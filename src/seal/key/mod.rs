@@ -170,6 +170,13 @@ impl SealKey {
         }
     }
 
+    /// A signature of it did not verify. A token's sessions are opened anew then.
+    pub fn distrust(&self) {
+        if let Holder::Token(key) = &*self.0 {
+            key.distrust();
+        }
+    }
+
     /// A signature of [`SealKey::sign`] as XML Signature wants it: ECDSA as r||s.
     pub fn xml_value(&self, signature: &[u8]) -> Result<Vec<u8>, KeyError> {
         match self.kind() {

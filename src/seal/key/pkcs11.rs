@@ -21,7 +21,7 @@ use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Limit, Slot, TokenInfo};
 use cryptoki::types::RawAuthPin;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -37,12 +37,14 @@ const PIN_MAX_OCTETS: usize = 255;
 const P256_PARAMS: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 /// DigestInfo of SHA-256 up to the digest (RFC 8017 9.2, note 1).
 const DIGEST_INFO_SHA256: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
 ];
 
 /// A key in a token. Its threads end when it is dropped.
 pub(super) struct TokenKey {
     kind: KeyKind,
+    token: Arc<Token>,
     jobs: SyncSender<Job>,
     /// As many as may wait; so the queue is never found full by who holds a seat.
     seats: Arc<Semaphore>,
@@ -64,8 +66,9 @@ impl TokenKey {
             uri,
             module,
             refused: Mutex::new(None),
+            generation: RwLock::new(0),
         });
-        let first = token.open()?;
+        let first = token.open(0)?;
         let (kind, threads) = (first.kind, first.sessions_max.clamp(1, THREADS));
         // One place more than there are seats, for who asks without one.
         let (jobs, queue) = sync_channel(WAITING_MAX + 1);
@@ -83,6 +86,7 @@ impl TokenKey {
         }
         Ok(Self {
             kind,
+            token,
             jobs,
             seats: Arc::new(Semaphore::new(WAITING_MAX)),
         })
@@ -90,6 +94,16 @@ impl TokenKey {
 
     pub fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// Its signatures are not what they should be: its sessions are not used any more.
+    pub fn distrust(&self) {
+        let mut now = self
+            .token
+            .generation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *now += 1;
     }
 
     /// Signs with SHA-256; ECDSA in DER. Blocks.
@@ -144,6 +158,8 @@ struct Open {
     key: ObjectHandle,
     kind: KeyKind,
     sessions_max: usize,
+    /// Which of [`Token::generation`] it is of.
+    generation: u64,
 }
 
 impl Worker {
@@ -152,39 +168,82 @@ impl Worker {
             // One thread waits for the next job, the others for their turn to wait.
             let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = job else {
-                return;
+                break;
             };
             (job.answer)(self.sign(&job.digest));
+        }
+        if let Some(open) = self.open.take() {
+            open.close();
         }
     }
 
     fn sign(&mut self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
         let mut again = true;
         loop {
-            let open = match self.open.take() {
-                Some(open) => open,
-                None => self.token.open()?,
-            };
-            if open.kind != self.kind {
-                return Err(KeyError::Token("it has another kind of key now".to_owned()));
-            }
-            match open.sign(digest) {
-                Ok(signature) => {
-                    self.open = Some(open);
-                    return Ok(signature);
-                }
-                // The session is dropped, and with it whatever was wrong with it.
-                Err(Trouble::Call(error)) if again && is_lost(&error) => {
+            match self.try_sign(digest) {
+                Some(Ok(signature)) => return Ok(signature),
+                Some(Err(Trouble::Call(error))) if again && is_lost(&error) => {
                     tracing::warn!(%error, "the session with the token is lost; opening another");
                     again = false;
+                    self.let_go(is_gone(&error));
                 }
-                Err(trouble) => return Err(trouble.into()),
+                Some(Err(trouble)) => {
+                    self.let_go(false);
+                    return Err(trouble.into());
+                }
+                None => self.open_anew()?,
             }
         }
+    }
+
+    /// None when there is no session of the present generation.
+    fn try_sign(&self, digest: &[u8; 32]) -> Option<Result<Vec<u8>, Trouble>> {
+        // Nobody opens a session while others sign: see `Token::generation`.
+        let generation = self
+            .token
+            .generation
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let open = self.open.as_ref().filter(|o| o.generation == *generation)?;
+        Some(open.sign(digest))
+    }
+
+    /// Gives up a session; `gone` when there is none any more behind its handle, nor behind anybody else's.
+    fn let_go(&mut self, gone: bool) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        if gone {
+            self.token.lose(open.generation);
+        } else {
+            open.close();
+        }
+    }
+
+    fn open_anew(&mut self) -> Result<(), KeyError> {
+        let generation = self
+            .token
+            .generation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // One of an earlier generation is forgotten, not closed: its handle may be another's by now.
+        self.open = None;
+        let open = self.token.open(*generation)?;
+        if open.kind != self.kind {
+            open.close();
+            return Err(KeyError::Token("it has another kind of key now".to_owned()));
+        }
+        self.open = Some(open);
+        Ok(())
     }
 }
 
 impl Open {
+    fn close(self) {
+        // A session that cannot be closed is not there.
+        let _ = self.session.close();
+    }
+
     fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Trouble> {
         match self.kind {
             KeyKind::P256 => {
@@ -206,16 +265,27 @@ struct Token {
     module: Pkcs11,
     /// Why the PIN was not taken. Held during a login, so that one wrong PIN is tried once and not by every thread.
     refused: Mutex<Option<String>>,
+    /// Counts how often all sessions were lost. A token gives the handles of sessions that are gone to new ones, so
+    /// nobody may use a handle of an earlier generation. Read while signing, written while opening a session.
+    generation: RwLock<u64>,
 }
 
 impl Token {
-    /// A new session, logged in, with the key. The slot is looked for each time: a token that comes back may have
-    /// another.
-    fn open(&self) -> Result<Open, KeyError> {
-        self.try_open().map_err(KeyError::from)
+    /// All sessions of this generation are gone.
+    fn lose(&self, generation: u64) {
+        let mut now = self.generation.write().unwrap_or_else(PoisonError::into_inner);
+        if *now == generation {
+            *now += 1;
+        }
     }
 
-    fn try_open(&self) -> Result<Open, Trouble> {
+    /// A new session, logged in, with the key. The slot is looked for each time: a token that comes back may have
+    /// another.
+    fn open(&self, generation: u64) -> Result<Open, KeyError> {
+        self.try_open(generation).map_err(KeyError::from)
+    }
+
+    fn try_open(&self, generation: u64) -> Result<Open, Trouble> {
         // Once for each process and module; another key may have done it already.
         match self
             .module
@@ -225,22 +295,37 @@ impl Token {
             Err(other) => return Err(other.into()),
         }
         let (slot, info) = self.slot()?;
-        let session = self.module.open_ro_session(slot)?;
-        if info.login_required() {
-            self.log_in(&session, slot)?;
+        // It is closed by us, when we know that it is still ours.
+        let session = self.module.open_ro_session_no_drop(slot)?;
+        match self.found(&session, slot, &info) {
+            Ok((key, kind)) => Ok(Open {
+                session,
+                key,
+                kind,
+                sessions_max: match info.max_session_count() {
+                    Limit::Max(most) => usize::try_from(most).unwrap_or(THREADS),
+                    Limit::Unavailable | Limit::Infinite => THREADS,
+                },
+                generation,
+            }),
+            Err(trouble) => {
+                let _ = session.close();
+                Err(trouble)
+            }
         }
-        let key = self.key(&session)?;
-        let kind = kind_of(&session, key)?;
-        let sessions_max = match info.max_session_count() {
-            Limit::Max(most) => usize::try_from(most).unwrap_or(THREADS),
-            Limit::Unavailable | Limit::Infinite => THREADS,
-        };
-        Ok(Open {
-            session,
-            key,
-            kind,
-            sessions_max,
-        })
+    }
+
+    fn found(
+        &self,
+        session: &Session,
+        slot: Slot,
+        info: &TokenInfo,
+    ) -> Result<(ObjectHandle, KeyKind), Trouble> {
+        if info.login_required() {
+            self.log_in(session, slot)?;
+        }
+        let key = self.key(session)?;
+        Ok((key, kind_of(session, key)?))
     }
 
     /// The one slot whose token is the named one.
@@ -250,7 +335,8 @@ impl Token {
             let Ok(info) = self.module.get_token_info(slot) else {
                 continue; // pulled out this moment, or not readable
             };
-            let is = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has.trim_end());
+            let is =
+                |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has.trim_end());
             let fits = is(&self.uri.token, info.label())
                 && is(&self.uri.serial, info.serial_number())
                 && is(&self.uri.manufacturer, info.manufacturer_id())
@@ -279,13 +365,19 @@ impl Token {
             return Err(KeyError::Pin("the token is locked".to_owned()).into());
         }
         if info.user_pin_count_low() || info.user_pin_final_try() {
-            let why = "the token says that the last PIN tried was wrong; log in to it once by another program".to_owned();
+            let why =
+                "the token says that the last PIN tried was wrong; log in to it once by another program"
+                    .to_owned();
             return Err(KeyError::Pin(why).into());
         }
         let pin = match &self.uri.pin_source {
             Some(path) => Some(read_pin(path)?),
             None if info.protected_authentication_path() => None,
-            None => return Err(KeyError::Token("it wants a PIN, and the URI has no pin-source=".to_owned()).into()),
+            None => {
+                return Err(
+                    KeyError::Token("it wants a PIN, and the URI has no pin-source=".to_owned()).into(),
+                );
+            }
         };
         let logged_in = match &pin {
             Some(pin) => session.login_with_raw(UserType::User, pin),
@@ -311,7 +403,10 @@ impl Token {
         match session.find_objects(&wanted)?.as_slice() {
             [key] => Ok(*key),
             [] => Err(KeyError::Token("it has no private key of that name".to_owned()).into()),
-            _ => Err(KeyError::Token("it has several private keys of that name; add id= to the URI".to_owned()).into()),
+            _ => Err(KeyError::Token(
+                "it has several private keys of that name; add id= to the URI".to_owned(),
+            )
+            .into()),
         }
     }
 }
@@ -375,7 +470,9 @@ impl From<Trouble> for KeyError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Key(error) => error,
-            Trouble::Call(error) if is_lost(&error) || is_busy(&error) => Self::Unavailable(error.to_string()),
+            Trouble::Call(error) if is_lost(&error) || is_busy(&error) => {
+                Self::Unavailable(error.to_string())
+            }
             Trouble::Call(error) => Self::Token(error.to_string()),
         }
     }
@@ -406,6 +503,22 @@ fn is_lost(error: &Error) -> bool {
     )
 }
 
+/// Whether there is nothing any more behind the handles of this token's sessions.
+fn is_gone(error: &Error) -> bool {
+    let Error::Pkcs11(error, _) = error else {
+        return false;
+    };
+    matches!(
+        error,
+        RvError::SessionHandleInvalid
+            | RvError::SessionClosed
+            | RvError::DeviceRemoved
+            | RvError::TokenNotPresent
+            | RvError::SlotIdInvalid
+            | RvError::CryptokiNotInitialized
+    )
+}
+
 /// Whether waiting may help.
 fn is_busy(error: &Error) -> bool {
     let Error::Pkcs11(error, _) = error else {
@@ -413,7 +526,11 @@ fn is_busy(error: &Error) -> bool {
     };
     matches!(
         error,
-        RvError::HostMemory | RvError::DeviceMemory | RvError::SessionCount | RvError::FunctionCanceled | RvError::Cancel
+        RvError::HostMemory
+            | RvError::DeviceMemory
+            | RvError::SessionCount
+            | RvError::FunctionCanceled
+            | RvError::Cancel
     )
 }
 

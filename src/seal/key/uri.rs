@@ -67,7 +67,9 @@ impl FromStr for TokenUri {
         for (part, is_query) in attributes(path, ';', false).chain(attributes(query, '&', true)) {
             let malformed = || UriError::Malformed(part.chars().take(40).collect());
             let (name, value) = part.split_once('=').ok_or_else(malformed)?;
-            let value = decoded(value, is_query).filter(|v| !v.is_empty()).ok_or_else(malformed)?;
+            let value = decoded(value, is_query)
+                .filter(|v| !v.is_empty())
+                .ok_or_else(malformed)?;
             // RFC 7512 2.3: an attribute of the path or one of these of the query stands once.
             if seen.contains(&name) {
                 return Err(UriError::Twice(name.to_owned()));
@@ -153,8 +155,8 @@ fn decoded(text: &str, is_query: bool) -> Option<Vec<u8>> {
                 out.push(u8::try_from(high * 16 + low).ok()?);
             }
             // unreserved, and pk11-res-avail
-            b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'@' | b'!' | b'$' | b'\'' | b'(' | b')' | b'*'
-            | b'+' | b',' | b'=' => out.push(octet),
+            b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']' | b'@' | b'!' | b'$' | b'\'' | b'(' | b')'
+            | b'*' | b'+' | b',' | b'=' => out.push(octet),
             _ if octet.is_ascii_alphanumeric() || more.contains(&octet) => out.push(octet),
             _ => return None,
         }
@@ -182,7 +184,10 @@ mod tests {
         .unwrap();
         assert_eq!(uri.token.as_deref(), Some("KEP mührü"));
         assert_eq!(uri.manufacturer.as_deref(), Some("SoftHSM project"));
-        assert_eq!((uri.serial.as_deref(), uri.model.as_deref()), (Some("12ab"), Some("v2")));
+        assert_eq!(
+            (uri.serial.as_deref(), uri.model.as_deref()),
+            (Some("12ab"), Some("v2"))
+        );
         assert_eq!(uri.object.as_deref(), Some(&b"seal"[..]));
         assert_eq!(uri.id.as_deref(), Some(&[1, 0xff][..]));
         assert_eq!(uri.module_path, PathBuf::from("/usr/lib/softhsm/libsofthsm2.so"));
@@ -214,16 +219,37 @@ mod tests {
                 UriError::Lacks("module-path= with an absolute path"),
             ),
             ("pkcs11:token=a;token=b;object=c", twice("token")),
-            ("pkcs11:token=a;object=b?pin-source=/a&pin-source=/b", twice("pin-source")),
+            (
+                "pkcs11:token=a;object=b?pin-source=/a&pin-source=/b",
+                twice("pin-source"),
+            ),
             ("pkcs11:token=a;object=b?pin-value=1234", UriError::PinValue),
-            ("pkcs11:token=a;object=b?pin-source=|/usr/bin/ask", UriError::PinSource),
+            (
+                "pkcs11:token=a;object=b?pin-source=|/usr/bin/ask",
+                UriError::PinSource,
+            ),
             ("pkcs11:token=a;object=b?pin-source=file:a", UriError::PinSource),
-            ("pkcs11:token=a;object=b?pin-source=http://a/b", UriError::PinSource),
+            (
+                "pkcs11:token=a;object=b?pin-source=http://a/b",
+                UriError::PinSource,
+            ),
             ("pkcs11:token=a;object=b;type=public", UriError::Type),
-            ("pkcs11:token=a;slot-id=0;object=b", UriError::Slot("slot-id".into())),
-            ("pkcs11:token=a;library-version=3;object=b", UriError::Unknown("library-version".into())),
-            ("pkcs11:token=a;object=b?module-name=x", UriError::Unknown("module-name".into())),
-            ("pkcs11:token=a;pin-source=/a", UriError::Unknown("pin-source".into())),
+            (
+                "pkcs11:token=a;slot-id=0;object=b",
+                UriError::Slot("slot-id".into()),
+            ),
+            (
+                "pkcs11:token=a;library-version=3;object=b",
+                UriError::Unknown("library-version".into()),
+            ),
+            (
+                "pkcs11:token=a;object=b?module-name=x",
+                UriError::Unknown("module-name".into()),
+            ),
+            (
+                "pkcs11:token=a;pin-source=a",
+                UriError::Unknown("pin-source".into()),
+            ),
             ("pkcs11:token=a;object=b?token=c", twice("token")),
             ("pkcs11:token=;object=b", malformed("token=")),
             ("pkcs11:token;object=b", malformed("token")),
@@ -239,7 +265,10 @@ mod tests {
         ] {
             assert_eq!(read(text), Err(why), "{text}");
         }
-        assert_eq!(read(&format!("pkcs11:token={}", "a".repeat(5000))), Err(UriError::TooLong));
+        assert_eq!(
+            read(&format!("pkcs11:token={}", "a".repeat(5000))),
+            Err(UriError::TooLong)
+        );
     }
 
     proptest! {

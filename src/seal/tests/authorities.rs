@@ -1,9 +1,12 @@
 //! Several authorities: who fails is put aside and comes back; who lies is put aside for longer; whose clock is wrong.
 
 use super::*;
+use crate::clock::Clock as _;
 use crate::cms::der;
 use crate::cms::tsp;
-use crate::seal::tsa::{Authorities, Authority, Exchange, Figures, StampFailure, Stamps, Terms, TransportError};
+use crate::seal::tsa::{
+    Authorities, Authority, Exchange, Figures, StampFailure, Stamps, Terms, TransportError,
+};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -178,7 +181,10 @@ async fn when_all_are_away_the_reason_is_told_and_somebody_is_still_asked() {
     panel.played[0].does(Does::Away);
     panel.played[1].does(Does::Refuse);
     let failure = panel.stamp().await.unwrap_err();
-    assert!(failure.is_temporary() && failure.to_string().contains("no route"), "{failure}");
+    assert!(
+        failure.is_temporary() && failure.to_string().contains("no route"),
+        "{failure}"
+    );
     panel.asked();
     // All are aside: whoever would be back first is asked all the same.
     panel.played[0].does(Does::Answer);
@@ -197,7 +203,10 @@ async fn when_all_are_away_the_reason_is_told_and_somebody_is_still_asked() {
         panel.wait(10);
     }
     let failure = stamp.await.unwrap().unwrap_err();
-    assert!(failure.is_temporary() && failure.to_string().contains("no answer in time"), "{failure}");
+    assert!(
+        failure.is_temporary() && failure.to_string().contains("no answer in time"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -225,7 +234,13 @@ async fn a_wrong_token_is_no_weather() {
 #[tokio::test]
 async fn a_clock_that_drifts_is_told_of_and_one_that_is_wrong_stops_sealing() {
     let panel = panel(1);
-    for (ahead_ms, drift_ms) in [(900, 900), (-900, -900), (1600, 1600), (-5000, -5000), (5000, 5000)] {
+    for (ahead_ms, drift_ms) in [
+        (900, 900),
+        (-900, -900),
+        (1600, 1600),
+        (-5000, -5000),
+        (5000, 5000),
+    ] {
         panel.played[0].does(Does::AheadMs(ahead_ms));
         panel.stamp().await.unwrap();
         let figures = panel.figures();
@@ -233,7 +248,10 @@ async fn a_clock_that_drifts_is_told_of_and_one_that_is_wrong_stops_sealing() {
     }
     for ahead_ms in [5100, -5100, 299_000, 400_000, -86_400_000] {
         panel.played[0].does(Does::AheadMs(ahead_ms));
-        assert_eq!(panel.stamp().await, Err(StampFailure::Clock { drift_ms: ahead_ms }));
+        assert_eq!(
+            panel.stamp().await,
+            Err(StampFailure::Clock { drift_ms: ahead_ms })
+        );
         assert_eq!((panel.figures().stopped, panel.figures().aside), (true, 0));
     }
     assert!(StampFailure::Clock { drift_ms: 1 }.is_temporary());
@@ -255,7 +273,10 @@ async fn of_several_clocks_the_median_is_believed() {
     panel.stamp().await.unwrap();
     assert_eq!(panel.asked(), [1, 1, 0]);
     let figures = panel.figures();
-    assert_eq!((figures.wrong, figures.aside, figures.stopped, figures.drift_ms), (1, 1, false, 0));
+    assert_eq!(
+        (figures.wrong, figures.aside, figures.stopped, figures.drift_ms),
+        (1, 1, false, 0)
+    );
     // Two say that we are wrong, and only one agrees with us: nothing is sealed.
     panel.wait(600);
     panel.played[1].does(Does::AheadMs(61_000));
@@ -315,7 +336,8 @@ impl TimestampTransport for Taciturn {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let answer = match tsp::read_request(&request_der).unwrap().wants_certificates {
             true => {
-                let words = der::sequence(&[&der::tlv(der::UTF8_STRING, &["sertifika istenemez".as_bytes()])]);
+                let words =
+                    der::sequence(&[&der::tlv(der::UTF8_STRING, &["sertifika istenemez".as_bytes()])]);
                 der::sequence(&[&der::sequence(&[&der::unsigned(&[2]), &words])])
             }
             false => self.0.authority.answer(&request_der, now(), 1),
@@ -327,21 +349,32 @@ impl TimestampTransport for Taciturn {
 #[tokio::test]
 async fn a_token_without_its_certificate_gets_it_from_the_trust_and_every_judge_takes_it() {
     let pki = pki(KeyAlgorithm::P256);
-    let taciturn = || Taciturn(Played {
-        authority: authority(&pki),
-        clock: Arc::new(ManualClock::at(now())),
-        does: Mutex::new(Does::Answer),
-        asked: AtomicU32::new(0),
-    });
+    let taciturn = || {
+        Taciturn(Played {
+            authority: authority(&pki),
+            clock: Arc::new(ManualClock::at(now())),
+            does: Mutex::new(Does::Answer),
+            asked: AtomicU32::new(0),
+        })
+    };
     let mut trust = TrustStore::new();
     trust.add_pem_text(&pki.ca.certificate_pem).unwrap();
-    let refused = client(taciturn(), &Arc::new(trust.clone())).stamp([9; 32], now()).await;
+    let refused = client(taciturn(), &Arc::new(trust.clone()))
+        .stamp([9; 32], now())
+        .await;
     assert!(refused.unwrap_err().to_string().contains("sertifika istenemez"));
 
     // Another authority's certificate does not help.
     let mut other = trust.clone();
-    other.add_pem_text(&super::pki(KeyAlgorithm::P256).tsa.certificate_pem).unwrap();
-    assert!(client(taciturn(), &Arc::new(other)).stamp([9; 32], now()).await.is_err());
+    other
+        .add_pem_text(&super::pki(KeyAlgorithm::P256).tsa.certificate_pem)
+        .unwrap();
+    assert!(
+        client(taciturn(), &Arc::new(other))
+            .stamp([9; 32], now())
+            .await
+            .is_err()
+    );
 
     trust.add_pem_text(&pki.tsa.certificate_pem).unwrap();
     let knowing = client(taciturn(), &Arc::new(trust.clone()));

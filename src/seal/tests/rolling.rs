@@ -18,11 +18,20 @@ async fn the_next_key_is_published_before_and_seals_from_its_moment_on() {
     let next = pki(KeyAlgorithm::Rsa3072);
     let fingerprint = |pki: &DevPki| pki.seal.certificate().unwrap().fingerprint();
     let (old, new) = (fingerprint(&house.pki), fingerprint(&next));
-    let published = || house.sealer.published().iter().map(|c| c.fingerprint()).collect::<Vec<_>>();
+    let published = || {
+        house
+            .sealer
+            .published()
+            .iter()
+            .map(|c| c.fingerprint())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(published(), [old]);
 
     let from = now().plus(Duration::from_secs(3600));
-    let ring = Ring::one(signatory(&house.pki)).with_next(from, signatory(&next)).unwrap();
+    let ring = Ring::one(signatory(&house.pki))
+        .with_next(from, signatory(&next))
+        .unwrap();
     house.sealer.replace(ring);
     assert_eq!(published(), [old, new]);
     let before = UtcTime::from_unix_ms(from.unix_ms() - 1);
@@ -36,7 +45,11 @@ async fn the_next_key_is_published_before_and_seals_from_its_moment_on() {
     }
     // Still known to peers: what the old one sealed is under way.
     assert_eq!(published(), [old, new]);
-    let sealed = house.sealer.seal_evidence(EVIDENCE.as_bytes(), now()).await.unwrap();
+    let sealed = house
+        .sealer
+        .seal_evidence(EVIDENCE.as_bytes(), now())
+        .await
+        .unwrap();
     assert_eq!(signer(&sealed, &house), old);
 }
 
@@ -97,7 +110,10 @@ fn a_next_key_must_fit_its_certificate_and_its_moment() {
         now().minus(Duration::from_secs(86_401)),
         now().plus(Duration::from_secs(86_400 * 3651)),
     ] {
-        let refused = Ring::one(signatory(&one)).with_next(at, signatory(&other)).err().unwrap();
+        let refused = Ring::one(signatory(&one))
+            .with_next(at, signatory(&other))
+            .err()
+            .unwrap();
         assert!(refused.to_string().contains("not valid at"), "{refused}");
     }
 }

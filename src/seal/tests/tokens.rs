@@ -29,7 +29,16 @@ fn with_token(test: &str, work: impl FnOnce(&Home)) {
     );
     std::fs::write(home.conf(), conf).unwrap();
     home.write_pin(PIN);
-    home.util(&["--init-token", "--free", "--label", "kep", "--pin", PIN, "--so-pin", "kanarya-so"]);
+    home.util(&[
+        "--init-token",
+        "--free",
+        "--label",
+        "kep",
+        "--pin",
+        PIN,
+        "--so-pin",
+        "kanarya-so",
+    ]);
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args([&format!("seal::tests::tokens::{test}"), "--exact", "--nocapture"])
@@ -56,7 +65,9 @@ impl Home {
     }
 
     fn util(&self, args: &[&str]) {
-        run(Command::new("softhsm2-util").env("SOFTHSM2_CONF", self.conf()).args(args));
+        run(Command::new("softhsm2-util")
+            .env("SOFTHSM2_CONF", self.conf())
+            .args(args));
     }
 
     /// Puts the seal's key of `pki` on the token.
@@ -64,14 +75,27 @@ impl Home {
         let file = self.0.join("import.pem");
         std::fs::write(&file, pki.seal.key_pem.as_bytes()).unwrap();
         self.util(&[
-            "--import", file.to_str().unwrap(), "--token", "kep", "--label", label, "--id", id, "--pin", PIN,
+            "--import",
+            file.to_str().unwrap(),
+            "--token",
+            "kep",
+            "--label",
+            label,
+            "--id",
+            id,
+            "--pin",
+            PIN,
         ]);
         std::fs::remove_file(&file).unwrap();
     }
 
     fn uri(&self, object: &str) -> PathBuf {
         let pin = self.pin_file();
-        format!("pkcs11:token=kep;object={object}?module-path={MODULE}&pin-source=file:{}", pin.display()).into()
+        format!(
+            "pkcs11:token=kep;object={object}?module-path={MODULE}&pin-source=file:{}",
+            pin.display()
+        )
+        .into()
     }
 }
 
@@ -99,19 +123,25 @@ fn restart(module: &Pkcs11) {
 }
 
 fn block_on(work: impl Future) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.unwrap().block_on(work);
 }
 
 #[test]
 fn what_a_token_seals_with_p256_is_accepted_by_every_judge() {
-    with_token("what_a_token_seals_with_p256_is_accepted_by_every_judge", |home| {
-        let house = house_of(home, KeyAlgorithm::P256);
-        block_on(async {
-            evidence_is_accepted_from(&house).await;
-            entity_is_accepted_from(&house).await;
-        });
-    });
+    with_token(
+        "what_a_token_seals_with_p256_is_accepted_by_every_judge",
+        |home| {
+            let house = house_of(home, KeyAlgorithm::P256);
+            block_on(async {
+                evidence_is_accepted_from(&house).await;
+                entity_is_accepted_from(&house).await;
+            });
+        },
+    );
 }
 
 #[test]
@@ -169,7 +199,10 @@ fn a_token_that_is_away_delays_and_its_return_mends() {
             std::fs::create_dir(&here).unwrap();
             pull();
             let failure = house.sealer.sign_entity([1; 32], now()).await.unwrap_err();
-            assert!(matches!(&failure, SealError::Unavailable(why) if why.contains("token")), "{failure:?}");
+            assert!(
+                matches!(&failure, SealError::Unavailable(why) if why.contains("token")),
+                "{failure:?}"
+            );
             std::fs::remove_dir(&here).unwrap();
             std::fs::rename(&away, &here).unwrap();
             pull();
@@ -190,7 +223,10 @@ fn a_wrong_pin_is_tried_once_and_never_again() {
         block_on(async {
             for _ in 0..8 {
                 let failure = house.sealer.sign_entity([1; 32], now()).await.unwrap_err();
-                assert!(matches!(&failure, SealError::Broken(why) if why.contains("PIN")), "{failure:?}");
+                assert!(
+                    matches!(&failure, SealError::Broken(why) if why.contains("PIN")),
+                    "{failure:?}"
+                );
             }
         });
         assert!(is_low());
@@ -198,11 +234,16 @@ fn a_wrong_pin_is_tried_once_and_never_again() {
         for pin in ["yanlis-pin", PIN] {
             home.write_pin(pin);
             let refused = SealKey::load(&home.uri("seal")).unwrap_err();
-            assert!(matches!(&refused, KeyError::Pin(why) if why.contains("last PIN")), "{refused}");
+            assert!(
+                matches!(&refused, KeyError::Pin(why) if why.contains("last PIN")),
+                "{refused}"
+            );
         }
         let session = module.open_ro_session(slot(&module)).unwrap();
         let pin = cryptoki::types::AuthPin::new(PIN.into());
-        session.login(cryptoki::session::UserType::User, Some(&pin)).unwrap();
+        session
+            .login(cryptoki::session::UserType::User, Some(&pin))
+            .unwrap();
         assert!(SealKey::load(&home.uri("seal")).is_ok());
     });
 }
@@ -217,26 +258,42 @@ fn what_the_uri_does_not_fit_is_refused_with_its_reason() {
         let pin = home.pin_file();
         let tail = format!("?module-path={MODULE}&pin-source=file:{}", pin.display());
         for (uri, why) in [
-            (format!("pkcs11:token=kep;object=seal{tail}"), "several private keys"),
+            (
+                format!("pkcs11:token=kep;object=seal{tail}"),
+                "several private keys",
+            ),
             (format!("pkcs11:token=kep;object=other{tail}"), "no private key"),
             (format!("pkcs11:token=kap;object=seal{tail}"), "no such token"),
-            (format!("pkcs11:token=kep;object=seal?module-path={MODULE}"), "no pin-source"),
-            (format!("pkcs11:token=kep;object=seal?module-path=/nonexistent.so&pin-source={}", pin.display()), "/nonexistent.so"),
-            ("pkcs11:token=kep;object=seal?module-path=x.so".to_owned(), "module-path="),
+            (
+                format!("pkcs11:token=kep;object=seal?module-path={MODULE}"),
+                "no pin-source",
+            ),
+            (
+                format!(
+                    "pkcs11:token=kep;object=seal?module-path=/nonexistent.so&pin-source={}",
+                    pin.display()
+                ),
+                "/nonexistent.so",
+            ),
+            (
+                "pkcs11:token=kep;object=seal?module-path=x.so".to_owned(),
+                "module-path=",
+            ),
         ] {
             let said = load(&uri).unwrap_err();
             assert!(said.contains(why), "{uri}: {said}");
         }
+        // The PIN of a file that others may read is not used.
+        let mode = |mode| std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o644);
+        let said = load(&format!("pkcs11:token=kep;id=%02{tail}"));
+        assert!(said.is_err_and(|why| why.contains("644")));
+        mode(0o600);
         let first = load(&format!("pkcs11:token=kep;object=seal;id=%01{tail}")).unwrap();
         first.check_belongs_to(&one.seal.certificate().unwrap()).unwrap();
         assert!(matches!(
             first.check_belongs_to(&other.seal.certificate().unwrap()),
             Err(KeyError::Mismatch)
         ));
-        // The PIN of a file that others may read is not used.
-        std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(0o644)).unwrap();
-        drop(first);
-        let said = load(&format!("pkcs11:token=kep;id=%02{tail}"));
-        assert!(said.is_err_and(|why| why.contains("644")));
     });
 }

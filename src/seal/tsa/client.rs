@@ -4,9 +4,7 @@
 //! is asked without, as soon as its certificate is configured; the certificate is then put into the token by us, where
 //! it would have stood: certificates are no part of what a token's signature is over (RFC 5652 5.1).
 
-use super::{
-    NonceSource, Stamp, StampFailure, Stamping, Stamps, TOLERANCE_DEFAULT, TimestampTransport,
-};
+use super::{NonceSource, Stamp, StampFailure, Stamping, Stamps, TOLERANCE_DEFAULT, TimestampTransport};
 use crate::clock::UtcTime;
 use crate::cms::path::is_time_stamping;
 use crate::cms::tsp::{self, StampError, Token};

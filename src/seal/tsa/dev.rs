@@ -2,10 +2,10 @@
 
 use super::{Exchange, TimestampTransport};
 use crate::clock::{Clock, UtcTime};
+use crate::cms::Certificate;
 use crate::cms::algorithm::sha256;
 use crate::cms::signed::{Assembly, CONTENT_TST_INFO, SignedAttributes};
 use crate::cms::tsp::{self, Failure, TstInfo};
-use crate::cms::Certificate;
 use crate::seal::key::{KeyError, SealKey};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

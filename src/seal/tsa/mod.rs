@@ -74,7 +74,9 @@ pub enum StampFailure {
     #[error("more stamps are asked for than timestamp.per_second allows")]
     Pace,
     /// Negative when our clock is ahead.
-    #[error("the clock of this host is {drift_ms} ms away from the time-stamp authorities; nothing is sealed until they agree")]
+    #[error(
+        "the clock of this host is {drift_ms} ms away from the time-stamp authorities; nothing is sealed until they agree"
+    )]
     Clock { drift_ms: i64 },
     #[error("all time-stamp authorities are put aside, and none had the time to answer")]
     NoTime,

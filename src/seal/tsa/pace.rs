@@ -21,7 +21,8 @@ impl Pace {
     /// Zero: as many as are asked for.
     pub fn new(per_second: u32) -> Self {
         // Rounded up, so that the limit is kept.
-        let distance = (per_second > 0).then(|| Duration::from_millis(u64::from(1000_u32.div_ceil(per_second))));
+        let distance =
+            (per_second > 0).then(|| Duration::from_millis(u64::from(1000_u32.div_ceil(per_second))));
         Self {
             distance,
             next: Mutex::new(UtcTime::from_unix_ms(0)),
@@ -90,6 +91,7 @@ mod tests {
     }
 
     async fn futures_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
-        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
+        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending()))
+            .await
     }
 }

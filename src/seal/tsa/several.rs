@@ -123,7 +123,10 @@ impl Authorities {
     pub fn figures(&self) -> Figures {
         let now = self.clock.now();
         let state = self.state();
-        let aside = state.health.iter().filter(|h| h.aside_until.is_some_and(|t| t > now));
+        let aside = state
+            .health
+            .iter()
+            .filter(|h| h.aside_until.is_some_and(|t| t > now));
         Figures {
             aside: aside.count() as u64,
             ..state.figures
@@ -186,7 +189,11 @@ impl Authorities {
             }
             Tried::Failure(failure) => {
                 self.failed(index, authority, &failure);
-                let kept = if failure.is_temporary() { &mut heard.temporary } else { &mut heard.wrong };
+                let kept = if failure.is_temporary() {
+                    &mut heard.temporary
+                } else {
+                    &mut heard.wrong
+                };
                 kept.get_or_insert(failure);
                 None
             }
@@ -237,7 +244,11 @@ impl Authorities {
     }
 
     fn failed(&self, index: usize, authority: &Authority, failure: &StampFailure) {
-        let (first, most) = if failure.is_temporary() { (ASIDE_FIRST, ASIDE_MAX) } else { (WRONG_FIRST, WRONG_MAX) };
+        let (first, most) = if failure.is_temporary() {
+            (ASIDE_FIRST, ASIDE_MAX)
+        } else {
+            (WRONG_FIRST, WRONG_MAX)
+        };
         let aside = self.put_aside(index, first, most);
         let (authority, aside_s) = (&authority.name, aside.as_secs());
         let mut state = self.state();
@@ -269,7 +280,11 @@ impl Authorities {
                 self.put_aside(*index, WRONG_FIRST, WRONG_MAX);
                 self.state().figures.wrong += 1;
                 let authority = self.name(*index);
-                tracing::error!(authority, drift_ms, "the clock of the time-stamp authority is wrong; it is put aside");
+                tracing::error!(
+                    authority,
+                    drift_ms,
+                    "the clock of the time-stamp authority is wrong; it is put aside"
+                );
             }
         }
         let over = u128::from(median_ms.unsigned_abs()) > DRIFT_ALARM.as_millis();
@@ -280,10 +295,16 @@ impl Authorities {
         state.alarmed = over;
         drop(state);
         if over && !was_alarmed {
-            tracing::warn!(drift_ms = median_ms, "the clock of this host drifts away from the time-stamp authorities");
+            tracing::warn!(
+                drift_ms = median_ms,
+                "the clock of this host drifts away from the time-stamp authorities"
+            );
         }
         if was_stopped || (was_alarmed && !over) {
-            tracing::info!(drift_ms = median_ms, "the clock of this host agrees with the time-stamp authorities again");
+            tracing::info!(
+                drift_ms = median_ms,
+                "the clock of this host agrees with the time-stamp authorities again"
+            );
         }
     }
 
@@ -297,7 +318,10 @@ impl Authorities {
             state.alarmed = true;
             drop(state);
             if !was_stopped {
-                tracing::error!(drift_ms, "the clock of this host is wrong; nothing is sealed until it is right");
+                tracing::error!(
+                    drift_ms,
+                    "the clock of this host is wrong; nothing is sealed until it is right"
+                );
             }
             return Err(StampFailure::Clock { drift_ms });
         }
@@ -339,7 +363,11 @@ impl Heard {
 fn drift_ms(stamp: UtcTime, sent: UtcTime, received: UtcTime) -> i64 {
     let first = stamp.unix_ms();
     // RFC 3161 2.4.2: a genTime without a fraction has whole seconds.
-    let last = if first.rem_euclid(1000) == 0 { first + 999 } else { first };
+    let last = if first.rem_euclid(1000) == 0 {
+        first + 999
+    } else {
+        first
+    };
     if first > received.unix_ms() {
         first - received.unix_ms()
     } else if last < sent.unix_ms() {
