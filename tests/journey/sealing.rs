@@ -8,7 +8,7 @@ use kepd::cms::Certificate;
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use kepd::seal::{DevAuthority, SealKey};
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -152,6 +152,18 @@ impl Provider {
             true => Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null)),
             false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
         }
+    }
+
+    fn metrics(&self) -> String {
+        let ports = std::fs::read(self.data().join("ports.json")).unwrap();
+        let ports: Value = serde_json::from_slice(&ports).unwrap();
+        let port = u16::try_from(ports["metrics"].as_u64().unwrap()).unwrap();
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let ask = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(ask).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Two institutions with an officer each.
@@ -320,7 +332,6 @@ fn a_token_seals_real_mail_and_keys_are_rolled_while_the_daemon_runs() {
         "# What seals from a moment on.",
         &format!("{}# What seals from a moment on.", coming(&later)),
     );
-    provider.set("[timestamp]", "[timestamp]\n# -");
     let pins = |p: &Provider| {
         p.kepctl(&["peer", "export"]).unwrap()["seal_sha256"]
             .as_array()
@@ -437,32 +448,36 @@ fn the_state_authority_knows_its_subscriber_and_no_secret_is_left_behind() {
     );
     // The dispatch carries its own seal, the evidence in it that of evidence.
     let folder = evidence[0].parent().unwrap().parent().unwrap();
-    let message = std::fs::read(folder.join("dispatch.eml")).unwrap();
-    let out = Command::new("openssl")
-        .args([
-            "cms",
-            "-verify",
-            "-noverify",
-            "-inform",
-            "SMIME",
-            "-signer",
-            "signer.pem",
-            "-in",
-            "dispatch.eml",
-            "-out",
-        ])
-        .arg("/dev/null")
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    assert!(!message.is_empty());
+    let mut openssl = Command::new("openssl");
+    let verify = [
+        "cms",
+        "-verify",
+        "-noverify",
+        "-signer",
+        "signer.pem",
+        "-in",
+        "dispatch.eml",
+        "-out",
+        "/dev/null",
+    ];
+    done(openssl.current_dir(folder).args(verify));
     assert_eq!(
         certificate_of(&folder.join("signer.pem")),
         dispatch.seal.certificate().unwrap()
     );
 
-    // A wrong password is told in words, and evidence stays owed; nothing of it is in the log either.
+    let figures = provider.metrics();
+    for (figure, least) in [
+        ("kepd_timestamp_failures_total ", 1),
+        ("kepd_timestamps_total ", 3),
+        ("kepd_timestamps_wrong_total ", 0),
+        ("kepd_sealing_stopped ", 0),
+    ] {
+        let line = figures.lines().find_map(|l| l.strip_prefix(figure)).unwrap();
+        let value: u64 = line.parse().unwrap();
+        assert!(value >= least && (least > 0 || value == 0), "{figure}{value}");
+    }
+
     let secrets = [PIN, kamusm::PASSWORD, PASSWORD];
     let log = provider.log();
     for secret in secrets {

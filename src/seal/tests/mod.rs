@@ -5,6 +5,7 @@ mod authorities;
 mod foreign;
 mod judges;
 mod rolling;
+mod stamp_corpus;
 mod stamps;
 mod tokens;
 
