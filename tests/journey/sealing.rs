@@ -434,6 +434,8 @@ fn the_state_authority_knows_its_subscriber_and_no_secret_is_left_behind() {
     let evidence = provider.mail("birinci");
     verify(&evidence);
     assert!(kamusm.stamped.load(Ordering::SeqCst) >= 3);
+    // It was asked for its certificate at first.
+    assert!(kamusm.refused.load(Ordering::SeqCst) >= 1);
     let log = provider.log();
     assert!(
         log.contains("the time-stamp authority is put aside") && log.contains(away),
