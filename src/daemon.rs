@@ -212,6 +212,7 @@ impl Bound {
             services.accounts.clone(),
             services.submission.clone(),
             services.answering.clone(),
+            services.enquiries.clone(),
             tls.clone(),
             host.clone(),
             services.decoy_secret,

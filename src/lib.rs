@@ -34,6 +34,9 @@ pub mod smtp;
 pub mod seal;
 pub mod store;
 
+// the judgement on sealed documents
+pub mod validation;
+
 // stations and services
 pub mod service;
 

@@ -80,9 +80,22 @@ const TABLE: &[Row] = &[
         room: "seal",
         may: &["cms", "xml", "ground"],
     },
+    // Says of a whole file what one signature's verifier says of a signature. It has no store and no clock.
+    Row {
+        room: "validation",
+        may: &["seal", "rem", "mime", "cms", "xml", "domain", "ground"],
+    },
     Row {
         room: "service",
-        may: &["shared", "domain", "formats", "store", "seal", "ground"],
+        may: &[
+            "validation",
+            "shared",
+            "domain",
+            "formats",
+            "store",
+            "seal",
+            "ground",
+        ],
     },
     Row {
         room: "service::account",
@@ -109,6 +122,20 @@ const TABLE: &[Row] = &[
         may: &[
             "service::approval",
             "service::submission",
+            "shared",
+            "domain",
+            "formats",
+            "store",
+            "seal",
+            "ground",
+        ],
+    },
+    // A question about documents is handed in like a mail, and its header is checked like one.
+    Row {
+        room: "service::enquiry",
+        may: &[
+            "service::submission",
+            "validation",
             "shared",
             "domain",
             "formats",
@@ -163,15 +190,10 @@ const TABLE: &[Row] = &[
         room: "kepctl",
         may: &[
             "control::protocol",
-            "seal::Finding",
-            "seal::Findings",
+            "validation",
             "seal::TrustStore",
-            "seal::verify_entity",
-            "seal::verify_evidence",
-            "rem::open",
-            "rem::schema",
+            "rem::notice::judgement",
             "cms",
-            "mime",
             "ground",
         ],
     },

@@ -31,6 +31,8 @@ mod crash;
 mod declaring;
 #[path = "journey/doors.rs"]
 mod doors;
+#[path = "journey/enquiring.rs"]
+mod enquiring;
 #[path = "journey/events.rs"]
 mod events;
 #[path = "journey/folders.rs"]

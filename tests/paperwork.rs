@@ -107,6 +107,66 @@ fn feature_faults(table: &str, known: &BTreeSet<String>) -> Vec<String> {
     faults
 }
 
+/// The sentences a judge may say, as patterns with holes: what stands in `#[error("...")]`, `Profile("...")` and the like.
+fn sentences(text: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for opening in [
+        "#[error(",
+        "XmlError::Profile(",
+        "XmlError::Guard(",
+        "CmsError::Profile(",
+    ] {
+        for (at, _) in text.match_indices(opening) {
+            let rest = text[at + opening.len()..].trim_start();
+            let Some((sentence, _)) = rest.strip_prefix('"').and_then(|r| r.split_once('"')) else {
+                continue;
+            };
+            let mut pattern = String::new();
+            for (i, piece) in sentence.split('{').enumerate() {
+                let fixed = if i == 0 {
+                    piece
+                } else {
+                    piece.split_once('}').map_or("", |(_, after)| after)
+                };
+                pattern.push_str(if i == 0 { "" } else { "{}" });
+                pattern.push_str(fixed);
+            }
+            out.insert(pattern);
+        }
+    }
+    out
+}
+
+#[test]
+fn every_reason_of_a_judge_is_told_in_turkish() {
+    use kepd::rem::notice::judgement::is_known;
+    let judges = [
+        "cms/path.rs",
+        "cms/signed.rs",
+        "cms/tsp.rs",
+        "cms/der.rs",
+        "xml/mod.rs",
+        "xml/guard.rs",
+        "xml/profile.rs",
+        "xml/stamps.rs",
+        "xml/nodes.rs",
+        "rem/open.rs",
+    ];
+    let (mut missing, mut met) = (Vec::new(), 0);
+    for judge in judges {
+        let text = std::fs::read_to_string(root().join("src").join(judge)).unwrap();
+        let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+        for sentence in sentences(code) {
+            met += 1;
+            if !is_known(&sentence) {
+                missing.push(format!("{judge}: {sentence}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(met > 60, "{met}");
+}
+
 #[test]
 fn the_feature_table_is_whole_and_proved() {
     let faults = feature_faults(&document("features.md"), &functions());

@@ -19,6 +19,7 @@ use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
+use crate::service::enquiry::{Enquiries, Turns};
 use crate::service::gauges::{Counting, Gauges};
 use crate::service::herald::Herald;
 use crate::service::identity::Identity;
@@ -56,6 +57,7 @@ pub struct Services {
     pub declaring: Arc<Declaring>,
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
+    pub enquiries: Arc<Enquiries>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -155,6 +157,21 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             terms: self.terms.clone(),
+        }
+    }
+
+    fn enquiries(&self, seals: &Seals) -> Enquiries {
+        Enquiries {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            organisations: self.organisations.clone(),
+            identity: self.identity.clone(),
+            items: self.items.clone(),
+            bells: self.bells.clone(),
+            published: seals.published.clone(),
+            turns: Turns::default(),
         }
     }
 
@@ -296,6 +313,7 @@ impl Services {
                 clock: parts.clock.clone(),
                 approval: approval.clone(),
             }),
+            enquiries: Arc::new(parts.enquiries(&seals)),
             notary: Arc::new(parts.notary(&seals.evidence)),
             dispatch: Arc::new(parts.dispatch(&seals.dispatch)),
             relay: Arc::new(parts.relay(relay_out.clone())),

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod calendar;
+pub mod enquiry;
 pub mod evidence;
 pub mod folding;
 pub mod item;

@@ -1,60 +1,71 @@
 //! `kepctl evidence verify`: what is to be thought of documents, from their files and the trust material alone.
 //!
-//! An `.xml` is one evidence document. A message (`.eml`) is a dispatch or an evidence message: its envelope is judged
-//! (there `schema` says whether it has the form of one), and each evidence document in it. Nothing is asked of a
-//! network; revocation is not looked at.
+//! A file is an evidence document (`.xml`), a dispatch or an evidence message (`.eml`); `-` is standard input; a folder
+//! is an export bundle, or a folder of bundles. Nothing is asked of a network. What is found is `validation`'s word;
+//! here files are read, several at a time, and the report is put together in the order they were named.
 
 use super::show;
-use crate::cms::{ContentDigest, DigestAlgorithm, signed};
-use crate::control::protocol::{Record, Verify};
-use crate::mime::Structure;
-use crate::rem::open::{self, Opened};
-use crate::rem::schema;
-use crate::seal::{Finding, Findings, TrustStore, verify_entity, verify_evidence};
-use std::fmt::Write as _;
-use std::io::Read as _;
+use crate::cms::algorithm::sha256;
+use crate::control::protocol::{LanguageWord, Record, Verify};
+use crate::rem::notice::judgement::Language;
+use crate::seal::TrustStore;
+use crate::validation::bundle::{Bundle, FILES_MAX, Files, MANIFEST, judge_bundle};
+use crate::validation::{Judged, judge, report};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Largest file judged: a dispatch of the largest size, and room.
 const FILE_MAX_OCTETS: u64 = 64 * 1024 * 1024;
 /// Name of the folder of trust material in an export bundle.
 const TRUST_FOLDER: &str = "trust";
+/// How a report names what came by standard input.
+const STANDARD_INPUT: &str = "-";
+/// Most bundles judged in one call: a year of a busy institution.
+const BUNDLES_MAX: usize = 1_000_000;
+/// Deepest folder within a bundle.
+const DEPTH_MAX: usize = 4;
 
-/// Said of a message whose visible header was changed.
-const OUTER_NOT_STATED: &str =
-    "the outer header is not what the evidence states (the outer header is not covered by the signature)";
+/// Something that was named and is to be judged by itself.
+enum Matter {
+    File(PathBuf),
+    Bundle(PathBuf),
+}
 
-/// One document and what was found on it.
-struct Judged {
-    /// The file, and the piece of it.
-    name: String,
-    findings: Findings,
-    signer: Option<String>,
-    stamp_time: Option<String>,
-    /// The signature holds and carries no time-stamp at all.
-    unstamped: bool,
+/// What was found on it.
+enum Found {
+    Documents(Vec<Judged>),
+    Bundle(String, Bundle),
+}
+
+impl Found {
+    fn is_ok(&self) -> bool {
+        match self {
+            Self::Documents(list) => list.iter().all(Judged::is_ok),
+            Self::Bundle(_, bundle) => bundle.is_ok(),
+        }
+    }
 }
 
 /// The findings as text, and whether all are ok. The error is a sentence: nothing could be judged.
 pub(super) fn verify(wish: &Verify, json: bool) -> Result<(String, bool), String> {
-    let mut judged = Vec::new();
-    for file in &wish.files {
-        let trust = trust_for(file, wish.trust.as_deref())?;
-        let octets = read(file)?;
-        let name = file.display().to_string();
-        let found = match octets.iter().find(|b| !b.is_ascii_whitespace()) {
-            // A byte order mark, or the first of an XML document; no header field begins with either.
-            Some(b'<' | 0xef) => vec![judge_evidence(name, &octets, &trust)],
-            _ => judge_message(name, &octets, &trust),
-        };
-        judged.extend(found);
-    }
-    let all_ok = judged.iter().all(|j| j.findings.all_ok());
+    let original = wish
+        .original
+        .as_deref()
+        .map(read)
+        .transpose()?
+        .map(|o| sha256(&o));
+    let named = wish.trust.as_deref().map(store).transpose()?;
+    let matters = matters(&wish.files)?;
+    let judge_one = |matter: &Matter| judge_matter(matter, original, named.as_ref());
+    let found = all(&matters, &judge_one)?;
+    let all_ok = found.iter().all(Found::is_ok);
     let text = if json {
-        let records: Vec<Record> = judged.iter().map(record).collect();
-        show::pretty(&records)?
+        show::pretty(&found.iter().flat_map(records).collect::<Vec<Record>>())?
     } else {
-        judged.iter().map(words).collect()
+        let language = language(wish.language);
+        found.iter().map(|f| words(f, language)).collect()
     };
     Ok((text, all_ok))
 }
@@ -64,154 +75,229 @@ pub fn verified(files: &[PathBuf], trust: &Path) -> Result<bool, String> {
     let wish = Verify {
         files: files.to_vec(),
         trust: Some(trust.to_owned()),
+        original: None,
+        language: None,
         offline: true,
     };
     verify(&wish, false).map(|(_, all_ok)| all_ok)
 }
 
+/// The language asked for, or that of the terminal.
+fn language(asked: Option<LanguageWord>) -> Language {
+    let of_terminal = || {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(std::env::var_os);
+        let first = set.into_iter().find(|value| !value.is_empty());
+        first.is_some_and(|value| value.to_string_lossy().starts_with("tr"))
+    };
+    match asked {
+        Some(LanguageWord::Turkish) => Language::Turkish,
+        Some(LanguageWord::English) => Language::English,
+        None if of_terminal() => Language::Turkish,
+        None => Language::English,
+    }
+}
+
+/// What the names stand for: a folder with a manifest is a bundle, any other folder one of bundles.
+fn matters(files: &[PathBuf]) -> Result<Vec<Matter>, String> {
+    let mut out = Vec::new();
+    for file in files {
+        if !file.is_dir() {
+            out.push(Matter::File(file.clone()));
+        } else if file.join(MANIFEST).is_file() {
+            out.push(Matter::Bundle(file.clone()));
+        } else {
+            let mut inside: Vec<PathBuf> = entries_of(file)?;
+            inside.retain(|folder| folder.join(MANIFEST).is_file());
+            if inside.is_empty() {
+                return Err(format!("{} is no export bundle and holds none", file.display()));
+            }
+            out.extend(inside.into_iter().map(Matter::Bundle));
+        }
+        if out.len() > BUNDLES_MAX {
+            return Err(format!(
+                "more than {BUNDLES_MAX} documents are too many for one call"
+            ));
+        }
+    }
+    Ok(out)
+}
+
+fn judge_matter(
+    matter: &Matter,
+    original: Option<[u8; 32]>,
+    named: Option<&TrustStore>,
+) -> Result<Found, String> {
+    let (path, is_bundle) = match matter {
+        Matter::File(path) => (path, false),
+        Matter::Bundle(path) => (path, true),
+    };
+    let beside = match named {
+        Some(_) => None,
+        None => Some(trust_beside(path, is_bundle)?),
+    };
+    let empty = TrustStore::new();
+    let trust = named.or(beside.as_ref()).unwrap_or(&empty);
+    let name = path.display().to_string();
+    if is_bundle {
+        let judged = judge_bundle(&name, &Folder(path), trust);
+        return Ok(Found::Bundle(name, judged));
+    }
+    Ok(Found::Documents(judge(&name, &read(path)?, original, trust)))
+}
+
+/// Judges all, by as many threads as there are cores; the order stays. Of thousands, a line tells how far it is.
+fn all(
+    matters: &[Matter],
+    judge_one: &(dyn Fn(&Matter) -> Result<Found, String> + Sync),
+) -> Result<Vec<Found>, String> {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(matters.len());
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let slots: Vec<Mutex<Option<Result<Found, String>>>> = matters.iter().map(|_| Mutex::new(None)).collect();
+    let work: Vec<_> = matters.iter().zip(&slots).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((matter, slot)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = judge_one(matter);
+                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                    tell(done.fetch_add(1, Ordering::Relaxed), matters.len());
+                }
+            });
+        }
+    });
+    let missing = || Err("a document was not judged".to_owned());
+    slots
+        .into_iter()
+        .map(|slot| {
+            slot.into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .unwrap_or_else(missing)
+        })
+        .collect()
+}
+
+/// How far it is, on a terminal.
+fn tell(done: usize, of: usize) {
+    const STEP: usize = 100;
+    if of > STEP && done.is_multiple_of(STEP) && std::io::stderr().is_terminal() {
+        let _ = write!(std::io::stderr(), "\r{done}/{of}");
+    }
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, String> {
     let name = file.display();
     let mut octets = Vec::new();
-    let opened = std::fs::File::open(file);
-    opened
-        .and_then(|f| f.take(FILE_MAX_OCTETS + 1).read_to_end(&mut octets))
-        .map_err(|e| format!("{name} cannot be read: {e}"))?;
+    let outcome = if file == Path::new(STANDARD_INPUT) {
+        std::io::stdin()
+            .lock()
+            .take(FILE_MAX_OCTETS + 1)
+            .read_to_end(&mut octets)
+    } else {
+        let opened = std::fs::File::open(file);
+        opened.and_then(|f| f.take(FILE_MAX_OCTETS + 1).read_to_end(&mut octets))
+    };
+    outcome.map_err(|e| format!("{name} cannot be read: {e}"))?;
     if octets.len() as u64 > FILE_MAX_OCTETS {
         return Err(format!("{name} has more than {FILE_MAX_OCTETS} octets"));
     }
     Ok(octets)
 }
 
-/// The folder that was named, or the one of the export bundle the file lies in. None: an empty store.
-fn trust_for(file: &Path, named: Option<&Path>) -> Result<TrustStore, String> {
+fn store(folder: &Path) -> Result<TrustStore, String> {
     let mut store = TrustStore::new();
-    let beside = || {
-        let folder = file.parent()?;
-        let folders = [folder.join(TRUST_FOLDER), folder.join("..").join(TRUST_FOLDER)];
-        folders.into_iter().find(|f| f.is_dir())
-    };
-    let Some(folder) = named.map(PathBuf::from).or_else(beside) else {
-        return Ok(store);
-    };
-    store.add_path(&folder).map_err(|e| e.to_string())?;
+    store.add_path(folder).map_err(|e| e.to_string())?;
     Ok(store)
 }
 
-fn judge_evidence(name: String, octets: &[u8], trust: &TrustStore) -> Judged {
-    let report = verify_evidence(octets, trust, schema::check);
-    Judged {
-        name,
-        findings: without_anchors(report.findings, trust),
-        signer: report.signer.map(|s| s.subject),
-        stamp_time: report.stamp_time.map(|t| t.to_string()),
-        unstamped: false,
-    }
+/// The trust material of the export bundle that a file lies in, or of the bundle itself. None there: an empty store.
+fn trust_beside(path: &Path, is_bundle: bool) -> Result<TrustStore, String> {
+    let inside = is_bundle.then(|| path.join(TRUST_FOLDER));
+    let beside = path
+        .parent()
+        .filter(|_| !is_bundle)
+        .map(|folder| [folder.join(TRUST_FOLDER), folder.join("..").join(TRUST_FOLDER)]);
+    let found = inside
+        .into_iter()
+        .chain(beside.into_iter().flatten())
+        .find(|f| f.is_dir());
+    found.map_or_else(|| Ok(TrustStore::new()), |folder| store(&folder))
 }
 
-fn judge_message(name: String, octets: &[u8], trust: &TrustStore) -> Vec<Judged> {
-    let structure = Structure::of(octets);
-    let header = structure
-        .root()
-        .and_then(|root| root.header.of(octets))
-        .unwrap_or_default();
-    let opened = open::open(&structure, header, |span| span.of(octets).map(<[u8]>::to_vec));
-    let (sealed, is_dispatch) = match opened {
-        Ok(Opened::Dispatch { sealed, .. }) => (sealed, true),
-        Ok(Opened::Evidence { sealed }) => (sealed, false),
-        Err(why) => {
-            let unknown = || Finding::Unknown("the message could not be opened".into());
-            return vec![Judged {
-                name,
-                findings: Findings {
-                    schema: Finding::Failed(why.to_string()),
-                    signature: unknown(),
-                    trust: unknown(),
-                    timestamp: unknown(),
-                },
-                signer: None,
-                stamp_time: None,
-                unstamped: false,
-            }];
+/// A bundle that lies in a folder.
+struct Folder<'a>(&'a Path);
+
+impl Files for Folder<'_> {
+    fn names(&self) -> Result<Vec<String>, String> {
+        let mut out = Vec::new();
+        walk(self.0, "", DEPTH_MAX, &mut out)?;
+        Ok(out)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let inside = Path::new(path)
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_)));
+        if !inside {
+            return Err(format!("{path} does not lie in the bundle"));
         }
+        read(&self.0.join(path)).map_err(|_| format!("{path} is missing or cannot be read"))
+    }
+}
+
+fn walk(folder: &Path, prefix: &str, depth: usize, out: &mut Vec<String>) -> Result<(), String> {
+    for entry in entries_of(folder)? {
+        let name = entry
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if entry.is_dir() && depth > 0 {
+            walk(&entry, &format!("{prefix}{name}/"), depth - 1, out)?;
+        } else {
+            out.push(format!("{prefix}{name}"));
+        }
+        if out.len() > FILES_MAX {
+            return Err(format!("{} holds more than {FILES_MAX} files", folder.display()));
+        }
+    }
+    Ok(())
+}
+
+/// What a folder holds, in order of name.
+fn entries_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |e: std::io::Error| format!("{} cannot be read: {e}", folder.display());
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        out.push(entry.map_err(failed)?.path());
+    }
+    out.sort();
+    Ok(out)
+}
+
+fn records(found: &Found) -> Vec<Record> {
+    let record = |entries: Vec<(&'static str, serde_json::Value)>| {
+        entries
+            .into_iter()
+            .fold(Record::new(), |record, (name, value)| record.with(name, value))
     };
-    let entity = sealed.signed_entity.of(octets).unwrap_or_default();
-    let mut envelope = judge_entity(format!("{name} (envelope)"), entity, &sealed.signature_der, trust);
-    if !sealed.outer_is_stated(header, is_dispatch) {
-        envelope.findings.schema = Finding::Failed(OUTER_NOT_STATED.into());
-    }
-    let numbered = sealed.evidence.iter().enumerate();
-    let evidence: Vec<Judged> = numbered
-        .map(|(n, xml)| judge_evidence(format!("{name} (evidence {})", n + 1), xml, trust))
-        .collect();
-    // Around evidence a stamp of the envelope's own is optional (TR 103 071): each document inside has one.
-    let stamped_inside = !evidence.is_empty() && evidence.iter().all(|e| e.findings.timestamp.is_ok());
-    if !is_dispatch && envelope.unstamped && stamped_inside {
-        envelope.findings.timestamp = Finding::Ok;
-    }
-    std::iter::once(envelope).chain(evidence).collect()
-}
-
-fn judge_entity(name: String, entity: &[u8], signature_der: &[u8], trust: &TrustStore) -> Judged {
-    // A signature that cannot be read is judged all the same, and fails with its reason.
-    let algorithm = signed::digest_algorithm(signature_der).unwrap_or(DigestAlgorithm::Sha256);
-    let report = verify_entity(ContentDigest::of(algorithm, entity), signature_der, trust);
-    let unstamped = report.signature.is_ok() && matches!(report.timestamp, Finding::Unknown(_));
-    let findings = Findings {
-        schema: Finding::Ok,
-        signature: report.signature,
-        trust: report.trust,
-        timestamp: report.timestamp,
-    };
-    Judged {
-        name,
-        findings: without_anchors(findings, trust),
-        signer: report.signer.map(|s| s.subject),
-        stamp_time: report.stamp_time.map(|t| t.to_string()),
-        unstamped,
+    match found {
+        Found::Documents(list) => list.iter().map(|j| record(report::entries(j))).collect(),
+        Found::Bundle(name, judged) => {
+            let own = record(report::bundle_entries(name, judged));
+            std::iter::once(own)
+                .chain(judged.documents.iter().map(|j| record(report::entries(j))))
+                .collect()
+        }
     }
 }
 
-/// Without anchors nothing can be said of trust, which is not the same as distrust.
-fn without_anchors(mut findings: Findings, trust: &TrustStore) -> Findings {
-    if trust.anchors().is_empty() && findings.signature.is_ok() {
-        let unknown =
-            || Finding::Unknown("there are no trust anchors; name their folder with --trust".into());
-        findings.trust = unknown();
-        findings.timestamp = unknown();
+fn words(found: &Found, language: Language) -> String {
+    match found {
+        Found::Documents(list) => list.iter().map(|j| report::words(j, language)).collect(),
+        Found::Bundle(name, judged) => report::bundle_words(name, judged, language),
     }
-    findings
-}
-
-fn four(findings: &Findings) -> [(&'static str, &Finding); 4] {
-    [
-        ("schema", &findings.schema),
-        ("signature", &findings.signature),
-        ("trust", &findings.trust),
-        ("timestamp", &findings.timestamp),
-    ]
-}
-
-fn record(judged: &Judged) -> Record {
-    let mut record = Record::new().text("file", &judged.name);
-    for (name, finding) in four(&judged.findings) {
-        record = record.text(name, finding);
-    }
-    record
-        .with("signer", judged.signer.clone())
-        .with("stamp_time", judged.stamp_time.clone())
-        .with("ok", judged.findings.all_ok())
-}
-
-fn words(judged: &Judged) -> String {
-    let mut text = format!("{}\n", judged.name);
-    for (name, finding) in four(&judged.findings) {
-        let _ = writeln!(text, "  {name}: {finding}");
-    }
-    if let Some(signer) = &judged.signer {
-        let _ = writeln!(text, "  sealed by {signer}");
-    }
-    if let Some(time) = &judged.stamp_time {
-        let _ = writeln!(text, "  stamped at {time}");
-    }
-    text
 }

@@ -16,6 +16,7 @@ use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
 use crate::service::account::pace::TooManyFailures;
 use crate::service::account::{Accounts, Door, Principal};
 use crate::service::answering::{Answer, Answering};
+use crate::service::enquiry::{Enquiries, Question};
 use crate::service::failure::{Failure, Kind, Refusal};
 use crate::service::submission::{Accepted, Receiving, Submission};
 use crate::smtp::command::Rcpt;
@@ -40,6 +41,7 @@ pub struct SubmissionDoor {
     accounts: Arc<Accounts>,
     submission: Arc<Submission>,
     answering: Arc<Answering>,
+    enquiries: Arc<Enquiries>,
     tls: Arc<ServerTls>,
     smtp: Arc<ServerConfig>,
     /// Makes the decoy verifiers of unknown logins: the same salt each time, and nobody can tell.
@@ -53,6 +55,7 @@ impl SubmissionDoor {
         accounts: Arc<Accounts>,
         submission: Arc<Submission>,
         answering: Arc<Answering>,
+        enquiries: Arc<Enquiries>,
         tls: Arc<ServerTls>,
         host: String,
         decoy_secret: [u8; 32],
@@ -73,6 +76,7 @@ impl SubmissionDoor {
             accounts,
             submission,
             answering,
+            enquiries,
             tls,
             smtp: Arc::new(smtp),
             decoy_secret,
@@ -152,6 +156,7 @@ struct Session<'a> {
 enum Content {
     Coming(Box<Receiving>),
     Answer(Box<Answer>),
+    Question(Box<Question>),
     Refused { failure: Failure, header: Vec<u8> },
 }
 
@@ -341,6 +346,9 @@ impl Session<'_> {
     /// Whether this may go to an account, or is an answer that goes to its one address.
     fn may_go_to(&self, principal: &Principal, to: &KepAddress) -> Result<(), Failure> {
         let submission = &self.door.submission;
+        if self.door.enquiries.is_asked(to) || self.is_question() {
+            return self.may_ask(to);
+        }
         let mut others = self.recipients.iter().filter(|other| *other != to);
         match submission.answered(to) {
             Some(token) if others.next().is_none() => self.door.answering.check(principal, token),
@@ -355,6 +363,22 @@ impl Session<'_> {
         }
     }
 
+    /// Documents are sent to be verified to the one address that does it, and to nobody else.
+    fn may_ask(&self, to: &KepAddress) -> Result<(), Failure> {
+        if self.recipients.iter().all(|other| other == to) && self.door.enquiries.is_asked(to) {
+            return Ok(());
+        }
+        let say = "documents to be verified go to their address alone; send mail to others separately";
+        Err(Failure::refused(Kind::NoPermission, say))
+    }
+
+    /// Whether this asks for documents to be verified: then that address is its only recipient.
+    fn is_question(&self) -> bool {
+        self.recipients
+            .first()
+            .is_some_and(|to| self.door.enquiries.is_asked(to))
+    }
+
     /// What this answers, if it is an answer: then that is its only recipient.
     fn answered(&self) -> Option<ReplyToken> {
         let first = self.recipients.first()?;
@@ -365,6 +389,15 @@ impl Session<'_> {
         let Some(principal) = &self.principal else {
             return Verdict::Refuse(reply::AUTH_REQUIRED);
         };
+        if self.is_question() {
+            return match self.door.enquiries.begin(principal) {
+                Ok(question) => {
+                    self.content = Some(Content::Question(Box::new(question)));
+                    Verdict::Accept
+                }
+                Err(failure) => Verdict::Refuse(refusals::reply_to(&failure, At::Content)),
+            };
+        }
         self.content = Some(match self.answered() {
             Some(token) => Content::Answer(Box::new(self.door.answering.begin(principal, token))),
             None => {
@@ -382,6 +415,7 @@ impl Session<'_> {
                 (taken, receiving.header())
             }
             Some(Content::Answer(answer)) => (answer.write(run), [].as_slice()),
+            Some(Content::Question(question)) => (question.write(run), [].as_slice()),
             Some(Content::Refused { .. }) | None => return,
         };
         if let Err(failure) = taken {
@@ -397,6 +431,7 @@ impl Session<'_> {
                 (self.finish_mail(*receiving, octets).await, header)
             }
             Some(Content::Answer(answer)) => (self.finish_answer(*answer).await, Vec::new()),
+            Some(Content::Question(question)) => (self.finish_question(*question).await, Vec::new()),
             Some(Content::Refused { failure, header }) => (Err(failure), header),
             None => {
                 let failure = Failure::Broken("content that never began".into());
@@ -439,6 +474,15 @@ impl Session<'_> {
         Ok(reply::OK.with_text(format!("note left with job {job}")))
     }
 
+    async fn finish_question(&mut self, question: Question) -> Result<Reply, Failure> {
+        self.say_what_waits().await?;
+        let verified = match question.finish().await? {
+            Some(documents) => format!("{documents} documents verified"),
+            None => "verified before".to_owned(),
+        };
+        Ok(reply::OK.with_text(format!("{verified}; the findings are in your INBOX")))
+    }
+
     /// What was pipelined in front has its answers; the commit takes its time.
     async fn say_what_waits(&mut self) -> Result<(), Failure> {
         let gone = || Failure::Unavailable("the client is gone".into());
@@ -457,7 +501,7 @@ impl Session<'_> {
         let header = match self.content.take() {
             Some(Content::Coming(receiving)) => receiving.header().to_vec(),
             Some(Content::Refused { header, .. }) => header,
-            Some(Content::Answer(_)) => Vec::new(),
+            Some(Content::Answer(_) | Content::Question(_)) => Vec::new(),
             None => return,
         };
         // A 421 cut it off: it never was complete.

@@ -1,9 +1,11 @@
 //! Every word a citizen reads in an envelope, an evidence message or a notice: Turkish, with English beside.
 //!
 //! Nothing else in the house writes such words. The legal text is the signed evidence; these sentences only tell of it.
-//! The words about jobs are in `job`.
+//! The words about jobs are in `job`, those of judgements in `judgement` and `findings`.
 
+pub mod findings;
 pub mod job;
+pub mod judgement;
 
 use crate::clock::UtcTime;
 use crate::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Extension, Reason};

@@ -11,6 +11,7 @@ use crate::cms::signed;
 use crate::cms::tsp::Token;
 use crate::cms::{Certificate, ContentDigest, Purpose};
 use crate::xml;
+use crate::xml::foreign::Portrait;
 use std::fmt;
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ pub struct EvidenceReport {
     pub findings: Findings,
     /// The root element's local name, when the document could be read at all.
     pub root_name: Option<String>,
+    /// Of a signature that is refused: what else is wrong with it, and whether its value would hold.
+    pub portrait: Option<Portrait>,
     /// None unless the signature holds.
     pub signer: Option<Signer>,
     pub signing_time: Option<UtcTime>,
@@ -160,6 +163,7 @@ pub fn verify_evidence(
             timestamp,
         },
         root_name: Some(verified.root_name),
+        portrait: None,
         signer: Some(Signer::of(&signer)),
         signing_time: Some(verified.signing_time),
         stamp_time,
@@ -178,6 +182,7 @@ impl EvidenceReport {
                 timestamp: unknown(),
             },
             root_name: xml::profile::root_name(octets).ok(),
+            portrait: xml::foreign::portray(octets),
             signer: None,
             signing_time: None,
             stamp_time: None,

@@ -13,6 +13,7 @@ pub mod declaring;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;
+pub mod enquiry;
 pub mod failure;
 pub mod gauges;
 pub mod genuine;

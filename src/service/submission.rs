@@ -15,6 +15,7 @@ pub use receiving::Receiving;
 
 use crate::address::{KepAddress, ReversePath};
 use crate::clock::Clock;
+use crate::domain::enquiry;
 use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
 use crate::domain::job::Terms;
 use crate::domain::org::{Organisation, Permission, User};
@@ -147,8 +148,9 @@ impl Submission {
         header: &[u8],
         refusal: &Refusal,
     ) -> Result<(), Failure> {
-        // An answer to a status message is no mail: nothing is attested of it.
-        if recipients.is_empty() || recipients.iter().any(|r| self.answered(r).is_some()) {
+        // An answer to a status message or a question about documents is no mail: nothing is attested of it.
+        let is_mail = |to| self.answered(to).is_none() && !enquiry::is_address(to, &self.identity.domain);
+        if recipients.is_empty() || !recipients.iter().all(is_mail) {
             return Ok(());
         }
         let organisation = self.organisations.of(by.tenant)?;

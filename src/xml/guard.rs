@@ -22,8 +22,20 @@ pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
     }
     let text = std::str::from_utf8(octets).map_err(|_| XmlError::Guard("it is not UTF-8"))?;
     let body = after_declaration(text)?;
-    check_markup(body.as_bytes())?;
+    check_markup(body.as_bytes(), Strays::Refused)?;
     Ok(text)
+}
+
+/// The bounds alone, for the report on documents that are refused: comments and instructions are let pass.
+pub(super) fn check_shape(text: &str) -> Result<(), XmlError> {
+    check_markup(after_declaration(text)?.as_bytes(), Strays::Skipped)
+}
+
+/// What is done with comments and processing instructions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strays {
+    Refused,
+    Skipped,
 }
 
 /// Skips the XML declaration, which may only say version 1.0 and UTF-8.
@@ -50,13 +62,21 @@ fn after_declaration(text: &str) -> Result<&str, XmlError> {
     Ok(body)
 }
 
-fn check_markup(octets: &[u8]) -> Result<(), XmlError> {
+fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
     let (mut at, mut depth, mut elements) = (0, 0usize, 0usize);
     while let Some(found) = octets[at..].iter().position(|o| *o == b'<') {
         let start = at + found;
         let markup = &octets[start..];
         if markup.starts_with(b"<![CDATA[") {
             at = start + find(markup, b"]]>")? + 3;
+            continue;
+        }
+        if strays == Strays::Skipped && markup.starts_with(b"<!--") {
+            at = start + find(markup, b"-->")? + 3;
+            continue;
+        }
+        if strays == Strays::Skipped && markup.starts_with(b"<?") {
+            at = start + find(markup, b"?>")? + 2;
             continue;
         }
         if markup.starts_with(b"<!--") {

@@ -5,6 +5,7 @@
 //! checks the shape of the one signature allowed, and lets `bergshamra` do digests, canonicalisation and signature. No
 //! other room knows that crate. Certificates and tokens are opaque octets here.
 
+pub mod foreign;
 mod guard;
 mod nodes;
 pub mod profile;

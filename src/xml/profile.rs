@@ -52,6 +52,11 @@ pub fn root_name(octets: &[u8]) -> Result<String, XmlError> {
     Ok(document.root_element().tag_name().name().to_owned())
 }
 
+/// Whether a signature algorithm is one of those accepted.
+pub(super) fn is_allowed_method(uri: &str) -> bool {
+    METHODS.contains(&uri)
+}
+
 /// Verifies the signature of a document under the house profile.
 pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
     let text = guard::check(octets)?;
@@ -215,7 +220,7 @@ fn check_signed_info(
     expect(canonicalization, DSIG, "CanonicalizationMethod")?;
     expect_plain(*canonicalization, EXCLUSIVE)?;
     expect(method, DSIG, "SignatureMethod")?;
-    if !METHODS.contains(&method.attribute("Algorithm").unwrap_or_default()) || !elements(*method)?.is_empty()
+    if !is_allowed_method(method.attribute("Algorithm").unwrap_or_default()) || !elements(*method)?.is_empty()
     {
         return Err(XmlError::Profile("the signature algorithm is not allowed"));
     }

@@ -129,7 +129,7 @@ fn every_kind_of_fault_is_seen() {
         ),
         (
             "kepctl/verify.rs",
-            "use crate::control::protocol::P; use crate::seal::verify_evidence;",
+            "use crate::control::protocol::P; use crate::validation::judge;",
             "",
         ),
         (

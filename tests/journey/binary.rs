@@ -83,6 +83,72 @@ fn the_demo_walks_the_road_and_leaves_what_it_promises() {
         .collect();
     assert_eq!(routes.len(), 3);
     assert!(routes.iter().all(|(_, route)| *route == "folder"), "{routes:?}");
+    a_bundle_is_judged_as_a_whole(bundle);
+}
+
+/// The tool alone, on the files alone: one bundle, a folder of bundles, a file of it from standard input.
+fn a_bundle_is_judged_as_a_whole(bundle: &Path) {
+    let verify = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kepctl"));
+        command.args(["--json", "evidence", "verify"]).args(args);
+        command
+            .env("LANG", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        command
+    };
+    let heard = |out: std::process::Output| -> (bool, Vec<Value>) {
+        let list = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        (out.status.success(), list)
+    };
+    let name = bundle.to_str().unwrap();
+    let (ok, found) = heard(verify(&[name]).output().unwrap());
+    assert!(ok, "{found:#?}");
+    assert_eq!(
+        (&found[0]["manifest"], &found[0]["ok"]),
+        (&"ok".into(), &true.into())
+    );
+    assert!(found[1..].iter().all(|d| d["ok"] == true), "{found:#?}");
+    // The evidence speaks of the original that lies beside it.
+    let originals: Vec<&Value> = found
+        .iter()
+        .filter(|d| d["piece"] == "evidence")
+        .map(|d| &d["original"])
+        .collect();
+    assert!(
+        originals.len() >= 5 && originals.iter().all(|o| *o == "same"),
+        "{originals:?}"
+    );
+    let above = bundle.parent().unwrap().to_str().unwrap();
+    assert!(heard(verify(&[above]).output().unwrap()).0);
+
+    let document = std::fs::read(bundle.join("evidence/01-SubmissionAcceptanceRejection.xml")).unwrap();
+    let trust = bundle.join("trust");
+    let mut piped = verify(&[
+        "-",
+        "--trust",
+        trust.to_str().unwrap(),
+        "--original",
+        bundle.join("approvals.json").to_str().unwrap(),
+    ])
+    .spawn()
+    .unwrap();
+    std::io::Write::write_all(&mut piped.stdin.take().unwrap(), &document).unwrap();
+    let (ok, found) = heard(piped.wait_with_output().unwrap());
+    assert!(
+        !ok && found[0]["original"] == "other" && found[0]["signature"] == "ok",
+        "{found:#?}"
+    );
+
+    std::fs::write(bundle.join("original.eml"), b"From: a@b\r\n\r\n").unwrap();
+    let (ok, found) = heard(verify(&[name]).output().unwrap());
+    assert!(
+        !ok && found[0]["manifest"]
+            .as_str()
+            .unwrap()
+            .starts_with("failed: original.eml is not"),
+        "{found:#?}"
+    );
 }
 
 #[test]

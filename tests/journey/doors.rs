@@ -75,7 +75,15 @@ pub async fn doors() -> Doors {
     let (p, q) = (&pair.hs01, &pair.hs02);
     let host = "hs01.kep.test".to_owned();
     let (accounts, submission) = (p.accounts.clone(), p.submission.clone());
-    let door = SubmissionDoor::new(accounts, submission, p.answering.clone(), tls(), host, [7; 32]);
+    let door = SubmissionDoor::new(
+        accounts,
+        submission,
+        p.answering.clone(),
+        p.enquiries.clone(),
+        tls(),
+        host,
+        [7; 32],
+    );
     let door = Arc::new(door.with_login_failure_delay(Duration::ZERO));
     let bound = |entry| SubmissionDoor::bind(anywhere(), entry, Limits::default());
     let (with_tls, plain) = (

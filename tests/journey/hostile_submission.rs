@@ -50,7 +50,15 @@ async fn guessing_is_slowed_at_all_doors_together() {
     let p = &pair.hs01;
     let host = "hs01.kep.test".to_owned();
     let (accounts, submission) = (p.accounts.clone(), p.submission.clone());
-    let door = SubmissionDoor::new(accounts, submission, p.answering.clone(), tls(), host, [7; 32]);
+    let door = SubmissionDoor::new(
+        accounts,
+        submission,
+        p.answering.clone(),
+        p.enquiries.clone(),
+        tls(),
+        host,
+        [7; 32],
+    );
     let door = Arc::new(door.with_login_failure_delay(Duration::ZERO));
     tokio::time::pause();
     let mut replies = Vec::new();
@@ -85,7 +93,15 @@ async fn busy_without_end_is_no_way_around_the_time_to_log_in() {
     let p = &pair.hs01;
     let host = "hs01.kep.test".to_owned();
     let (accounts, submission) = (p.accounts.clone(), p.submission.clone());
-    let door = SubmissionDoor::new(accounts, submission, p.answering.clone(), tls(), host, [7; 32]);
+    let door = SubmissionDoor::new(
+        accounts,
+        submission,
+        p.answering.clone(),
+        p.enquiries.clone(),
+        tls(),
+        host,
+        [7; 32],
+    );
     tokio::time::pause();
     let (client, _keep) = connect(&Arc::new(door), "203.0.113.1", Entry::StartTls);
     let mut client = BufReader::new(client);

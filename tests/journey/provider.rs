@@ -29,6 +29,7 @@ use kepd::service::bell::Bells;
 use kepd::service::declaring::Declaring;
 use kepd::service::delivery::Delivery;
 use kepd::service::dispatch::Dispatch;
+use kepd::service::enquiry::{Enquiries, Turns};
 use kepd::service::failure::Failure;
 use kepd::service::herald::Herald;
 use kepd::service::identity::{Credentials, Identity, Published};
@@ -198,6 +199,7 @@ pub struct Provider {
     pub mailboxes: Arc<Mailboxes>,
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
+    pub enquiries: Arc<Enquiries>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -290,6 +292,21 @@ impl Provider {
                 db: db.clone(),
                 clock: time.clone(),
                 approval: approval.clone(),
+            }),
+            enquiries: Arc::new(Enquiries {
+                db: db.clone(),
+                spool: spool.clone(),
+                clock: time.clone(),
+                ids: ids.clone(),
+                organisations: organisations.clone(),
+                identity: identity.clone(),
+                items: items.clone(),
+                bells: bells.clone(),
+                published: Published::of(Credentials {
+                    trust_pem: pki.ca.certificate_pem.clone(),
+                    ..Credentials::default()
+                }),
+                turns: Turns::default(),
             }),
             herald: Arc::new(Herald {
                 db: db.clone(),

@@ -533,12 +533,18 @@ words! {
 
     #[derive(Args)]
     pub struct Verify {
-        /// Evidence (.xml), or dispatches and evidence messages (.eml)
+        /// Evidence (.xml), dispatches and evidence messages (.eml), export bundles (folders); "-" is standard input
         #[arg(required = true, value_name = "FILE")]
         pub files: Vec<PathBuf>,
         /// Folder of trust anchors and intermediates (*.pem); "trust" beside or above the file when left out
         #[arg(long, value_name = "DIR")]
         pub trust: Option<PathBuf>,
+        /// The original the documents should speak of: its exact octets (original.eml)
+        #[arg(long, value_name = "FILE")]
+        pub original: Option<PathBuf>,
+        /// Language of the report: that of the terminal when left out
+        #[arg(long, value_enum)]
+        pub language: Option<LanguageWord>,
         /// Ask nobody. (Nothing is asked in any case: all that is needed is in the files.)
         #[arg(long)]
         pub offline: bool,

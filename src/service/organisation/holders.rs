@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::audit::Matter;
+use crate::domain::enquiry;
 use crate::domain::reply::ReplyToken;
 use crate::domain::tenant::Institution;
 
@@ -30,6 +31,10 @@ impl Changes<'_> {
         }
         if ReplyToken::of(&new.address, &new.address.domain()).is_some() {
             let say = "addresses of this form are kept for answers to status messages; choose another";
+            return Err(Failure::refused(Kind::Invalid, say));
+        }
+        if enquiry::is_address(&new.address, domain) {
+            let say = "this address is kept for verifying documents; choose another";
             return Err(Failure::refused(Kind::Invalid, say));
         }
         check_text(&new.title)?;

@@ -1,0 +1,201 @@
+//! What is to be thought of sealed documents that somebody brings: an evidence document, a dispatch, an evidence
+//! message, an export bundle. Octets and trust in, findings out; no network, no clock, no store.
+//!
+//! The same judgement serves whoever asks: the administrator's command, the mailbox that answers users, the summary for
+//! a court. [`seal::verifier`](crate::seal::verifier) judges one signature; here it is said of a whole file what it is,
+//! what it proves and of which original. Intake judges the same way in pieces, because mails are large
+//! (`service::genuine`).
+
+pub mod attached;
+pub mod bundle;
+mod envelope;
+pub mod report;
+
+use crate::clock::UtcTime;
+use crate::cms::algorithm::sha256;
+use crate::domain::evidence::EvidenceFacts;
+use crate::rem::{evidence_read, schema};
+use crate::seal::verifier::{Signer, TrustMoment};
+use crate::seal::{Finding, Findings, TrustStore, verify_evidence};
+use crate::xml::foreign::{Arithmetic, Portrait};
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece {
+    /// One TS 102 640-2 document.
+    Evidence,
+    /// The provider's signature around an original and its evidence.
+    Dispatch,
+    /// The provider's signature around evidence alone.
+    EvidenceMessage,
+    /// It could not be told.
+    Unknown,
+}
+
+impl Piece {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Evidence => "evidence",
+            Self::Dispatch => "dispatch",
+            Self::EvidenceMessage => "evidence-message",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How the original that is at hand stands to the digest that a document states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginalMatch {
+    /// The document states no SHA-256 digest.
+    NotStated,
+    /// No original is at hand.
+    NotGiven,
+    Same,
+    Other,
+}
+
+/// One document and what was found on it.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The file, and the piece of it.
+    pub name: String,
+    pub piece: Piece,
+    /// SHA-256 of the octets that were judged.
+    pub sha256: [u8; 32],
+    pub findings: Findings,
+    /// What else is to be said, a sentence each; of a signature that was refused: all that is wrong with it.
+    pub remarks: Vec<String>,
+    /// None unless the signature holds.
+    pub signer: Option<Signer>,
+    pub signing_time: Option<UtcTime>,
+    /// None unless the time-stamps hold.
+    pub stamp_time: Option<UtcTime>,
+    /// The moment at which trust was judged.
+    pub trust_moment: Option<TrustMoment>,
+    /// What the document states. It is proved only if [`Judged::is_ok`].
+    pub facts: Option<EvidenceFacts>,
+    pub original: OriginalMatch,
+    /// The signature holds and carries no time-stamp at all.
+    unstamped: bool,
+}
+
+impl Judged {
+    /// Whether the document proves what it states, of the original at hand if there is one.
+    pub fn is_ok(&self) -> bool {
+        self.findings.all_ok() && self.original != OriginalMatch::Other
+    }
+
+    /// Whether something is shown to be wrong, as against not decided.
+    pub fn is_failed(&self) -> bool {
+        let failed = |f: &Finding| matches!(f, Finding::Failed(_));
+        let findings = &self.findings;
+        self.original == OriginalMatch::Other
+            || [
+                &findings.schema,
+                &findings.signature,
+                &findings.trust,
+                &findings.timestamp,
+            ]
+            .into_iter()
+            .any(failed)
+    }
+
+    fn unreadable(name: String, octets: &[u8], why: String) -> Self {
+        let unknown = || Finding::Unknown("the message could not be opened".into());
+        Self {
+            name,
+            piece: Piece::Unknown,
+            sha256: sha256(octets),
+            findings: Findings {
+                schema: Finding::Failed(why),
+                signature: unknown(),
+                trust: unknown(),
+                timestamp: unknown(),
+            },
+            remarks: Vec::new(),
+            signer: None,
+            signing_time: None,
+            stamp_time: None,
+            trust_moment: None,
+            facts: None,
+            original: OriginalMatch::NotStated,
+            unstamped: false,
+        }
+    }
+
+    fn with_original(mut self, given_sha256: Option<[u8; 32]>) -> Self {
+        let stated = self.facts.as_ref().and_then(|f| f.message.original_sha256);
+        self.original = match (stated, given_sha256) {
+            (None, _) => OriginalMatch::NotStated,
+            (Some(_), None) => OriginalMatch::NotGiven,
+            (Some(stated), Some(given)) if stated == given => OriginalMatch::Same,
+            (Some(_), Some(_)) => OriginalMatch::Other,
+        };
+        self
+    }
+}
+
+/// Judges a file: an evidence document (XML), or a dispatch or an evidence message (a mail) and every evidence document
+/// in it. `original_sha256` is the digest of the original at hand; a dispatch brings its own.
+pub fn judge(
+    name: &str,
+    octets: &[u8],
+    original_sha256: Option<[u8; 32]>,
+    trust: &TrustStore,
+) -> Vec<Judged> {
+    match octets.iter().find(|b| !b.is_ascii_whitespace()) {
+        // A byte order mark, or the first of an XML document; no header field begins with either.
+        Some(b'<' | 0xef) => vec![judge_evidence(name.to_owned(), octets, original_sha256, trust)],
+        _ => envelope::judge(name, octets, original_sha256, trust),
+    }
+}
+
+/// Judges one evidence document.
+pub fn judge_evidence(
+    name: String,
+    octets: &[u8],
+    original_sha256: Option<[u8; 32]>,
+    trust: &TrustStore,
+) -> Judged {
+    let report = verify_evidence(octets, trust, schema::check);
+    let judged = Judged {
+        name,
+        piece: Piece::Evidence,
+        sha256: sha256(octets),
+        findings: without_anchors(report.findings, trust),
+        remarks: report.portrait.map(remarks).unwrap_or_default(),
+        signer: report.signer,
+        signing_time: report.signing_time,
+        stamp_time: report.stamp_time,
+        trust_moment: report.trust_moment,
+        facts: evidence_read::read(octets).ok().map(|read| read.facts),
+        original: OriginalMatch::NotStated,
+        unstamped: false,
+    };
+    judged.with_original(original_sha256)
+}
+
+/// All that is wrong with a refused signature, as sentences.
+fn remarks(portrait: Portrait) -> Vec<String> {
+    let arithmetic = portrait.arithmetic.map(|outcome| match outcome {
+        Arithmetic::Holds => "its value would hold for the certificate that came along".to_owned(),
+        Arithmetic::DocumentDiffers => "the document is not the one that was signed".to_owned(),
+        Arithmetic::ValueDiffers => "its value is not one of the certificate that came along".to_owned(),
+        Arithmetic::NotComputed(why) => format!("its value was not worked out: {why}"),
+    });
+    portrait.faults.into_iter().chain(arithmetic).collect()
+}
+
+/// Without anchors nothing can be said of trust, which is not the same as distrust.
+fn without_anchors(mut findings: Findings, trust: &TrustStore) -> Findings {
+    if trust.anchors().is_empty() && findings.signature.is_ok() {
+        let unknown =
+            || Finding::Unknown("there are no trust anchors; name their folder with --trust".into());
+        findings.trust = unknown();
+        findings.timestamp = unknown();
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests;
