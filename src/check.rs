@@ -1,10 +1,12 @@
 //! `kepd check`: what the configuration says, whether its files hold together, and what it cannot promise.
 //!
-//! Reads files and opens nothing: no socket, no store, so it may run beside a working daemon.
+//! Reads files, and logs in to a token where a key lies in one; opens no socket and no store, so it may run beside a
+//! working daemon.
 
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
 use crate::config::Config;
+use crate::seal::key::read_password;
 use crate::seal::{SealKey, TrustStore};
 use crate::store::db::EngineKind;
 use anyhow::{Context as _, bail};
@@ -20,6 +22,13 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     let tls = key_and_certificate(&config.tls.certificate, &config.tls.key)?;
     let seal = key_and_certificate(&config.seal.certificate, &config.seal.key)?;
     let mut known = vec![("tls", tls), ("seal", seal)];
+    known.extend(further_seals(config)?);
+    for authority in &config.timestamp.authority {
+        if let Some(password) = &authority.password {
+            read_password(password)
+                .with_context(|| format!("the password for {}: {}", authority.url, password.display()))?;
+        }
+    }
     if config.timestamp.embedded {
         let stamp = &config.timestamp;
         let pair = key_and_certificate(&stamp.embedded_certificate, &stamp.embedded_key)?;
@@ -27,6 +36,9 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     }
     let seal_anchors = anchors(&config.seal.trust)?;
     let stamp_anchors = anchors(&config.timestamp.trust)?;
+    for file in config.timestamp.trust_files() {
+        anchors(file)?;
+    }
 
     let mut out = String::new();
     let settings = toml::to_string(config).context("the settings cannot be written down")?;
@@ -42,7 +54,8 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
             certificate.subject(),
             certificate.fingerprint_hex()
         ));
-        if !certificate.is_valid_at(now) {
+        let is_to_come = *what == "seal.next" && now < certificate.not_before();
+        if !is_to_come && !certificate.is_valid_at(now) {
             bail!(
                 "the {what} certificate ({}) is not valid now",
                 certificate.subject()
@@ -66,12 +79,35 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
             "warning: the engine sled cannot promise whole batches: after a torn write half of one may remain"
         ));
     }
-    if config.timestamp.urls.is_empty() {
+    if config.timestamp.authorities().is_empty() {
         line(format_args!(
             "warning: time-stamps come from the embedded development authority; they prove nothing to others"
         ));
     }
     Ok(out)
+}
+
+/// The next keys, and those of dispatches.
+fn further_seals(config: &Config) -> anyhow::Result<Vec<(&'static str, Certificate)>> {
+    let mut known = Vec::new();
+    let mut nexts = vec![&config.seal.next];
+    if let Some(dispatch) = &config.seal.dispatch {
+        let pair = key_and_certificate(&dispatch.certificate, &dispatch.key)?;
+        known.push(("seal.dispatch", pair));
+        nexts.push(&dispatch.next);
+    }
+    for next in nexts.into_iter().flatten() {
+        let certificate = key_and_certificate(&next.certificate, &next.key)?;
+        if !certificate.is_valid_at(next.from.0) {
+            bail!(
+                "the next certificate ({}) is not valid at {}, when it is to be used",
+                certificate.subject(),
+                next.from.0
+            );
+        }
+        known.push(("seal.next", certificate));
+    }
+    Ok(known)
 }
 
 fn key_and_certificate(certificate: &Path, key: &Path) -> anyhow::Result<Certificate> {

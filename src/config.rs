@@ -5,6 +5,8 @@
 //! folder of systemd's credentials. `config/kepd.toml` has every key with its default and reason; a test holds it.
 
 mod autoconfig;
+mod seal;
+mod timestamp;
 mod value;
 
 use crate::address::{AddressError, Domain, KepAddress};
@@ -22,10 +24,12 @@ use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
+pub use seal::{DispatchSeal, NextPair, Seal};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-pub use value::{Period, Size};
+pub use timestamp::{AuthorityKind, Timestamp, TimestampAuthority};
+pub use value::{Moment, Period, Size};
 
 /// The holidays of Türkiye, as they come with this version.
 const HOLIDAYS: &str = include_str!("../config/holidays.toml");
@@ -180,50 +184,6 @@ impl Default for Tls {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Seal {
-    /// Leaf first, without the root.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// Anchors and intermediates by which others, and an export bundle, check our seal.
-    pub trust: PathBuf,
-}
-
-impl Default for Seal {
-    fn default() -> Self {
-        Self {
-            certificate: "pki/seal.pem".into(),
-            key: "pki/seal.key".into(),
-            trust: "pki/ca.pem".into(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timestamp {
-    pub urls: Vec<String>,
-    pub trust: PathBuf,
-    pub policies: Vec<String>,
-    pub embedded: bool,
-    pub embedded_certificate: PathBuf,
-    pub embedded_key: PathBuf,
-}
-
-impl Default for Timestamp {
-    fn default() -> Self {
-        Self {
-            urls: Vec::new(),
-            trust: "pki/ca.pem".into(),
-            policies: Vec::new(),
-            embedded: true,
-            embedded_certificate: "pki/tsa.pem".into(),
-            embedded_key: "pki/tsa.key".into(),
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Timers {
     pub reading_expiry: Period,
     pub relay_expiry: Period,
@@ -342,34 +302,20 @@ impl Config {
     }
 
     fn place_paths(&mut self, folder: &Path, credentials: Option<&Path>) -> Result<(), String> {
-        let paths = [
+        let mut paths = vec![
             &mut self.store.dir,
             &mut self.listen.control,
             &mut self.tls.certificate,
             &mut self.tls.key,
-            &mut self.seal.certificate,
-            &mut self.seal.key,
-            &mut self.seal.trust,
-            &mut self.timestamp.trust,
-            &mut self.timestamp.embedded_certificate,
-            &mut self.timestamp.embedded_key,
         ];
+        paths.extend(self.seal.paths());
+        paths.extend(self.timestamp.paths());
         for path in paths {
-            let credential = path
-                .to_str()
-                .and_then(|text| text.strip_prefix(CREDENTIALS))
-                .map(PathBuf::from);
-            *path = match (credential, credentials) {
-                (Some(rest), Some(there)) => there.join(rest),
-                (Some(_), None) => {
-                    return Err(format!(
-                        "{} needs CREDENTIALS_DIRECTORY, which systemd sets for a unit with LoadCredential=",
-                        path.display()
-                    ));
-                }
-                // `join` keeps an absolute path as it is.
-                (None, _) => folder.join(&*path),
-            };
+            let placed = seal::place_uri(path, |pin| place_path(pin, folder, credentials));
+            match placed {
+                Some(uri) => *path = uri?,
+                None => place_path(path, folder, credentials)?,
+            }
         }
         Ok(())
     }
@@ -385,16 +331,7 @@ impl Config {
         if self.provider.name.trim().is_empty() {
             return Err("provider.name is empty; it stands in every evidence".into());
         }
-        if self.timestamp.urls.is_empty() && !self.timestamp.embedded {
-            return Err("timestamp.urls is empty and timestamp.embedded is false; evidence needs one".into());
-        }
-        for url in &self.timestamp.urls {
-            if !url.starts_with("http://") {
-                return Err(format!(
-                    "timestamp.urls: {url:?} is not an http:// URL; https is not built yet"
-                ));
-            }
-        }
+        self.timestamp.check_sense()?;
         let socket = self.listen.control.as_os_str().len();
         if socket > SOCKET_PATH_MAX_OCTETS {
             return Err(format!(
@@ -481,6 +418,26 @@ impl Config {
     }
 }
 
+/// The path as it is meant: beside the configuration, or in the folder of the credentials.
+fn place_path(path: &mut PathBuf, folder: &Path, credentials: Option<&Path>) -> Result<(), String> {
+    let credential = path
+        .to_str()
+        .and_then(|text| text.strip_prefix(CREDENTIALS))
+        .map(PathBuf::from);
+    *path = match (credential, credentials) {
+        (Some(rest), Some(there)) => there.join(rest),
+        (Some(_), None) => {
+            return Err(format!(
+                "{} needs CREDENTIALS_DIRECTORY, which systemd sets for a unit with LoadCredential=",
+                path.display()
+            ));
+        }
+        // `join` keeps an absolute path as it is.
+        (None, _) => folder.join(&*path),
+    };
+    Ok(())
+}
+
 /// Adds the nearest right key to serde's "unknown field `a`, expected one of `b`, `c`".
 fn with_suggestion(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
@@ -515,6 +472,7 @@ mod tests {
         full.provider.service = Some("kep@hs01.kep.tr".parse().unwrap());
         full.provider.relay_host = Some("mx.hs01.kep.tr".into());
         full.autoconfig = Autoconfig::full();
+        full.seal = Seal::full();
         full.imap.contact = Some("mailto:destek@hs01.kep.tr".into());
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();

@@ -6,6 +6,7 @@
 //! at their next look. What is left undone is in the store.
 
 mod clients;
+mod seals;
 mod services;
 mod stations;
 
@@ -37,7 +38,6 @@ const DRAIN: Duration = Duration::from_secs(40);
 
 /// A provider that is running.
 pub struct House {
-    config: Config,
     ports: Ports,
     services: Services,
     tls: Arc<ServerTls>,
@@ -86,12 +86,12 @@ impl House {
         let services = Services::open(&config, &around, &mut tasks, &closed).await?;
         let bound = Bound::all(&config).await?;
         let ports = bound.ports();
-        let control = Arc::new(services.control_door(&config, &ports, &tls)?);
+        services.seals.publish_tls(tls.fingerprint());
+        let control = Arc::new(services.control_door(&config, &ports));
         write_ports(&config.store.dir, &ports)?;
         stations::start(&services, &mut tasks, &closed);
         bound.start(&services, &config, control, &tls, &mut tasks, &closed);
         Ok(Self {
-            config,
             ports,
             services,
             tls,
@@ -108,14 +108,25 @@ impl House {
         &self.services
     }
 
-    /// Reads the TLS certificate and key again (SIGHUP). A pair that cannot be used changes nothing.
-    pub fn reload(&self) {
-        match self
-            .tls
-            .reload(&self.config.tls.certificate, &self.config.tls.key)
-        {
-            Ok(()) => tracing::info!("certificates reloaded"),
-            Err(error) => tracing::error!(%error, "certificates not reloaded; those in use stay"),
+    /// Reads keys and certificates again (SIGHUP): those of the doors, and those that seal. Each that cannot be used
+    /// changes nothing. Nothing else of the configuration is looked at.
+    pub async fn reload(&self, config: &Config) {
+        match self.tls.reload(&config.tls.certificate, &config.tls.key) {
+            Ok(()) => {
+                self.services.seals.publish_tls(self.tls.fingerprint());
+                tracing::info!("the doors' certificate is read again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the doors' certificate is not exchanged; the one in use stays")
+            }
+        }
+        let (seals, now) = (&self.services.seals, self.services.clock.now());
+        match seals.reload(config, now, self.tls.fingerprint()).await {
+            Ok(()) => tracing::info!("the keys that seal are read again"),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(why, "the keys that seal are not exchanged; those in use stay");
+            }
         }
     }
 
@@ -247,8 +258,8 @@ fn write_ports(dir: &Path, ports: &Ports) -> anyhow::Result<()> {
     std::fs::write(&path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Runs a provider until SIGTERM or SIGINT.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+/// Runs a provider until SIGTERM or SIGINT. `path` is where its configuration is read again (SIGHUP).
+pub async fn serve(config: Config, path: &Path) -> anyhow::Result<()> {
     let house = House::open(config, Surroundings::default()).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -259,7 +270,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => house.reload(),
+            _ = hangup.recv() => match Config::load(path) {
+                Ok(config) => house.reload(&config).await,
+                Err(error) => tracing::error!(%error, "nothing is read again"),
+            },
         }
     }
     tracing::info!("closing");

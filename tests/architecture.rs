@@ -206,6 +206,7 @@ const TABLE: &[Row] = &[
         room: "check",
         may: &[
             "config",
+            "seal::key::read_password",
             "seal::SealKey",
             "seal::TrustStore",
             "cms",

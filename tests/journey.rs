@@ -59,6 +59,8 @@ mod indexing;
 mod isolation;
 #[path = "journey/judges.rs"]
 mod judges;
+#[path = "journey/kamusm.rs"]
+mod kamusm;
 #[path = "journey/kepctl.rs"]
 mod kepctl;
 #[path = "journey/listening.rs"]
@@ -97,6 +99,8 @@ mod rights;
 mod road;
 #[path = "journey/rule_subjects.rs"]
 mod rule_subjects;
+#[path = "journey/sealing.rs"]
+mod sealing;
 #[path = "journey/searching.rs"]
 mod searching;
 #[path = "journey/stamping.rs"]

@@ -110,9 +110,9 @@ fn obey(command: Command) -> anyhow::Result<()> {
             print!("{}", kepd::check::check(&config, SystemClock.now())?);
             Ok(())
         }
-        Command::Serve { config } => {
-            let config = Config::load(&config)?;
-            runtime()?.block_on(kepd::daemon::serve(config))
+        Command::Serve { config: path } => {
+            let config = Config::load(&path)?;
+            runtime()?.block_on(kepd::daemon::serve(config, &path))
         }
         Command::Demo(demo) => runtime()?.block_on(kepd::demo::run(kepd::demo::Options {
             exit: demo.exit,

@@ -293,6 +293,16 @@ impl<'a> SignedView<'a> {
 
     /// Everything that needs no trust: content digest, signing certificate, signature value.
     pub fn verify(&self, content_digest: &[u8], wanted: SigningCertificate) -> Result<Verified, CmsError> {
+        self.verify_among(content_digest, wanted, &[])
+    }
+
+    /// The same; the signer's certificate may be among `known` when it did not come along (RFC 3161 2.4.1).
+    pub fn verify_among(
+        &self,
+        content_digest: &[u8],
+        wanted: SigningCertificate,
+        known: &[Certificate],
+    ) -> Result<Verified, CmsError> {
         if !matches!(self.version, 1 | 3) || (self.content_type != CONTENT_DATA && self.version != 3) {
             return Err(CmsError::Profile("SignedData version"));
         }
@@ -320,6 +330,7 @@ impl<'a> SignedView<'a> {
             .collect();
         let signer = certificates
             .iter()
+            .chain(known)
             .find(|c| self.names(c))
             .ok_or(CmsError::Profile(
                 "the signer's certificate is not in the signature",

@@ -42,8 +42,13 @@ pub enum StampError {
     Time { stamp: UtcTime, now: UtcTime },
 }
 
-/// The DER of a TimeStampReq: version 1, certReq true. `policy` is dotted.
-pub fn request(imprint: &ContentDigest, nonce: &[u8; NONCE_OCTETS], policy: Option<&str>) -> Vec<u8> {
+/// The DER of a TimeStampReq of version 1. `policy` is dotted; `wants_certificates` is certReq.
+pub fn request(
+    imprint: &ContentDigest,
+    nonce: &[u8; NONCE_OCTETS],
+    policy: Option<&str>,
+    wants_certificates: bool,
+) -> Vec<u8> {
     let policy = policy
         .and_then(der::oid_from_dotted)
         .map(|p| der::tlv(der::OID, &[&p]))
@@ -53,7 +58,12 @@ pub fn request(imprint: &ContentDigest, nonce: &[u8; NONCE_OCTETS], policy: Opti
         &imprint_der(imprint),
         &policy,
         &der::unsigned(nonce),
-        &der::tlv(der::BOOLEAN, &[&[0xff]]),
+        // DEFAULT FALSE, so false is left out.
+        &if wants_certificates {
+            der::tlv(der::BOOLEAN, &[&[0xff]])
+        } else {
+            Vec::new()
+        },
     ])
 }
 
@@ -176,6 +186,37 @@ fn status_text(mut info: Reader<'_>) -> String {
         .collect()
 }
 
+/// The token with one more certificate in it. Certificates are no part of what is signed (RFC 5652 5.1 and 5.4).
+pub fn with_certificate(token_der: &[u8], certificate: &Certificate) -> Result<Vec<u8>, StampError> {
+    let octets = definite(token_der)?;
+    let mut info = der::whole(&octets, der::SEQUENCE, "ContentInfo")?;
+    let content_type = info.expect(der::OID, "contentType")?;
+    let explicit = info.expect(context(0), "content")?.value;
+    let mut fields = der::whole(explicit, der::SEQUENCE, "SignedData")?;
+    let head = [
+        fields.expect(der::INTEGER, "version")?.raw,
+        fields.expect(der::SET, "digestAlgorithms")?.raw,
+        fields.expect(der::SEQUENCE, "encapContentInfo")?.raw,
+    ]
+    .concat();
+    let mut certificates = vec![certificate.der().to_vec()];
+    if let Some(set) = fields.optional(context(0))? {
+        let mut list = Reader::new(set.value);
+        while !list.is_empty() {
+            certificates.push(list.any()?.raw.to_vec());
+        }
+    }
+    let certificates = der::set_of(context(0), certificates);
+    let crls = fields.optional(context(1))?.map_or(&[][..], |c| c.raw);
+    let signers = fields.expect(der::SET, "signerInfos")?.raw;
+    fields.end("SignedData")?;
+    let signed_data = der::sequence(&[&head, &certificates, crls, signers]);
+    Ok(der::sequence(&[
+        content_type.raw,
+        &der::tlv(context(0), &[&signed_data]),
+    ]))
+}
+
 /// The fields of a TSTInfo that an authority states (RFC 3161 2.4.2).
 #[derive(Debug, Clone)]
 pub struct TstInfo<'a> {
@@ -223,14 +264,19 @@ pub struct Token {
 }
 
 impl Token {
-    /// Reads and verifies a TimeStampToken.
+    /// Reads and verifies a TimeStampToken that carries its signer's certificate.
     pub fn read(token_der: &[u8]) -> Result<Self, StampError> {
+        Self::read_among(token_der, &[])
+    }
+
+    /// Reads and verifies a TimeStampToken whose signer's certificate is in it or among `known`.
+    pub fn read_among(token_der: &[u8], known: &[Certificate]) -> Result<Self, StampError> {
         let octets = definite(token_der)?;
         let view = SignedView::read(&octets)?;
         let Some(content) = view.content.filter(|_| view.content_type == CONTENT_TST_INFO) else {
             return Err(CmsError::Profile("not a time-stamp token").into());
         };
-        let verified = view.verify(&view.digest.digest(content), SigningCertificate::V1OrV2)?;
+        let verified = view.verify_among(&view.digest.digest(content), SigningCertificate::V1OrV2, known)?;
         if !path::is_time_stamping(&verified.signer) {
             return Err(StampError::Purpose);
         }
@@ -316,6 +362,7 @@ mod tests {
             &ContentDigest::Sha512([3; 64]),
             &[0xff; NONCE_OCTETS],
             Some("2.999.1"),
+            true,
         );
         let read = read_request(&asked).unwrap();
         assert_eq!(
@@ -324,11 +371,13 @@ mod tests {
         );
         assert_eq!(read.nonce_der, Some(der::unsigned(&[0xff; NONCE_OCTETS])));
         assert!(read.wants_certificates);
+        let without = request(&ContentDigest::Sha256([3; 32]), &[1; NONCE_OCTETS], None, false);
+        assert!(!read_request(&without).unwrap().wants_certificates);
     }
 
     #[test]
     fn bad_requests_are_told_apart() {
-        let good = request(&ContentDigest::Sha256([3; 32]), &[1; NONCE_OCTETS], None);
+        let good = request(&ContentDigest::Sha256([3; 32]), &[1; NONCE_OCTETS], None, true);
         let replaced = |from: &[u8], to: &[u8]| {
             let at = good.windows(from.len()).position(|w| w == from).unwrap();
             [&good[..at], to, &good[at + from.len()..]].concat()
@@ -354,7 +403,7 @@ mod tests {
             at in 0usize..80,
             put in any::<u8>(),
         ) {
-            let mut asked = request(&ContentDigest::Sha256([3; 32]), &[1; NONCE_OCTETS], Some("1.2.3"));
+            let mut asked = request(&ContentDigest::Sha256([3; 32]), &[1; NONCE_OCTETS], Some("1.2.3"), true);
             if let Some(octet) = asked.get_mut(at) {
                 *octet = put;
             }

@@ -1,5 +1,6 @@
-//! Values with their unit in them: periods (`"30s"`, `"1d"`) and sizes (`"25MiB"`).
+//! Values with their unit in them: periods (`"30s"`, `"1d"`) and sizes (`"25MiB"`); and moments.
 
+use crate::clock::UtcTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,35 @@ pub struct Period(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Size(pub u64);
+
+/// A moment, written as RFC 3339 has it (`"2027-01-01T00:00:00+03:00"`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Moment(pub UtcTime);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        UtcTime::parse_rfc3339(text)
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is not a moment; write it as \"2027-01-01T00:00:00+03:00\""))
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        moment.0.rfc3339()
+    }
+}
 
 /// Unit and milliseconds, largest first.
 const PERIODS: [(&str, u64); 5] = [

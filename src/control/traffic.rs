@@ -115,8 +115,14 @@ impl ControlDoor {
                 self.keep_peer(&peer).await
             }
             PeerWord::Export => {
-                let profile =
-                    serde_json::to_vec(&self.profile).map_err(|e| Failure::Broken(e.to_string()))?;
+                let published = self.published.now();
+                let profile = Peer {
+                    tls_sha256: published.tls_sha256.clone(),
+                    seal_sha256: published.seal_sha256.clone(),
+                    trust_pem: published.trust_pem.clone(),
+                    ..self.profile.clone()
+                };
+                let profile = serde_json::to_vec(&profile).map_err(|e| Failure::Broken(e.to_string()))?;
                 let record = serde_json::from_slice(&profile);
                 one(record.map_err(|e| Failure::Broken(e.to_string()))?)
             }

@@ -10,6 +10,7 @@ use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
+use crate::service::identity::Published;
 use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
@@ -33,8 +34,9 @@ pub struct ControlDoor {
     pub archive: Arc<Archive>,
     /// What a user sees, and what he does with it.
     pub mailboxes: Arc<Mailboxes>,
-    /// This provider as its peers have to know it.
+    /// This provider as its peers have to know it, but for what `published` says.
     pub profile: Peer,
+    pub published: Arc<Published>,
     /// Language of new tenants.
     pub language: Language,
     pub ports: Ports,

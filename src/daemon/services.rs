@@ -1,22 +1,16 @@
 //! The services of one provider, built from the configuration.
 
 use super::Surroundings;
+use super::seals::Seals;
 use crate::clock::Clock;
-use crate::cms::Certificate;
 use crate::config::Config;
 use crate::control::{ControlDoor, Ports};
 use crate::domain::audit::Author;
 use crate::domain::job::Terms;
-use crate::domain::provider::{Fingerprint, Peer};
+use crate::domain::provider::Peer;
 use crate::id::IdSource;
-use crate::net::listener::{Limits, Listener};
 use crate::net::relay_out::RelayOut;
-use crate::net::tls::ServerTls;
-use crate::net::tsa::{self, HttpTimestamps};
-use crate::seal::key::SealKey;
 use crate::seal::sealer::Sealer;
-use crate::seal::trust::TrustStore;
-use crate::seal::tsa::{DevAuthority, SystemNonces, TimestampClient};
 use crate::service::account::Accounts;
 use crate::service::answering::Answering;
 use crate::service::approval::Approval;
@@ -46,7 +40,6 @@ use crate::store::db::{self, Db};
 use crate::store::fulltext::Fulltext;
 use crate::store::spool::Spool;
 use anyhow::Context as _;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -79,7 +72,7 @@ pub struct Services {
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
-    seal_certificate: Certificate,
+    pub(super) seals: Seals,
 }
 
 /// What several services are made of. It lives only while they are built.
@@ -167,7 +160,7 @@ impl Parts {
         }
     }
 
-    fn enquiries(&self, trust_pem: String) -> Enquiries {
+    fn enquiries(&self, seals: &Seals) -> Enquiries {
         Enquiries {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -177,7 +170,7 @@ impl Parts {
             identity: self.identity.clone(),
             items: self.items.clone(),
             bells: self.bells.clone(),
-            trust_pem,
+            published: seals.published.clone(),
             turns: Turns::default(),
         }
     }
@@ -306,7 +299,7 @@ impl Services {
             config.limits.imap_connections_per_user as usize,
         ));
         let decoy_secret = accounts.decoy_secret().await?;
-        let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
+        let seals = Seals::open(config, around, tasks, closing).await?;
         let submission = Arc::new(parts.submission());
         let approval = Arc::new(parts.approval());
         let declaring = Arc::new(parts.declaring());
@@ -320,9 +313,9 @@ impl Services {
                 clock: parts.clock.clone(),
                 approval: approval.clone(),
             }),
-            enquiries: Arc::new(parts.enquiries(trust_pem(config)?)),
-            notary: Arc::new(parts.notary(&sealer)),
-            dispatch: Arc::new(parts.dispatch(&sealer)),
+            enquiries: Arc::new(parts.enquiries(&seals)),
+            notary: Arc::new(parts.notary(&seals.evidence)),
+            dispatch: Arc::new(parts.dispatch(&seals.dispatch)),
             relay: Arc::new(parts.relay(relay_out.clone())),
             intake: Arc::new(parts.intake()),
             delivery: Arc::new(parts.delivery()),
@@ -331,7 +324,7 @@ impl Services {
                 db: parts.db.clone(),
                 spool: parts.spool.clone(),
                 identity: parts.identity.clone(),
-                trust_pem: trust_pem(config)?,
+                published: seals.published.clone(),
             }),
             rehearsal: Arc::new(Rehearsal {
                 db: parts.db.clone(),
@@ -346,9 +339,10 @@ impl Services {
                 db: parts.db.clone(),
                 accounts: accounts.clone(),
                 unindexed: Some(unindexed(&indexing)),
+                stamps: Some(seals.authorities.clone()),
             }),
             indexing,
-            seal_certificate: sealer.certificate().clone(),
+            seals,
             db: parts.db,
             clock: parts.clock,
             bells: parts.bells,
@@ -364,23 +358,19 @@ impl Services {
     }
 
     /// The administrator's door, with this provider's profile as its peers have to know it.
-    pub fn control_door(
-        &self,
-        config: &Config,
-        ports: &Ports,
-        tls: &ServerTls,
-    ) -> anyhow::Result<ControlDoor> {
+    pub fn control_door(&self, config: &Config, ports: &Ports) -> ControlDoor {
         let profile = Peer {
             domain: self.identity.domain.clone(),
             host: config.relay_host(),
             port: ports.relay,
-            tls_sha256: vec![Fingerprint(tls.fingerprint())],
-            seal_sha256: vec![Fingerprint(self.seal_certificate.fingerprint())],
-            trust_pem: trust_pem(config)?,
+            tls_sha256: Vec::new(),
+            seal_sha256: Vec::new(),
+            trust_pem: String::new(),
             service: self.identity.service.clone(),
             size_max_bytes: self.identity.size_max_bytes,
         };
-        Ok(ControlDoor {
+        ControlDoor {
+            published: self.seals.published.clone(),
             acting: None,
             organisations: self.organisations.clone(),
             accounts: self.accounts.clone(),
@@ -401,7 +391,7 @@ impl Services {
             ports: ports.clone(),
             clients: super::clients::settings(config, ports),
             by: Author::clock(),
-        })
+        }
     }
 }
 
@@ -409,66 +399,4 @@ impl Services {
 fn unindexed(indexing: &Arc<Indexing>) -> Counting {
     let indexing = indexing.clone();
     Arc::new(move || indexing.waiting())
-}
-
-/// The seal, spoken for by a time-stamp authority over HTTP - the embedded one too.
-async fn sealer(
-    config: &Config,
-    around: &Surroundings,
-    tasks: &mut JoinSet<()>,
-    closing: &watch::Receiver<bool>,
-) -> anyhow::Result<Sealer> {
-    let key = SealKey::load(&config.seal.key).context("the seal's key cannot be used")?;
-    let chain = Certificate::from_pem_text(&read(&config.seal.certificate)?)
-        .with_context(|| format!("{} holds no certificate", config.seal.certificate.display()))?;
-    let url = match config.timestamp.urls.first() {
-        Some(url) => url.clone(),
-        None => embedded_authority(config, around, tasks, closing).await?,
-    };
-    let mut trust = TrustStore::new();
-    trust
-        .add_pem_text(&read(&config.timestamp.trust)?)
-        .with_context(|| format!("{} holds no trust anchor", config.timestamp.trust.display()))?;
-    let transport = HttpTimestamps::new(&url, None)?;
-    let stamps = TimestampClient::new(Arc::new(transport), Arc::new(SystemNonces), Arc::new(trust))
-        .with_policies(config.timestamp.policies.clone());
-    Ok(Sealer::new(key, chain, stamps)?)
-}
-
-/// Starts the development authority on loopback; gives its URL.
-async fn embedded_authority(
-    config: &Config,
-    around: &Surroundings,
-    tasks: &mut JoinSet<()>,
-    closing: &watch::Receiver<bool>,
-) -> anyhow::Result<String> {
-    let key = SealKey::load(&config.timestamp.embedded_key).context("the embedded authority's key")?;
-    let chain = Certificate::from_pem_text(&read(&config.timestamp.embedded_certificate)?)?;
-    let certificate = chain
-        .into_iter()
-        .next()
-        .context("the embedded authority has no certificate")?;
-    let authority = Arc::new(DevAuthority::new(key, certificate)?);
-    let listener = Listener::bind("time-stamps", ([127, 0, 0, 1], 0).into(), Limits::default()).await?;
-    let url = format!("http://{}/", listener.address());
-    tasks.spawn(tsa::serve(
-        listener,
-        authority,
-        around.clock.clone(),
-        closing.clone(),
-    ));
-    Ok(url)
-}
-
-/// PEM of all anchors and intermediates by which our seal and our time-stamps are checked.
-fn trust_pem(config: &Config) -> anyhow::Result<String> {
-    let mut pem = read(&config.seal.trust)?;
-    if config.timestamp.trust != config.seal.trust {
-        pem.push_str(&read(&config.timestamp.trust)?);
-    }
-    Ok(pem)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }

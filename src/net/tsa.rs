@@ -5,7 +5,7 @@
 
 use super::listener::{Closing, Listener, closed};
 use crate::clock::Clock;
-use crate::seal::tsa::{DevAuthority, Exchange, TimestampTransport, TransportError};
+use crate::seal::tsa::{DevAuthority, Exchange, Introduction, TimestampTransport, TransportError};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -49,6 +49,7 @@ pub struct HttpTimestamps {
     port: u16,
     path: String,
     authorization: Option<HeaderValue>,
+    introduction: Option<Arc<dyn Introduction>>,
     limit: Duration,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
@@ -72,9 +73,16 @@ impl HttpTimestamps {
             authority: authority.as_str().to_owned(),
             path: path.to_owned(),
             authorization: credentials.map(basic).transpose()?,
+            introduction: None,
             limit: EXCHANGE_MAX,
             idle: Mutex::default(),
         })
+    }
+
+    /// With a header of its own beside each request.
+    pub fn introduced_by(mut self, introduction: Arc<dyn Introduction>) -> Self {
+        self.introduction = Some(introduction);
+        self
     }
 
     /// Another limit than [`EXCHANGE_MAX`].
@@ -118,6 +126,12 @@ impl HttpTimestamps {
             .header(header::ACCEPT, REPLY_TYPE);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if let Some(introduction) = &self.introduction {
+            let (name, value) = introduction.header(&request_der)?;
+            let mut value = HeaderValue::from_str(&value).map_err(unavailable)?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
         }
         request.body(Full::new(request_der)).map_err(unavailable)
     }

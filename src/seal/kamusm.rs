@@ -3,8 +3,9 @@
 //! Written after the public clients of that authority; there is no published text. Hex of the DER of
 //! SEQUENCE { userid INTEGER, salt OCTET STRING (16), iterations INTEGER, iv OCTET STRING (equal to the salt),
 //! the imprint's hash under AES-256-CBC with PKCS #7 padding, key by PBKDF2-HMAC-SHA256 }. The request itself is plain
-//! RFC 3161. Sending it is the transport's business.
+//! RFC 3161. Sending it is the transport's business. Its refusals come as successful HTTP answers, with words inside.
 
+use super::tsa::{Introduction, TransportError};
 use crate::cms::der;
 use crate::cms::tsp;
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 /// What the authority's clients use; the authority reads it from the header.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 pub const SALT_OCTETS: usize = 16;
+/// The header's name.
+const HEADER: &str = "identity";
 
 /// Why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +26,22 @@ pub enum IdentityError {
     Request,
     #[error("encryption failed")]
     Encryption,
+}
+
+/// A subscriber of the authority.
+pub struct Subscriber {
+    pub user_id: u64,
+    pub password: Zeroizing<String>,
+}
+
+impl Introduction for Subscriber {
+    fn header(&self, request_der: &[u8]) -> Result<(&'static str, Zeroizing<String>), TransportError> {
+        let failed = |error: IdentityError| TransportError(format!("introducing ourselves: {error}"));
+        let mut salt = [0; SALT_OCTETS];
+        aws_lc_rs::rand::fill(&mut salt).map_err(|_| failed(IdentityError::Encryption))?;
+        let value = identity_header(request_der, self.user_id, &self.password, &salt).map_err(failed)?;
+        Ok((HEADER, Zeroizing::new(value)))
+    }
 }
 
 /// The value of the header for a TimeStampReq. `salt` is chance, fresh for every request.
@@ -77,7 +96,7 @@ mod tests {
 
     #[test]
     fn openssl_opens_what_we_closed() {
-        let request = tsp::request(&ContentDigest::Sha256([9; 32]), &[1; 16], None);
+        let request = tsp::request(&ContentDigest::Sha256([9; 32]), &[1; 16], None, true);
         let password = Zeroizing::new("gizli".to_owned());
         let header = identity_header(&request, 1234, &password, &[0xab; 16]).unwrap();
         // SEQUENCE, userid 1234, salt, 100, iv; then 48 octets: 32 and a block of padding.

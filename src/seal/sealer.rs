@@ -1,21 +1,25 @@
 //! The provider's seal on evidence (XAdES B-T) and on MIME entities (CAdES with a signature time-stamp).
 //!
-//! Sealing may wait for the time-stamp authority, so it never happens inside a store transaction. P-256 is signed where
-//! the caller runs (some 20 microseconds); RSA goes to a blocking thread. Every signature made is verified at once
-//! against the certificate, and every token is checked by the client, so that nothing wrong leaves this room.
+//! Sealing may wait for the time-stamp authority or for a token, so it never happens inside a store transaction. Every
+//! signature made is verified at once against the certificate, and every stamp is checked by who fetched it, so that
+//! nothing wrong leaves this room. Which key signs is decided once for each document: a key that is exchanged meanwhile
+//! seals the next one.
 
-use super::key::{KeyError, SealKey};
-use super::tsa::{StampFailure, TimestampClient};
+use super::key::KeyError;
+use super::signatory::{Ring, Signatory};
+use super::tsa::{StampFailure, Stamps};
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
 use crate::cms::algorithm::sha256;
 use crate::cms::signed::{Assembly, CONTENT_DATA, SignedAttributes};
+use crate::seal::SealKey;
 use crate::xml::{XmlError, xades};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Why there is no seal.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The time-stamp authority is away or refused; what is owed stays owed, try again.
+    /// The time-stamp authority or the token is away, or the clock is off; what is owed stays owed, try again.
     #[error("sealing has to wait: {0}")]
     Unavailable(String),
     /// Our configuration or our bug, or an authority that answers wrongly. Trying again will not help.
@@ -35,7 +39,11 @@ impl From<StampFailure> for SealError {
 
 impl From<KeyError> for SealError {
     fn from(error: KeyError) -> Self {
-        Self::Broken(error.to_string())
+        if error.is_temporary() {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Broken(error.to_string())
+        }
     }
 }
 
@@ -45,105 +53,109 @@ impl From<XmlError> for SealError {
     }
 }
 
-/// Seals with one key, one certificate and one time-stamp authority.
-#[derive(Debug)]
+/// Seals with the key whose time it is, and has its seals stamped.
 pub struct Sealer {
-    key: SealKey,
-    certificate: Certificate,
-    intermediates: Vec<Certificate>,
-    stamps: TimestampClient,
+    ring: RwLock<Arc<Ring>>,
+    stamps: Arc<dyn Stamps>,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer")
+    }
 }
 
 impl Sealer {
-    /// `chain` is leaf first, without the root; the leaf must carry the key.
-    pub fn new(key: SealKey, chain: Vec<Certificate>, stamps: TimestampClient) -> Result<Self, SealError> {
-        let mut chain = chain.into_iter();
-        let certificate = chain
-            .next()
-            .ok_or_else(|| SealError::Broken("no seal certificate".to_owned()))?;
-        key.check_belongs_to(&certificate)?;
-        Ok(Self {
-            key,
-            certificate,
-            intermediates: chain.collect(),
+    /// One key. `chain` is leaf first, without the root; the leaf must carry the key.
+    pub fn new(
+        key: SealKey,
+        chain: Vec<Certificate>,
+        stamps: impl Stamps + 'static,
+    ) -> Result<Self, SealError> {
+        Ok(Self::of(Ring::one(Signatory::new(key, chain)?), Arc::new(stamps)))
+    }
+
+    /// A key, and perhaps the next one.
+    pub fn of(ring: Ring, stamps: Arc<dyn Stamps>) -> Self {
+        Self {
+            ring: RwLock::new(Arc::new(ring)),
             stamps,
-        })
+        }
     }
 
-    /// The seal's certificate.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
+    /// Other keys from the next document on; what is being sealed is finished with the old one.
+    pub fn replace(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
-    /// The seal's certificate and the intermediates that go with it, leaf first.
-    pub fn chain(&self) -> impl Iterator<Item = &Certificate> {
-        std::iter::once(&self.certificate).chain(&self.intermediates)
+    /// The certificates of all keys that sealed lately, seal now, or will: what peers must know beforehand.
+    pub fn published(&self) -> Vec<Certificate> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.all().map(|s| s.certificate().clone()).collect()
+    }
+
+    fn signatory(&self, now: UtcTime) -> Arc<Signatory> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.at(now).clone()
     }
 
     /// Signs and time-stamps an evidence document; the document comes back with `ds:Signature` as its last child.
     pub async fn seal_evidence(&self, unsigned_xml: &[u8], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let chain: Vec<&[u8]> = std::iter::once(&self.certificate)
-            .chain(&self.intermediates)
-            .map(Certificate::der)
-            .collect();
-        let prepared = xades::prepare(unsigned_xml, &chain, self.key.xml_method(), now)?;
-        let signature = self.sign(prepared.to_be_signed()).await?;
-        let signed = prepared.signed(&self.key.xml_value(&signature)?);
-        let stamp = self.stamps.stamp(signed.stamp_imprint(), now).await?;
+        let signatory = self.signatory(now);
+        let chain: Vec<&[u8]> = signatory.chain().map(Certificate::der).collect();
+        let prepared = xades::prepare(unsigned_xml, &chain, signatory.key().xml_method(), now)?;
+        let signature = signatory.sign(prepared.to_be_signed()).await?;
+        let signed = prepared.signed(&signatory.key().xml_value(&signature)?);
+        let stamp = self.stamps.stamp(signed.stamp_imprint().into(), now).await?;
         Ok(signed.finish(Some(&stamp.token_der)))
     }
 
     /// Signs and time-stamps a MIME entity given by its SHA-256: the DER for `application/pkcs7-signature`.
     pub async fn seal_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let (attributes, signature) = self.sign_attributes(&content_sha256, now).await?;
-        let stamp = self.stamps.stamp(sha256(&signature), now).await?;
-        Ok(self.assemble(&attributes, &signature, Some(&stamp.token_der)))
+        let signatory = self.signatory(now);
+        let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
+        let stamp = self.stamps.stamp(sha256(&signature).into(), now).await?;
+        Ok(assemble(
+            &signatory,
+            &attributes,
+            &signature,
+            Some(&stamp.token_der),
+        ))
     }
 
     /// The same without a time-stamp.
     pub async fn sign_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let (attributes, signature) = self.sign_attributes(&content_sha256, now).await?;
-        Ok(self.assemble(&attributes, &signature, None))
+        let signatory = self.signatory(now);
+        let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
+        Ok(assemble(&signatory, &attributes, &signature, None))
     }
+}
 
-    async fn sign_attributes(
-        &self,
-        content_sha256: &[u8; 32],
-        now: UtcTime,
-    ) -> Result<(SignedAttributes, Vec<u8>), SealError> {
-        let attributes = SignedAttributes::new(CONTENT_DATA, content_sha256, &self.certificate, now);
-        let signature = self.sign(attributes.to_be_signed()).await?;
-        Ok((attributes, signature))
-    }
+async fn sign_attributes(
+    signatory: &Signatory,
+    content_sha256: &[u8; 32],
+    now: UtcTime,
+) -> Result<(SignedAttributes, Vec<u8>), SealError> {
+    let attributes = SignedAttributes::new(CONTENT_DATA, content_sha256, signatory.certificate(), now);
+    let signature = signatory.sign(attributes.to_be_signed()).await?;
+    Ok((attributes, signature))
+}
 
-    fn assemble(&self, attributes: &SignedAttributes, signature: &[u8], stamp: Option<&[u8]>) -> Vec<u8> {
-        Assembly {
-            attributes,
-            signer: &self.certificate,
-            chain: &self.intermediates,
-            algorithm: self.key.algorithm(),
-            signature,
-            content_type: CONTENT_DATA,
-            content: None,
-            stamp_token: stamp,
-        }
-        .der()
+fn assemble(
+    signatory: &Signatory,
+    attributes: &SignedAttributes,
+    signature: &[u8],
+    stamp: Option<&[u8]>,
+) -> Vec<u8> {
+    Assembly {
+        attributes,
+        signer: signatory.certificate(),
+        chain: signatory.intermediates(),
+        algorithm: signatory.key().algorithm(),
+        signature,
+        content_type: CONTENT_DATA,
+        content: None,
+        stamp_token: stamp,
     }
-
-    /// ECDSA comes in DER.
-    async fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, SealError> {
-        let signature = if self.key.is_slow() {
-            let (key, octets) = (self.key.clone(), octets.to_vec());
-            let signing = tokio::task::spawn_blocking(move || key.sign(&octets));
-            signing.await.map_err(|e| SealError::Broken(e.to_string()))??
-        } else {
-            self.key.sign(octets)?
-        };
-        // A fault while signing can give the key away (RSA) or a seal nobody can verify.
-        if self.certificate.verify(self.key.algorithm(), octets, &signature) {
-            Ok(signature)
-        } else {
-            Err(KeyError::Signing.into())
-        }
-    }
+    .der()
 }

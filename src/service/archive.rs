@@ -8,7 +8,7 @@
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
-use crate::service::identity::Identity;
+use crate::service::identity::{Identity, Published};
 use crate::service::octets::{ContentReader, cut};
 use crate::store::db::Db;
 use crate::store::folder::NewFolder;
@@ -26,8 +26,8 @@ pub struct Archive {
     pub db: Arc<dyn Db>,
     pub spool: Arc<Spool>,
     pub identity: Arc<Identity>,
-    /// PEM: anchors and intermediates of our own seal and time-stamp authority.
-    pub trust_pem: String,
+    /// By what our own seals and time-stamps are checked.
+    pub published: Arc<Published>,
 }
 
 /// What was exported.
@@ -171,7 +171,10 @@ impl Archive {
 
     /// The anchors of every provider concerned, by domain.
     fn trust(&self, issuers: &BTreeSet<&str>) -> Result<Vec<(String, String)>, Failure> {
-        let mut trust = vec![(self.identity.domain.to_string(), self.trust_pem.clone())];
+        let mut trust = vec![(
+            self.identity.domain.to_string(),
+            self.published.now().trust_pem.clone(),
+        )];
         for peer in peers::all(&*self.db)? {
             if issuers.contains(peer.row.domain.as_str()) {
                 trust.push((peer.row.domain.to_string(), peer.row.trust_pem));

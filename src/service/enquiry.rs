@@ -19,7 +19,7 @@ use crate::seal::TrustStore;
 use crate::service::account::Principal;
 use crate::service::bell::Bells;
 use crate::service::failure::{Failure, Kind};
-use crate::service::identity::Identity;
+use crate::service::identity::{Identity, Published};
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::organisation::Organisations;
 use crate::service::outline::Outline;
@@ -49,7 +49,7 @@ pub struct Enquiries {
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
     /// PEM: anchors and intermediates of our own seal and time-stamp authority.
-    pub trust_pem: String,
+    pub published: Arc<Published>,
     pub turns: Turns,
 }
 
@@ -87,7 +87,11 @@ impl Enquiries {
             let broken = |e| Failure::Broken(format!("the trust anchors of {whose} cannot be read: {e}"));
             trust.add_pem_text(pem).map_err(broken)
         };
-        add(&mut trust, &self.trust_pem, self.identity.domain.as_str())?;
+        add(
+            &mut trust,
+            &self.published.now().trust_pem,
+            self.identity.domain.as_str(),
+        )?;
         for peer in peers::all(&*self.db)? {
             add(&mut trust, &peer.row.trust_pem, peer.row.domain.as_str())?;
         }

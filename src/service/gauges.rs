@@ -1,6 +1,7 @@
 //! Figures of what waits, for whoever watches the provider.
 
 use crate::domain::job::JobState;
+use crate::seal::Authorities;
 use crate::service::account::Accounts;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
@@ -15,6 +16,8 @@ pub struct Gauges {
     pub accounts: Arc<Accounts>,
     /// Items that are not in the full-text index; `None`: there is none.
     pub unindexed: Option<Counting>,
+    /// Who gives time-stamps.
+    pub stamps: Option<Arc<Authorities>>,
 }
 
 /// Counts something that a station knows.
@@ -48,7 +51,8 @@ impl Gauges {
             help,
             value,
         };
-        Ok(vec![
+        let mut all = self.stamp_gauges();
+        all.extend([
             gauge(
                 "kepd_jobs_waiting",
                 "Approvals whose current step waits for a decision.",
@@ -78,7 +82,59 @@ impl Gauges {
                 help: "Logins that failed at the IMAP and submission doors since the start.",
                 value: self.accounts.pace.failures(),
             },
-        ])
+        ]);
+        Ok(all)
+    }
+
+    fn stamp_gauges(&self) -> Vec<Gauge> {
+        let Some(figures) = self.stamps.as_ref().map(|s| s.figures()) else {
+            return Vec::new();
+        };
+        let all = [
+            (
+                GaugeKind::Counter,
+                "kepd_timestamps_total",
+                "Time-stamps that were sound, since the start.",
+                figures.stamps,
+            ),
+            (
+                GaugeKind::Counter,
+                "kepd_timestamp_failures_total",
+                "Requests that a time-stamp authority did not answer or refused, since the start.",
+                figures.failures,
+            ),
+            (
+                GaugeKind::Counter,
+                "kepd_timestamps_wrong_total",
+                "Answers of time-stamp authorities that were wrong, since the start: somebody must look.",
+                figures.wrong,
+            ),
+            (
+                GaugeKind::Gauge,
+                "kepd_timestamp_authorities_aside",
+                "Time-stamp authorities that are not asked now because they failed.",
+                figures.aside,
+            ),
+            (
+                GaugeKind::Gauge,
+                "kepd_clock_drift_ms",
+                "How far this host's clock and the time-stamp authorities differ, in either direction.",
+                figures.drift_ms.unsigned_abs(),
+            ),
+            (
+                GaugeKind::Gauge,
+                "kepd_sealing_stopped",
+                "1 when nothing is sealed because this host's clock is wrong.",
+                u64::from(figures.stopped),
+            ),
+        ];
+        let gauge = |(kind, name, help, value)| Gauge {
+            kind,
+            name,
+            help,
+            value,
+        };
+        all.map(gauge).into()
     }
 
     /// Jobs that wait, and those of them that are late: of the open ones only, so the years before cost nothing.

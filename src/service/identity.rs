@@ -2,7 +2,38 @@
 
 use crate::address::{Domain, KepAddress};
 use crate::domain::evidence::Issuer;
+use crate::domain::provider::Fingerprint;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
+/// By what others know our seals and doors; another one when keys and certificates are read anew.
+#[derive(Debug, Default)]
+pub struct Published(RwLock<Arc<Credentials>>);
+
+/// What is published.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// Of the certificates our relay door may show.
+    pub tls_sha256: Vec<Fingerprint>,
+    /// Of the certificates that seal, the next ones too.
+    pub seal_sha256: Vec<Fingerprint>,
+    /// PEM: anchors and intermediates of our seals and of the time-stamp authorities.
+    pub trust_pem: String,
+}
+
+impl Published {
+    pub fn of(credentials: Credentials) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Arc::new(credentials))))
+    }
+
+    pub fn now(&self) -> Arc<Credentials> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn replace(&self, credentials: Credentials) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+    }
+}
 
 #[derive(Debug, Clone)]
 pub struct Identity {

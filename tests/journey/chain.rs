@@ -216,6 +216,7 @@ async fn figures_of_jobs_tell_what_waits_is_late_and_how_long_it_took() {
         db: p.db.clone(),
         accounts: p.accounts.clone(),
         unindexed: None,
+        stamps: None,
     };
     let gauges = gauges.read().unwrap();
     let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;

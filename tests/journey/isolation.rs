@@ -197,6 +197,7 @@ impl Street {
                 organisations: p.organisations.clone(),
             }),
             profile: peer,
+            published: Default::default(),
             language: Language::Turkish,
             ports: Ports {
                 submission_tls: 0,

@@ -32,7 +32,7 @@ use kepd::service::dispatch::Dispatch;
 use kepd::service::enquiry::{Enquiries, Turns};
 use kepd::service::failure::Failure;
 use kepd::service::herald::Herald;
-use kepd::service::identity::Identity;
+use kepd::service::identity::{Credentials, Identity, Published};
 use kepd::service::indexing::Indexing;
 use kepd::service::intake::Intake;
 use kepd::service::item_numbers::ItemNumbers;
@@ -302,7 +302,10 @@ impl Provider {
                 identity: identity.clone(),
                 items: items.clone(),
                 bells: bells.clone(),
-                trust_pem: pki.ca.certificate_pem.clone(),
+                published: Published::of(Credentials {
+                    trust_pem: pki.ca.certificate_pem.clone(),
+                    ..Credentials::default()
+                }),
                 turns: Turns::default(),
             }),
             herald: Arc::new(Herald {
@@ -376,7 +379,10 @@ impl Provider {
                 db: db.clone(),
                 spool: spool.clone(),
                 identity: identity.clone(),
-                trust_pem: pki.ca.certificate_pem.clone(),
+                published: Published::of(Credentials {
+                    trust_pem: pki.ca.certificate_pem.clone(),
+                    ..Credentials::default()
+                }),
             }),
             clock: clock.clone(),
             db,

@@ -39,14 +39,14 @@ async fn a_stamp_over_http() {
         .unwrap();
     let transport = Arc::new(HttpTimestamps::new(&url, None).unwrap());
     let client = TimestampClient::new(transport, Arc::new(SystemNonces), Arc::new(trust));
-    let first = client.stamp([1; 32], START).await.unwrap();
-    let second = client.stamp([2; 32], START).await.unwrap();
+    let first = client.stamp([1; 32].into(), START).await.unwrap();
+    let second = client.stamp([2; 32].into(), START).await.unwrap();
     assert_eq!((first.gen_time, second.gen_time), (START, START));
     assert_ne!(first.token_der, second.token_der);
     // The kept connection ends with the authority; then there is nobody.
     close.send(true).unwrap();
     let away = async {
-        while client.stamp([3; 32], START).await.is_ok() {
+        while client.stamp([3; 32].into(), START).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };

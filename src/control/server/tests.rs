@@ -19,7 +19,7 @@ use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
-use crate::service::identity::Identity;
+use crate::service::identity::{Credentials, Identity, Published};
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::mailbox::Mailboxes;
 use crate::service::organisation::Organisations;
@@ -124,13 +124,19 @@ fn door(dir: &Path) -> ControlDoor {
         texts: Arc::new(Texts::new(spool.clone(), None, bells.indexing.clone())),
         listening: Default::default(),
     });
+    let published = Published::of(Credentials {
+        tls_sha256: vec!["ab".repeat(32).try_into().unwrap()],
+        seal_sha256: vec!["cd".repeat(32).try_into().unwrap()],
+        trust_pem: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".into(),
+    });
     let archive = Archive {
         db: db.clone(),
         spool: spool.clone(),
         identity: Arc::new(identity()),
-        trust_pem: String::new(),
+        published: published.clone(),
     };
     ControlDoor {
+        published,
         declaring,
         by: crate::domain::audit::Author::administrator(0),
         acting: None,
@@ -158,9 +164,9 @@ fn door(dir: &Path) -> ControlDoor {
             domain: "hs01.kep.test".parse().unwrap(),
             host: "127.0.0.1".into(),
             port: 2525,
-            tls_sha256: vec!["ab".repeat(32).try_into().unwrap()],
-            seal_sha256: vec!["cd".repeat(32).try_into().unwrap()],
-            trust_pem: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".into(),
+            tls_sha256: Vec::new(),
+            seal_sha256: Vec::new(),
+            trust_pem: String::new(),
             service: "kep@hs01.kep.test".parse().unwrap(),
             size_max_bytes: 1 << 20,
         },
@@ -402,7 +408,7 @@ async fn a_profile_goes_from_provider_to_provider() {
     assert_eq!(peers[0].value("port"), Some(&json!(26)));
     assert_eq!(peers[0].value("tls_sha256"), Some(&json!(["ab".repeat(32)])));
     let kept = r.door.peers.show(&"hs02.kep.test".parse().unwrap()).unwrap();
-    assert_eq!(kept.trust_pem, r.door.profile.trust_pem);
+    assert_eq!(kept.trust_pem, r.door.published.now().trust_pem);
     done(&r, "peer|remove|hs02.kep.test").await;
     assert!(refused(&r, "peer|show|hs02.kep.test").await.contains("no peer"));
     let export = "mail|export|00000000-0000-0000-0000-000000000001|--out|/nonexistent";

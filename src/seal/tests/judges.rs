@@ -15,7 +15,11 @@ fn write_all(folder: &Path, files: &[(&str, &[u8])]) {
 }
 
 async fn evidence_is_accepted(algorithm: KeyAlgorithm) {
-    let house = house(algorithm);
+    evidence_is_accepted_from(&house(algorithm)).await;
+}
+
+/// Evidence of a house before every judge.
+pub(super) async fn evidence_is_accepted_from(house: &House) {
     let sealed = house
         .sealer
         .seal_evidence(EVIDENCE.as_bytes(), now())
@@ -105,7 +109,11 @@ async fn evidence_sealed_with_rsa() {
 }
 
 async fn entity_is_accepted(algorithm: KeyAlgorithm) {
-    let house = house(algorithm);
+    entity_is_accepted_from(&house(algorithm)).await;
+}
+
+/// A sealed entity of a house before every judge.
+pub(super) async fn entity_is_accepted_from(house: &House) {
     let content = b"Content-Type: text/plain\r\n\r\nMerhaba\r\n";
     let cms = house.sealer.seal_entity(sha256(content), now()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,20 @@
 //! Tests of the whole room: independent judges, mutations, time-stamp authorities that lie.
 
 mod attacks;
+mod authorities;
 mod foreign;
 mod judges;
+mod rolling;
+mod stamp_corpus;
 mod stamps;
+mod tokens;
 
 use super::pki::{DevPki, KeyAlgorithm, Plan};
 use super::tsa::{
     DevAuthority, LocalTransport, NonceSource, SystemNonces, TimestampClient, TimestampTransport,
 };
 use super::verifier::{EvidenceReport, verify_evidence};
-use super::{SealKey, Sealer, TrustStore};
+use super::{SealError, SealKey, Sealer, TrustStore};
 use crate::clock::{ManualClock, UtcTime};
 use std::process::Command;
 use std::sync::Arc;
@@ -72,10 +76,18 @@ pub(super) fn client(
 }
 
 pub(super) fn house_with(pki: DevPki, transport: impl TimestampTransport + 'static) -> House {
+    let key = SealKey::from_pem(&pki.seal.key_pem).unwrap();
+    house_with_key(pki, key, transport)
+}
+
+pub(super) fn house_with_key(
+    pki: DevPki,
+    key: SealKey,
+    transport: impl TimestampTransport + 'static,
+) -> House {
     let mut trust = TrustStore::new();
     trust.add_pem_text(&pki.ca.certificate_pem).unwrap();
     let trust = Arc::new(trust);
-    let key = SealKey::from_pem(&pki.seal.key_pem).unwrap();
     let sealer = Sealer::new(
         key,
         vec![pki.seal.certificate().unwrap()],

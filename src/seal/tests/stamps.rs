@@ -4,7 +4,6 @@ use super::*;
 use crate::cms::PathError;
 use crate::cms::der;
 use crate::cms::tsp::StampError;
-use crate::seal::SealError;
 use crate::seal::tsa::{Exchange, StampFailure, TransportError};
 
 /// An authority whose request, time or answer is bent.
@@ -45,7 +44,7 @@ async fn ask(pki: &DevPki, bent: Bent) -> Result<(), StampFailure> {
     let mut trust = TrustStore::new();
     trust.add_pem_text(&pki.ca.certificate_pem).unwrap();
     client(bent, &Arc::new(trust))
-        .stamp([9; 32], now())
+        .stamp([9; 32].into(), now())
         .await
         .map(|s| assert_eq!(s.gen_time, now()))
 }
@@ -144,11 +143,11 @@ async fn a_policy_that_was_not_asked_for_is_refused() {
     let asks = |policy: &str| client(Bent::of(&pki), &trust).with_policies(vec![policy.to_owned()]);
     assert!(
         asks(crate::seal::tsa::DEV_POLICY)
-            .stamp([9; 32], now())
+            .stamp([9; 32].into(), now())
             .await
             .is_ok()
     );
-    let failure = asks("1.2.3").stamp([9; 32], now()).await.unwrap_err();
+    let failure = asks("1.2.3").stamp([9; 32].into(), now()).await.unwrap_err();
     assert!(
         matches!(failure, StampFailure::Stamp(StampError::Refused { status: 2, ref text }) if text.contains("policy"))
     );

@@ -1,0 +1,276 @@
+//! What seals, built from the configuration: keys and certificates, which can be read anew while we run, and the
+//! time-stamp authorities, which stay as they were at start.
+//!
+//! A pair that cannot be used (not readable, not belonging together, not valid now) changes nothing: what was in use
+//! stays in use, and the log says why.
+
+use super::Surroundings;
+use crate::clock::UtcTime;
+use crate::cms::Certificate;
+use crate::config::{AuthorityKind, Config, NextPair, TimestampAuthority};
+use crate::domain::provider::Fingerprint;
+use crate::net::listener::{Limits, Listener};
+use crate::net::tsa::{self, BasicCredentials, HttpTimestamps};
+use crate::seal::kamusm::Subscriber;
+use crate::seal::key::{SealKey, read_password};
+use crate::seal::tsa::{Authorities, Authority, DevAuthority, SystemNonces, Terms, TimestampClient};
+use crate::seal::{Ring, Sealer, Signatory, TrustStore};
+use crate::service::identity::{Credentials, Published};
+use anyhow::{Context as _, bail};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The seals of one provider.
+pub(super) struct Seals {
+    pub evidence: Arc<Sealer>,
+    /// The same as `evidence` when dispatches have no key of their own.
+    pub dispatch: Arc<Sealer>,
+    pub authorities: Arc<Authorities>,
+    pub published: Arc<Published>,
+}
+
+/// Keys that were read and found good.
+struct Rings {
+    evidence: Ring,
+    dispatch: Option<Ring>,
+    trust_pem: String,
+}
+
+impl Seals {
+    pub async fn open(
+        config: &Config,
+        around: &Surroundings,
+        tasks: &mut JoinSet<()>,
+        closing: &watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        // At start a certificate that has ended seals all the same: mail goes on, and `kepd check` says it.
+        let rings = Rings::read(config, None).await?;
+        let authorities = Arc::new(authorities(config, around, tasks, closing).await?);
+        let evidence = Arc::new(Sealer::of(rings.evidence, authorities.clone()));
+        let dispatch = match rings.dispatch {
+            Some(ring) => Arc::new(Sealer::of(ring, authorities.clone())),
+            None => evidence.clone(),
+        };
+        let seals = Self {
+            evidence,
+            dispatch,
+            authorities,
+            published: Arc::default(),
+        };
+        seals.publish(rings.trust_pem, Vec::new());
+        Ok(seals)
+    }
+
+    /// Reads keys and certificates again. What is being sealed is finished with the old ones.
+    pub async fn reload(&self, config: &Config, now: UtcTime, tls: [u8; 32]) -> anyhow::Result<()> {
+        let rings = Rings::read(config, Some(now)).await?;
+        let apart = !Arc::ptr_eq(&self.evidence, &self.dispatch);
+        if apart != rings.dispatch.is_some() {
+            bail!("seal.dispatch came or went; that needs a restart");
+        }
+        self.evidence.replace(rings.evidence);
+        if let Some(ring) = rings.dispatch {
+            self.dispatch.replace(ring);
+        }
+        self.publish(rings.trust_pem, vec![Fingerprint(tls)]);
+        Ok(())
+    }
+
+    /// Puts the certificates that are in use, and those that come, into what peers are given.
+    pub fn publish(&self, trust_pem: String, tls_sha256: Vec<Fingerprint>) {
+        let mut seal_sha256 = Vec::new();
+        for certificate in self
+            .evidence
+            .published()
+            .into_iter()
+            .chain(self.dispatch.published())
+        {
+            let pin = Fingerprint(certificate.fingerprint());
+            if !seal_sha256.contains(&pin) {
+                seal_sha256.push(pin);
+            }
+        }
+        self.published.replace(Credentials {
+            tls_sha256,
+            seal_sha256,
+            trust_pem,
+        });
+    }
+
+    /// The certificate of the TLS doors, as it is shown now.
+    pub fn publish_tls(&self, fingerprint: [u8; 32]) {
+        self.publish(
+            self.published.now().trust_pem.clone(),
+            vec![Fingerprint(fingerprint)],
+        );
+    }
+}
+
+impl Rings {
+    /// Reads everything before anything is exchanged. A token may take its time, so this is done aside.
+    async fn read(config: &Config, valid_at: Option<UtcTime>) -> anyhow::Result<Self> {
+        let seal = config.seal.clone();
+        let trust_pem = trust_pem(config)?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let evidence = ring("seal", &seal.certificate, &seal.key, seal.next.as_ref(), valid_at)?;
+            let dispatch = seal.dispatch.as_ref();
+            let dispatch = dispatch
+                .map(|d| ring("seal.dispatch", &d.certificate, &d.key, d.next.as_ref(), valid_at))
+                .transpose()?;
+            anyhow::Ok((evidence, dispatch))
+        });
+        let (evidence, dispatch) = reading.await??;
+        Ok(Self {
+            evidence,
+            dispatch,
+            trust_pem,
+        })
+    }
+}
+
+fn ring(
+    what: &str,
+    certificate: &Path,
+    key: &Path,
+    next: Option<&NextPair>,
+    valid_at: Option<UtcTime>,
+) -> anyhow::Result<Ring> {
+    let present = signatory(what, certificate, key)?;
+    // Its successor may sign already; then its own end does not matter.
+    let is_replaced = |at: UtcTime| next.is_some_and(|n| n.from.0 <= at);
+    if let Some(at) = valid_at
+        && !is_replaced(at)
+        && !present.certificate().is_valid_at(at)
+    {
+        bail!("the certificate {} is not valid now", certificate.display());
+    }
+    match next {
+        None => Ok(Ring::one(present)),
+        Some(next) => {
+            let what = format!("{what}.next");
+            let coming = signatory(&what, &next.certificate, &next.key)?;
+            let ring = Ring::one(present).with_next(next.from.0, coming);
+            ring.with_context(|| format!("{what} cannot be used"))
+        }
+    }
+}
+
+fn signatory(what: &str, certificate: &Path, key: &Path) -> anyhow::Result<Signatory> {
+    let key = SealKey::load(key).with_context(|| format!("{what}.key cannot be used"))?;
+    let chain = Certificate::from_pem_text(&read(certificate)?)
+        .with_context(|| format!("{} holds no certificate", certificate.display()))?;
+    Signatory::new(key, chain)
+        .with_context(|| format!("{what}.key and {} do not match", certificate.display()))
+}
+
+/// Those of the configuration in their order; the embedded one, over HTTP as well, when there are none.
+async fn authorities(
+    config: &Config,
+    around: &Surroundings,
+    tasks: &mut JoinSet<()>,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<Authorities> {
+    let settings = &config.timestamp;
+    let mut named = settings.authorities();
+    if named.is_empty() {
+        named.push(TimestampAuthority {
+            url: embedded_authority(config, around, tasks, closing).await?,
+            kind: AuthorityKind::Plain,
+            user: None,
+            password: None,
+            policies: None,
+            trust: None,
+        });
+    }
+    let all: anyhow::Result<Vec<Authority>> = named.iter().map(|a| authority(config, a)).collect();
+    let terms = Terms {
+        drift_max: settings.drift_max.0,
+        per_second: settings.per_second,
+    };
+    Ok(Authorities::new(around.clock.clone(), all?, terms))
+}
+
+fn authority(config: &Config, named: &TimestampAuthority) -> anyhow::Result<Authority> {
+    let path = named.trust.as_ref().unwrap_or(&config.timestamp.trust);
+    let mut trust = TrustStore::new();
+    trust
+        .add_pem_text(&read(path)?)
+        .with_context(|| format!("{} holds no trust anchor", path.display()))?;
+    let policies = named.policies.as_ref().unwrap_or(&config.timestamp.policies);
+    let client = TimestampClient::new(
+        Arc::new(transport(named)?),
+        Arc::new(SystemNonces),
+        Arc::new(trust),
+    );
+    Ok(Authority {
+        name: named.url.clone(),
+        client: client.with_policies(policies.clone()),
+    })
+}
+
+fn transport(named: &TimestampAuthority) -> anyhow::Result<HttpTimestamps> {
+    let (Some(user), Some(password)) = (&named.user, &named.password) else {
+        return Ok(HttpTimestamps::new(&named.url, None)?);
+    };
+    let password = read_password(password)
+        .with_context(|| format!("the password for {}: {}", named.url, password.display()))?;
+    match named.kind {
+        AuthorityKind::Plain => Ok(HttpTimestamps::new(&named.url, None)?),
+        AuthorityKind::Basic => {
+            let user = user.clone();
+            Ok(HttpTimestamps::new(
+                &named.url,
+                Some(&BasicCredentials { user, password }),
+            )?)
+        }
+        AuthorityKind::Kamusm => {
+            let user_id = user
+                .parse()
+                .context("timestamp: the user of kind = \"kamusm\" is a number")?;
+            let subscriber = Subscriber { user_id, password };
+            Ok(HttpTimestamps::new(&named.url, None)?.introduced_by(Arc::new(subscriber)))
+        }
+    }
+}
+
+/// Starts the development authority on loopback; gives its URL.
+async fn embedded_authority(
+    config: &Config,
+    around: &Surroundings,
+    tasks: &mut JoinSet<()>,
+    closing: &watch::Receiver<bool>,
+) -> anyhow::Result<String> {
+    let key = SealKey::load(&config.timestamp.embedded_key).context("the embedded authority's key")?;
+    let chain = Certificate::from_pem_text(&read(&config.timestamp.embedded_certificate)?)?;
+    let certificate = chain
+        .into_iter()
+        .next()
+        .context("the embedded authority has no certificate")?;
+    let authority = Arc::new(DevAuthority::new(key, certificate)?);
+    let listener = Listener::bind("time-stamps", ([127, 0, 0, 1], 0).into(), Limits::default()).await?;
+    let url = format!("http://{}/", listener.address());
+    tasks.spawn(tsa::serve(
+        listener,
+        authority,
+        around.clock.clone(),
+        closing.clone(),
+    ));
+    Ok(url)
+}
+
+/// PEM of all anchors and intermediates by which our seals and our time-stamps are checked.
+fn trust_pem(config: &Config) -> anyhow::Result<String> {
+    let mut pem = read(&config.seal.trust)?;
+    for file in config.timestamp.trust_files() {
+        if *file != config.seal.trust {
+            pem.push_str(&read(file)?);
+        }
+    }
+    Ok(pem)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
