@@ -30,6 +30,7 @@ use crate::service::mailbox::Mailboxes;
 use crate::service::notary::Notary;
 use crate::service::organisation::Organisations;
 use crate::service::peers::Peers;
+use crate::service::preservation::Preservation;
 use crate::service::queueing::Queueing;
 use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
@@ -58,6 +59,7 @@ pub struct Services {
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
     pub enquiries: Arc<Enquiries>,
+    pub preservation: Arc<Preservation>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -312,6 +314,13 @@ impl Services {
                 db: parts.db.clone(),
                 clock: parts.clock.clone(),
                 approval: approval.clone(),
+            }),
+            preservation: Arc::new(Preservation {
+                db: parts.db.clone(),
+                spool: parts.spool.clone(),
+                clock: parts.clock.clone(),
+                stamps: seals.authorities.clone(),
+                policy: Arc::new(config.algorithms()?),
             }),
             enquiries: Arc::new(parts.enquiries(&seals)),
             notary: Arc::new(parts.notary(&seals.evidence)),

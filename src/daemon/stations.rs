@@ -9,8 +9,8 @@ use crate::service::failure::Failure;
 use crate::service::indexing::Indexing;
 use crate::store::db::Db;
 use crate::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedReview,
-    OwedStatus, QueueEntry, SealWork, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedPreservation,
+    OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,12 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
     tasks.spawn(desk("herald", &bells.herald, next_word).run(move || {
         let herald = herald.clone();
         async move { herald.run_due().await }
+    }));
+    let preservation = services.preservation.clone();
+    // Nobody rings for it: what it does is due at the end of a day, or at the end of an authority.
+    tasks.spawn(desk("preservation", &Bell::default(), next_night).run(move || {
+        let preservation = preservation.clone();
+        async move { preservation.run_due().await }
     }));
     let (indexing, bell) = (services.indexing.clone(), bells.indexing.clone());
     tasks.spawn(index(indexing, bell, services.clock.clone(), closing.clone()));
@@ -137,6 +143,11 @@ fn next<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
 
 fn next_word(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
     let both = [next::<OwedStatus>(db)?, next::<EndingReply>(db)?];
+    Ok(both.into_iter().flatten().min())
+}
+
+fn next_night(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
+    let both = [next::<OwedPreservation>(db)?, next::<RenewalDue>(db)?];
     Ok(both.into_iter().flatten().min())
 }
 

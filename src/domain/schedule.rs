@@ -1,5 +1,6 @@
 //! When things are due: functions of (attempt, moment), with the sources of each figure.
 
+use crate::clock::UtcTime;
 use std::time::Duration;
 
 pub const DAY: Duration = Duration::from_secs(86_400);
@@ -18,6 +19,12 @@ pub const SEND_DELAY_DEFAULT: Duration = Duration::ZERO;
 pub const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause between attempts: a peer that comes back is noticed within this time.
 pub const RETRY_LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// When what was sealed at `at` goes into the hash tree of its day: the next midnight UTC, three in the morning in Türkiye.
+pub fn next_night(at: UtcTime) -> UtcTime {
+    let day = DAY.as_secs() as i64;
+    UtcTime::from_unix_s((at.unix_s().div_euclid(day) + 1).saturating_mul(day))
+}
 
 /// The pause after attempt number `attempt` (from 1): doubling, with jitter in `0.0..1.0` taking up to a quarter off,
 /// so that a thousand messages do not come back in the same second.

@@ -150,6 +150,7 @@ impl Delivery {
             let mut item = incoming(item_id, &consignment);
             self.sort(&mut batch, &organisation, &consignment, &mut item)?;
             items::add(&mut batch, tenant, &item, &outline.body(work.dispatch.clone()))?;
+            work::preserve(&mut batch, now, work.dispatch.clone(), None)?;
             let awaited = AwaitedReading {
                 tenant,
                 consignment: consignment.id,

@@ -109,6 +109,7 @@ impl Dispatch {
                 content: content.clone(),
             };
             mails::add_dispatch(&mut batch, work.tenant, work.mail, &sealed)?;
+            work::preserve(&mut batch, self.clock.now(), content.clone(), None)?;
             self.hand_on(&mut batch, work.tenant, work.mail, &copy, &content)?;
             match self.db.commit(batch).await {
                 Ok(_) => {

@@ -29,6 +29,7 @@ pub mod organisation;
 pub mod outline;
 pub mod owing;
 pub mod peers;
+pub mod preservation;
 pub mod putting_off;
 pub mod queueing;
 pub mod records;

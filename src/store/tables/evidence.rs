@@ -9,6 +9,8 @@ use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use crate::store::spool::BlobRef;
+use crate::store::tables::items::Content;
+use crate::store::tables::work;
 use serde::{Deserialize, Serialize};
 
 /// One sealed document. Append-only: no function changes or deletes it.
@@ -59,6 +61,8 @@ pub fn add(batch: &mut Batch, tenant: TenantId, mail: MailId, row: &EvidenceRow)
         .octets(&row.id.octets())
         .done();
     insert(batch, key, row)?;
+    let content = Content::whole(row.xml.id, row.xml.size_bytes);
+    work::preserve(batch, row.event_time, content, Some(row.xml.id.0))?;
     super::put(
         batch,
         holder_key(tenant, row.id),

@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod mails;
 pub mod org;
 pub mod peers;
+pub mod preservation;
 pub mod replies;
 mod stamped;
 pub mod subscriptions;

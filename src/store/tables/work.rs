@@ -279,6 +279,20 @@ pub struct EndingReply {
     pub token_sha256: [u8; 32],
 }
 
+/// Something sealed that no hash tree covers yet (RFC 4998). Due at the end of its day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedPreservation {
+    pub content: Content,
+    /// SHA-256 of all of it, where that is known without reading it.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// From its moment on, the time-stamps of a night have to be renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalDue {
+    pub night: u64,
+}
+
 rows! {
     OwedEvidence => "evidence owed" v 1;
     SealWork => "copies to seal" v 1;
@@ -290,6 +304,19 @@ rows! {
     OwedReview => "reviews owed" v 1;
     OwedStatus => "status messages owed" v 1;
     EndingReply => "ends of answer addresses" v 1;
+    OwedPreservation => "preservation owed" v 1;
+    RenewalDue => "renewals" v 1;
+}
+
+/// Owes an object to the hash tree of its day.
+pub fn preserve(
+    batch: &mut Batch,
+    at: UtcTime,
+    content: Content,
+    sha256: Option<[u8; 32]>,
+) -> Result<(), RowError> {
+    let owed = OwedPreservation { content, sha256 };
+    add(batch, crate::domain::schedule::next_night(at), &owed)
 }
 
 fn padded(tenant: TenantId) -> [u8; 16] {
@@ -331,4 +358,6 @@ work! {
     JobAlarm => b"al" |w| w.job.octets();
     OwedReview => b"rv" |w| padded(w.tenant);
     EndingReply => b"er" |w| first_half(&w.token_sha256);
+    OwedPreservation => b"op" |w| w.content.pieces.first().map_or([0; 16], |p| first_half(&p.blob.0));
+    RenewalDue => b"rn" |w| u128::from(w.night).to_be_bytes();
 }
