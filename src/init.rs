@@ -200,6 +200,41 @@ mod tests {
     }
 
     #[test]
+    fn the_check_looks_at_the_next_key_and_at_passwords() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("hs01");
+        let now = UtcTime::from_unix_s(1_795_466_705);
+        init(&data, &provider(Ports::Free), now).unwrap();
+        let path = data.join("kepd.toml");
+        let sample = std::fs::read_to_string(&path).unwrap();
+        let says = |line: &str| {
+            std::fs::write(&path, sample.replace("[seal]\n", &format!("[seal]\n{line}\n"))).unwrap();
+            check(&Config::load(&path).unwrap(), now).map_err(|e| format!("{e:#}"))
+        };
+        let next = |from: &str| {
+            format!("next = {{ certificate = \"pki/seal.pem\", key = \"pki/seal.key\", from = \"{from}\" }}")
+        };
+        assert!(
+            says(&next("2027-01-01T00:00:00+03:00"))
+                .unwrap()
+                .contains("# seal.next: ")
+        );
+        let why = says(&next("2037-01-01T00:00:00+03:00")).unwrap_err();
+        assert!(why.contains("is not valid at 2036-12-31T21:00:00Z"), "{why}");
+        let other = "dispatch = { certificate = \"pki/seal.pem\", key = \"pki/tls.key\" }";
+        assert!(says(other).unwrap_err().contains("do not match"));
+        let authority =
+            "authority = [{ url = \"http://a.test/\", kind = \"basic\", user = \"a\", password = \"p\" }]";
+        std::fs::write(
+            &path,
+            sample.replace("[timestamp]\n", &format!("[timestamp]\n{authority}\n")),
+        )
+        .unwrap();
+        let why = format!("{:#}", check(&Config::load(&path).unwrap(), now).unwrap_err());
+        assert!(why.contains("the password for http://a.test/"), "{why}");
+    }
+
+    #[test]
     fn the_check_says_when_the_known_holidays_end() {
         let says = |now: &str| {
             let dir = tempfile::tempdir().unwrap();
