@@ -89,7 +89,7 @@ pub(super) fn moment(value: &[u8]) -> Result<crate::clock::UtcTime, DerError> {
 }
 
 /// One extension as it is written.
-pub(super) fn write(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+pub fn write(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
     let critical: &[u8] = if critical { &[der::BOOLEAN, 1, 0xff] } else { &[] };
     der::sequence(&[
         &der::tlv(der::OID, &[oid]),

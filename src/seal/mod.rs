@@ -2,11 +2,13 @@
 //!
 //! A *seal* is what the provider does. [`sealer::Sealer`] seals evidence (XAdES B-T) and MIME entities (CAdES with a
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
-//! a time-stamp authority through a trait, for no socket is opened here; [`pki`] makes certificates for development.
+//! a time-stamp authority through a trait, for no socket is opened here, and so does [`revocation`], which collects what
+//! authorities say of revoked certificates; [`pki`] makes certificates for development.
 
 pub mod kamusm;
 pub mod key;
 pub mod pki;
+pub mod revocation;
 pub mod sealer;
 pub mod trust;
 pub mod tsa;
@@ -14,7 +16,7 @@ pub mod verifier;
 
 pub use key::{KeyError, SealKey};
 pub use sealer::{SealError, Sealer};
-pub use trust::TrustStore;
+pub use trust::{Judged, TrustStore};
 pub use tsa::{DevAuthority, TimestampClient, TimestampTransport, TransportError};
 pub use verifier::{EntityReport, EvidenceReport, Finding, Findings, verify_entity, verify_evidence};
 

@@ -3,6 +3,8 @@
 mod attacks;
 mod foreign;
 mod judges;
+mod revocation;
+mod revocation_judges;
 mod stamps;
 
 use super::pki::{DevPki, KeyAlgorithm, Plan};
