@@ -14,6 +14,7 @@ use crate::net::relay_out::RelayOut;
 use crate::net::tls::ServerTls;
 use crate::net::tsa::{self, HttpTimestamps};
 use crate::seal::key::SealKey;
+use crate::seal::revocation::Collector;
 use crate::seal::sealer::Sealer;
 use crate::seal::trust::TrustStore;
 use crate::seal::tsa::{DevAuthority, SystemNonces, TimestampClient};
@@ -67,6 +68,8 @@ pub struct Services {
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
     pub relay_out: Arc<RelayOut>,
+    /// Who collects revocation values; None when revocation is not asked about.
+    pub revocation: Option<Arc<Collector>>,
     pub intake: Arc<Intake>,
     pub delivery: Arc<Delivery>,
     pub mailboxes: Arc<Mailboxes>,
@@ -341,6 +344,7 @@ impl Services {
             approval,
             declaring,
             relay_out,
+            revocation: super::revocation::collector(&config.revocation, around.clock.clone()),
             decoy_secret,
         })
     }

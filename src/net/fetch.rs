@@ -1,10 +1,10 @@
 //! A bounded HTTP client for addresses that come from foreign certificates: revocation lists and OCSP.
 //!
 //! Whoever makes a certificate chooses where we go, so little is allowed: plain `http` only (what comes is signed, and asking
-//! `https` would need revocation first, RFC 5280 8), no address of our own networks unless a setting lets them
-//! ([`Networks`]), the address that was examined is the one connected to, few ports, redirections to the same host only, all
+//! `https` would need revocation first, RFC 5280 8), no address of our own networks unless a setting lets them, the address that was examined is the one connected to, few ports, redirections to the same host only, all
 //! of it in a bounded time and size. No cookies, no compression, no connection is kept.
 
+use crate::domain::network::Network;
 use crate::seal::revocation::{FetchError, Fetching, RevocationTransport};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -12,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper::header;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
@@ -36,81 +36,35 @@ const HEAD_MAX_OCTETS: usize = 16 * 1024;
 const OCSP_REQUEST_TYPE: &str = "application/ocsp-request";
 const OCSP_RESPONSE_TYPE: &str = "application/ocsp-response";
 
-/// A network: an address and how many of its bits count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
+/// Networks that are not the public net (RFC 6890 and the registries of IANA). Of IPv6 only 2000::/3 is given out; in it,
+/// what leads elsewhere (Teredo, 6to4) or nowhere (documentation) is not gone to either.
+const NOT_PUBLIC: [&str; 18] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    // Multicast and what is reserved, broadcast included.
+    "224.0.0.0/3",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+];
+const GIVEN_OUT_V6: &str = "2000::/3";
 
-impl Network {
-    /// None when there are more bits than the address has.
-    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        (bits <= width).then_some(Self { address, bits })
-    }
-
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
-                u32::from(ours) & mask == u32::from(theirs) & mask
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
-                u128::from(ours) & mask == u128::from(theirs) & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether an address is one of the public net (RFC 6890 and the registries of IANA).
+/// Whether an address is one of the public net.
 fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let special: [(Ipv4Addr, u8); 14] = [
-        (Ipv4Addr::new(0, 0, 0, 0), 8),
-        (Ipv4Addr::new(10, 0, 0, 0), 8),
-        (Ipv4Addr::new(100, 64, 0, 0), 10),
-        (Ipv4Addr::new(127, 0, 0, 0), 8),
-        (Ipv4Addr::new(169, 254, 0, 0), 16),
-        (Ipv4Addr::new(172, 16, 0, 0), 12),
-        (Ipv4Addr::new(192, 0, 0, 0), 24),
-        (Ipv4Addr::new(192, 0, 2, 0), 24),
-        (Ipv4Addr::new(192, 88, 99, 0), 24),
-        (Ipv4Addr::new(192, 168, 0, 0), 16),
-        (Ipv4Addr::new(198, 18, 0, 0), 15),
-        (Ipv4Addr::new(198, 51, 100, 0), 24),
-        (Ipv4Addr::new(203, 0, 113, 0), 24),
-        // Multicast and what is reserved, broadcast included.
-        (Ipv4Addr::new(224, 0, 0, 0), 3),
-    ];
-    !holds(&special.map(|(a, bits)| (a.into(), bits)), address.into())
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    // Only 2000::/3 is given out; in it, what leads elsewhere (Teredo, 6to4) or nowhere (documentation).
-    let special: [(Ipv6Addr, u8); 4] = [
-        (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-        (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-        (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-        (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-    ];
-    let given_out = [(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0).into(), 3)];
-    holds(&given_out, address.into()) && !holds(&special.map(|(a, bits)| (a.into(), bits)), address.into())
-}
-
-fn holds(networks: &[(IpAddr, u8)], address: IpAddr) -> bool {
-    networks
-        .iter()
-        .filter_map(|(a, bits)| Network::new(*a, *bits))
-        .any(|network| network.contains(address))
+    let lies_in = |network: &str| network.parse::<Network>().is_ok_and(|n| n.contains(address));
+    (address.is_ipv4() || lies_in(GIVEN_OUT_V6)) && !NOT_PUBLIC.into_iter().any(lies_in)
 }
 
 /// A URL that may be gone to.

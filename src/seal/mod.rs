@@ -3,12 +3,14 @@
 //! A *seal* is what the provider does. [`sealer::Sealer`] seals evidence (XAdES B-T) and MIME entities (CAdES with a
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
 //! a time-stamp authority through a trait, for no socket is opened here, and so does [`revocation`], which collects what
-//! authorities say of revoked certificates; [`pki`] makes certificates for development.
+//! authorities say of revoked certificates; [`pki`] makes certificates for development, and
+//! [`revoking`] revokes them.
 
 pub mod kamusm;
 pub mod key;
 pub mod pki;
 pub mod revocation;
+pub mod revoking;
 pub mod sealer;
 pub mod trust;
 pub mod tsa;

@@ -31,6 +31,8 @@ const TOLERANCE: Duration = Duration::from_secs(300);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// For how long a place without an answer is left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(60);
+/// The wait of the Turkish signature profiles with lists, P2 and P3 (decision 2012/DK-15/299): up to 24 hours.
+pub const GRACE_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 /// Octets that the lists and responses remembered may have together.
 pub const CACHE_OCTETS_DEFAULT: usize = 64 * 1024 * 1024;
 
@@ -63,6 +65,8 @@ pub struct Settings {
     /// Asked in this order, until one has an answer that is the last word; all of them when `all` is set.
     pub order: Vec<Source>,
     pub all: bool,
+    /// How long after a signature what is issued is the last word on its signer (see `cms::revocation`).
+    pub grace: Duration,
     pub cache_octets: usize,
 }
 
@@ -71,6 +75,7 @@ impl Default for Settings {
         Self {
             order: vec![Source::Ocsp, Source::Crl],
             all: false,
+            grace: GRACE_DEFAULT,
             cache_octets: CACHE_OCTETS_DEFAULT,
         }
     }
@@ -144,6 +149,11 @@ impl Collector {
             settings,
             cache,
         }
+    }
+
+    /// The grace that is set, to collect and to judge with.
+    pub fn grace(&self) -> Duration {
+        self.settings.grace
     }
 
     /// Values by which the standing of `path` (leaf first, anchor last) at `at` can be judged. What is to be had now is

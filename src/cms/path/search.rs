@@ -70,7 +70,8 @@ impl<'a> Search<'a> {
                 Err(why) => self.note(why),
                 Ok(()) => {
                     self.path.push(issuer);
-                    if if is_anchor { self.complete() } else { self.extend() } {
+                    let arrived = if is_anchor { self.complete() } else { self.extend() };
+                    if arrived {
                         return true;
                     }
                     self.path.pop();
