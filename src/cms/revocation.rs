@@ -401,7 +401,13 @@ impl Question<'_> {
                 revoked_later: Some(at),
             };
         }
-        let newest = facts.iter().max_by_key(|fact| fact.from);
+        // Only a value that would still name it can have lifted a hold.
+        let telling = |fact: &&Fact| match fact.status {
+            Status::Revoked { .. } => true,
+            Status::Good => !self.may_have_forgotten(fact),
+            Status::Unknown => false,
+        };
+        let newest = facts.iter().filter(telling).max_by_key(|fact| fact.from);
         if let Some((at, reason)) = newest.and_then(Fact::revocation) {
             if at <= self.at {
                 return Verdict::Revoked { at, reason };
@@ -420,18 +426,22 @@ impl Question<'_> {
         Verdict::Doubt(doubt)
     }
 
+    /// RFC 5280 3.3, RFC 6960 4.4.4: what has expired may be left out.
+    fn may_have_forgotten(&self, fact: &Fact) -> bool {
+        let ended = self.certificate.not_after();
+        fact.from > ended && fact.remembers_since.is_none_or(|since| since > ended)
+    }
+
     /// What speaks against a fact that is no revocation being the last word.
     fn weigh_good(&self, fact: &Fact) -> Option<Doubt> {
         let subject = || self.certificate.subject();
         if fact.status != Status::Good {
             return Some(Doubt::NotKnown(subject()));
         }
-        let ended = self.certificate.not_after();
-        // RFC 5280 3.3, RFC 6960 4.4.4: what has expired may be left out.
-        if fact.from > ended && fact.remembers_since.is_none_or(|since| since > ended) {
+        if self.may_have_forgotten(fact) {
             return Some(Doubt::Forgotten {
                 subject: subject(),
-                ended,
+                ended: self.certificate.not_after(),
             });
         }
         let final_from = self.at.plus(self.grace);

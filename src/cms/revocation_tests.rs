@@ -209,6 +209,23 @@ fn hold_is_lifted_by_a_newer_value_and_nothing_else_is() {
 }
 
 #[test]
+fn a_hold_is_not_lifted_by_what_does_not_tell() {
+    let house = house_with(Plan::leaf("Signer").between(at("01-01"), at("06-10")));
+    // Before the hold a list holds the moment, too.
+    let before = List::of(&house.middle, "05-30", "06-05").der();
+    let held = List::of(&house.middle, "06-03", "06-08")
+        .revoking(&house.leaf, "05-31", CertificateHold)
+        .der();
+    let hold = revoked("Signer", "05-31", CertificateHold);
+    // The responder does not know it; the list of July need not name what ended in June.
+    let unknown = Reply::good(&house.leaf, &house.middle, "06-04", "06-05").status(Status::Unknown);
+    let lists = [before.clone(), held.clone()];
+    assert_eq!(house.judge("06-02", &lists, &[unknown.der()]), hold);
+    let july = List::of(&house.middle, "07-01", "07-08").der();
+    assert_eq!(house.judge("06-02", &[before, held, july], &[]), hold);
+}
+
+#[test]
 fn an_authority_that_is_revoked_takes_its_word_with_it() {
     let house = house();
     let root = List::of(&house.root, "06-20", "12-01")

@@ -226,35 +226,41 @@ impl Collector {
     ) -> Result<Checked, String> {
         let now = self.clock.now();
         let key = question.key(source, url);
-        match self.cache().held(&key, now) {
+        let held = self.cache().held(&key, now);
+        let known = match held {
             Some(Held::Nothing(why)) => return Err(why),
             Some(Held::Value { octets, fetched_at }) => {
                 // What is remembered was checked, but perhaps for another issuer of the same name.
-                let checked = check(source, question, octets, now, None).await;
+                let checked = check(source, question, octets, now, None).await.ok();
                 let is_fresh = fetched_at.plus(ASK_AGAIN_AFTER) > now;
-                if let Ok(checked) = checked
-                    && (is_fresh || question.is_final(&checked))
-                {
-                    return Ok(checked);
+                match checked {
+                    Some(checked) if is_fresh || question.is_final(&checked) => return Ok(checked),
+                    known => known,
                 }
             }
-            None => {}
-        }
+            None => None,
+        };
         if round.fetches_left == 0 {
             return Err(format!("not asked, after {FETCHES_MAX} others"));
         }
         round.fetches_left -= 1;
         let fetched = self.fetch(question, source, url).await;
         let now = self.clock.now();
-        match &fetched {
-            Ok(checked) => {
-                let octets = checked.octets.clone();
-                self.cache()
-                    .keep(key, octets, now, checked.to.max(now.plus(ASK_AGAIN_AFTER)));
+        let checked = match (fetched, known) {
+            (Ok(checked), _) => checked,
+            // What is known already is better than nothing, and the place is left alone as if it had said it again.
+            (Err(why), Some(known)) => {
+                round.out.failures.push(format!("{url}: {why}"));
+                known
             }
-            Err(why) => self.cache().keep_nothing(key, why.clone(), now.plus(LEFT_ALONE)),
-        }
-        fetched
+            (Err(why), None) => {
+                self.cache().keep_nothing(key, why.clone(), now.plus(LEFT_ALONE));
+                return Err(why);
+            }
+        };
+        let until = checked.to.max(now.plus(ASK_AGAIN_AFTER));
+        self.cache().keep(key, checked.octets.clone(), now, until);
+        Ok(checked)
     }
 
     async fn fetch(&self, question: &Question, source: Source, url: &str) -> Result<Checked, String> {

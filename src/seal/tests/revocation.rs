@@ -198,6 +198,33 @@ async fn answers_are_remembered_while_they_run_and_silence_for_a_minute() {
 }
 
 #[tokio::test]
+async fn what_is_known_is_kept_when_the_place_falls_silent() {
+    let scene = scene_with(Settings {
+        order: vec![Source::Crl],
+        ..Settings::default()
+    });
+    scene
+        .shelf
+        .put(CRL_URL, List::of(&scene.middle, "05-30", "06-05").der());
+    scene.collect("06-01", HOUR).await;
+    scene.shelf.asked();
+    // A newer list would be wanted; there is none, and the one at hand is given again, and not asked for again at once.
+    scene.shelf.answers.lock().unwrap().remove(CRL_URL);
+    scene.clock.advance(HOUR);
+    let collected = scene.collect("06-01", HOUR).await;
+    assert_eq!(scene.shelf.asked(), [CRL_URL]);
+    assert_eq!((collected.values.crls.len(), collected.failures.len()), (2, 1));
+    let collected = scene.collect("06-01", HOUR).await;
+    assert_eq!(scene.shelf.asked(), Vec::<String>::new());
+    assert_eq!(collected.values.crls.len(), 2);
+    // Collecting may be done by any task.
+    fn any_task<T: Send>(future: T) -> T {
+        future
+    }
+    let _ = any_task(scene.collector.collect(&[], at("06-01"), HOUR));
+}
+
+#[tokio::test]
 async fn what_is_not_signed_by_whom_it_should_be_is_not_kept() {
     let scene = scene();
     let stranger = Plan::authority("Middle").self_signed();
