@@ -5,6 +5,7 @@
 //! folder of systemd's credentials. `config/kepd.toml` has every key with its default and reason; a test holds it.
 
 mod autoconfig;
+mod revocation;
 mod seal;
 mod timestamp;
 mod value;
@@ -24,6 +25,7 @@ use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
+pub use revocation::{Mode as RevocationMode, Revocation};
 pub use seal::{DispatchSeal, NextPair, Seal};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -74,6 +76,8 @@ pub struct Config {
     pub seal: Seal,
     #[serde(default)]
     pub timestamp: Timestamp,
+    #[serde(default)]
+    pub revocation: Revocation,
     #[serde(default)]
     pub timers: Timers,
     #[serde(default)]
@@ -332,6 +336,7 @@ impl Config {
             return Err("provider.name is empty; it stands in every evidence".into());
         }
         self.timestamp.check_sense()?;
+        self.revocation.check_sense()?;
         let socket = self.listen.control.as_os_str().len();
         if socket > SOCKET_PATH_MAX_OCTETS {
             return Err(format!(
@@ -538,6 +543,7 @@ mod tests {
         assert!(sense(&LEAST.replace("kep.tr", "example.org")).is_err());
         assert!(sense(&format!("{LEAST}[timestamp]\nembedded = false\n")).is_err());
         assert!(sense(&format!("{LEAST}[timestamp]\nurls = [\"ftp://x\"]\n")).is_err());
+        assert!(sense(&format!("{LEAST}[revocation]\ncache = \"1MiB\"\n")).is_err());
         assert!(sense(&format!("{LEAST}[timers]\nrelay_expiry = \"0s\"\n")).is_err());
         assert!(sense(&format!("{LEAST}[limits]\nimap_connections = 0\n")).is_err());
         let wide = format!("{LEAST}[limits]\ntrusted = [\"192.0.2.7/24\"]\n");

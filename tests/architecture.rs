@@ -168,6 +168,7 @@ const TABLE: &[Row] = &[
             "service",
             "autoconfig",
             "seal::tsa",
+            "seal::revocation",
             "seal::key::read_pair",
             "seal::TimestampTransport",
             "seal::TransportError",

@@ -93,6 +93,8 @@ mod relaying;
 mod resync_client;
 #[path = "journey/resyncing.rs"]
 mod resyncing;
+#[path = "journey/revoking.rs"]
+mod revoking;
 #[path = "journey/rights.rs"]
 mod rights;
 #[path = "journey/road.rs"]

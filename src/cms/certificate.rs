@@ -5,6 +5,7 @@
 
 use super::algorithm::{DigestAlgorithm, SignatureAlgorithm, sha256};
 use super::der::{self, DerError, Reader, Tlv};
+use super::extension;
 use super::name;
 use crate::clock::UtcTime;
 use aws_lc_rs::signature as sig;
@@ -25,6 +26,8 @@ pub const EKU_TIME_STAMPING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 8];
 pub const EKU_EMAIL_PROTECTION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
 /// id-kp-documentSigning 1.3.6.1.5.5.7.3.36 (RFC 9336)
 pub const EKU_DOCUMENT_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 36];
+/// id-kp-OCSPSigning 1.3.6.1.5.5.7.3.9 (RFC 6960 4.2.2.2)
+pub const EKU_OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
 /// anyExtendedKeyUsage 2.5.29.37.0
 pub const EKU_ANY: &[u8] = &[0x55, 0x1d, 0x25, 0];
 
@@ -55,6 +58,9 @@ impl KeyUsage {
     }
     pub fn key_cert_sign(self) -> bool {
         self.0 & 0x0400 != 0
+    }
+    pub fn crl_sign(self) -> bool {
+        self.0 & 0x0200 != 0
     }
 }
 
@@ -88,6 +94,14 @@ struct Extensions {
     subject_key_id: Option<Vec<u8>>,
     rfc822_names: Vec<String>,
     unknown_critical: bool,
+    places: Vec<ExtensionPlace>,
+}
+
+/// Where an extension stands in the octets.
+struct ExtensionPlace {
+    oid: Range<usize>,
+    critical: bool,
+    value: Range<usize>,
 }
 
 impl Certificate {
@@ -122,7 +136,9 @@ impl Certificate {
         t.optional(0x81)?;
         t.optional(0x82)?;
         let extensions = match t.optional(der::context(3))? {
-            Some(e) if version.is_some_and(|v| v.value == [der::INTEGER, 1, 2]) => read_extensions(e.value)?,
+            Some(e) if version.is_some_and(|v| v.value == [der::INTEGER, 1, 2]) => {
+                read_extensions(octets, e.value)?
+            }
             Some(_) => return Err(DerError("extensions in a certificate that is not version 3")),
             None => Extensions::default(),
         };
@@ -201,6 +217,18 @@ impl Certificate {
         self.part(&self.0.spki)
     }
 
+    /// The public key itself: the octets of the BIT STRING, which OCSP hashes (RFC 6960 4.1.1).
+    pub fn key_octets(&self) -> &[u8] {
+        self.part(&self.0.key)
+    }
+
+    /// An extension as it stands: whether it is critical, and the DER in its OCTET STRING.
+    pub fn extension(&self, oid: &[u8]) -> Option<(bool, &[u8])> {
+        let places = self.0.extensions.places.iter();
+        let mut found = places.filter(|p| self.part(&p.oid) == oid);
+        found.next().map(|p| (p.critical, self.part(&p.value)))
+    }
+
     /// The subject for people, RFC 4514 like: `CN=..., O=..., C=TR`. Never compare names by it.
     pub fn subject(&self) -> String {
         name::display(self.subject_der())
@@ -260,6 +288,13 @@ impl Certificate {
 
     pub fn subject_key_id(&self) -> Option<&[u8]> {
         self.0.extensions.subject_key_id.as_deref()
+    }
+
+    /// The key identifier of the issuer, where it is stated (RFC 5280 4.2.1.1).
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        let (_, value) = self.extension(extension::AUTHORITY_KEY_ID)?;
+        let mut fields = der::whole(value, der::SEQUENCE, "authority key identifier").ok()?;
+        fields.optional(0x80).ok()?.map(|t| t.value)
     }
 
     /// The e-mail addresses of the subject alternative name.
@@ -330,7 +365,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// Where `part`, a slice of `whole`, lies in it.
-fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
+pub(super) fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = (part.as_ptr() as usize)
         .saturating_sub(whole.as_ptr() as usize)
         .min(whole.len());
@@ -338,7 +373,7 @@ fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
 }
 
 /// The octets of a BIT STRING without unused bits.
-fn bit_string(t: Tlv<'_>) -> Result<&[u8], DerError> {
+pub(super) fn bit_string(t: Tlv<'_>) -> Result<&[u8], DerError> {
     match t.value {
         [0, octets @ ..] => Ok(octets),
         _ => Err(DerError("bit string with unused bits")),
@@ -377,7 +412,7 @@ fn modulus_bits(key: &[u8]) -> Option<u32> {
     Some((octets * 8).saturating_sub(n.first()?.leading_zeros()))
 }
 
-fn read_extensions(octets: &[u8]) -> Result<Extensions, DerError> {
+fn read_extensions(certificate: &[u8], octets: &[u8]) -> Result<Extensions, DerError> {
     let mut list = der::whole(octets, der::SEQUENCE, "extensions")?;
     let mut out = Extensions::default();
     let mut seen: Vec<&[u8]> = Vec::new();
@@ -391,6 +426,11 @@ fn read_extensions(octets: &[u8]) -> Result<Extensions, DerError> {
             return Err(DerError("an extension stands twice, or too many"));
         }
         seen.push(oid);
+        out.places.push(ExtensionPlace {
+            oid: range_within(certificate, oid),
+            critical,
+            value: range_within(certificate, value),
+        });
         read_extension(&mut out, oid, critical, value)?;
     }
     Ok(out)
@@ -448,8 +488,8 @@ fn read_extension(out: &mut Extensions, oid: &[u8], critical: bool, value: &[u8]
                 }
             }
         }
-        // certificatePolicies: no policy is asked for, so any set of policies will do.
-        [0x55, 0x1d, 32] => {}
+        // Read where they are needed (`cms::path`, `cms::locations`, `cms::revocation`), critical or not.
+        oid if extension::READ_ELSEWHERE.contains(&oid) => {}
         _ => out.unknown_critical |= critical,
     }
     Ok(())

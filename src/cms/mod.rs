@@ -1,4 +1,5 @@
-//! CMS and what stands on it: certificates, path validation, detached SignedData, RFC 3161 time-stamps, evidence records.
+//! CMS and what stands on it: certificates, path validation, revocation, detached SignedData, RFC 3161 time-stamps,
+//! evidence records.
 //!
 //! The rule of this room: foreign DER is never decoded and encoded again before it is hashed or checked. The reader of
 //! [`der`] hands out slices of the octets as they came; RFC 3161 requests and the values of certificate extensions, which
@@ -7,13 +8,21 @@
 pub mod algorithm;
 mod ber;
 pub mod certificate;
+pub mod crl;
 pub mod der;
 pub mod ers;
+pub mod extension;
+pub mod locations;
 mod name;
+pub mod ocsp;
 pub mod path;
+pub mod revocation;
 pub mod signed;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tsp;
 
 pub use algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 pub use certificate::Certificate;
 pub use path::{PathError, Purpose};
+pub use revocation::{RevocationReason, RevocationValues, Standing};

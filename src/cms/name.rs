@@ -1,6 +1,7 @@
 //! A distinguished name for people, RFC 4514 like: `CN=..., O=..., C=TR`.
 //!
-//! Names are never compared by this text, only by their DER.
+//! Names are never compared by this text. Who issued what is told by their DER; only name constraints look deeper
+//! ([`is_within`]).
 
 use super::der::{self, Tlv};
 
@@ -40,10 +41,68 @@ fn attribute_word(oid: &[u8]) -> String {
     word.to_owned()
 }
 
-fn attribute_text(value: &Tlv<'_>) -> String {
-    let text = match value.tag {
+/// Whether `name` lies in the subtree below `base` (RFC 5280 4.2.1.10): `base` is its beginning. Texts are compared as
+/// RFC 5280 7.1 has it, as far as practice goes: whatever string type, ASCII letters folded, white space squeezed.
+/// None when one of them is not a name.
+pub(super) fn is_within(name: &[u8], base: &[u8]) -> Option<bool> {
+    let (mut name, mut base) = (
+        der::whole(name, der::SEQUENCE, "name").ok()?,
+        der::whole(base, der::SEQUENCE, "name").ok()?,
+    );
+    while !base.is_empty() {
+        if name.is_empty() {
+            return Some(false);
+        }
+        let (theirs, ours) = (comparable(&mut name)?, comparable(&mut base)?);
+        if theirs != ours {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// The values of one kind of attribute in a Name.
+pub(super) fn attributes(name: &[u8], kind: &[u8]) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Ok(mut rdns) = der::whole(name, der::SEQUENCE, "name") {
+        while let Ok(mut rdn) = rdns.enter(der::SET, "rdn") {
+            while let Ok(mut pair) = rdn.enter(der::SEQUENCE, "attribute") {
+                if let (Ok(found), Ok(value)) = (pair.expect(der::OID, "type"), pair.any())
+                    && found.value == kind
+                {
+                    out.push(text_of(&value));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The next RDN as something that is equal when the names are: type and text, in order.
+fn comparable(rdns: &mut der::Reader<'_>) -> Option<Vec<(Vec<u8>, String)>> {
+    let mut rdn = rdns.enter(der::SET, "rdn").ok()?;
+    let mut out = Vec::new();
+    while !rdn.is_empty() {
+        let mut pair = rdn.enter(der::SEQUENCE, "attribute").ok()?;
+        let kind = pair.expect(der::OID, "type").ok()?.value.to_vec();
+        let text = text_of(&pair.any().ok()?).to_ascii_lowercase();
+        out.push((kind, text.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    out.sort();
+    Some(out)
+}
+
+fn text_of(value: &Tlv<'_>) -> String {
+    match value.tag {
         // T61String is read as Latin-1, as everybody does.
         0x14 => value.value.iter().map(|o| char::from(*o)).collect(),
+        // UniversalString, as BMPString with four octets.
+        0x1c => value
+            .value
+            .chunks_exact(4)
+            .map(|c| char::from_u32(u32::from_be_bytes([c[0], c[1], c[2], c[3]])))
+            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
         0x1e => {
             let units: Vec<u16> = value
                 .value
@@ -53,7 +112,11 @@ fn attribute_text(value: &Tlv<'_>) -> String {
             String::from_utf16_lossy(&units)
         }
         _ => String::from_utf8_lossy(value.value).into_owned(),
-    };
+    }
+}
+
+fn attribute_text(value: &Tlv<'_>) -> String {
+    let text = text_of(value);
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

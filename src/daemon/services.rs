@@ -10,6 +10,7 @@ use crate::domain::job::Terms;
 use crate::domain::provider::Peer;
 use crate::id::IdSource;
 use crate::net::relay_out::RelayOut;
+use crate::seal::revocation::Collector;
 use crate::seal::sealer::Sealer;
 use crate::service::account::Accounts;
 use crate::service::answering::Answering;
@@ -64,6 +65,8 @@ pub struct Services {
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
     pub relay_out: Arc<RelayOut>,
+    /// Who collects revocation values; None when revocation is not asked about.
+    pub revocation: Option<Arc<Collector>>,
     pub intake: Arc<Intake>,
     pub delivery: Arc<Delivery>,
     pub mailboxes: Arc<Mailboxes>,
@@ -362,6 +365,7 @@ impl Services {
             approval,
             declaring,
             relay_out,
+            revocation: super::revocation::collector(&config.revocation, around.clock.clone()),
             decoy_secret,
         })
     }

@@ -4,6 +4,7 @@
 //! breaks takes nothing with it.
 
 pub mod autoconfig;
+pub mod fetch;
 pub mod imap;
 pub mod listener;
 pub mod metrics;

@@ -2,11 +2,14 @@
 //!
 //! A *seal* is what the provider does. [`sealer::Sealer`] seals evidence (XAdES B-T) and MIME entities (CAdES with a
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
-//! time-stamp authorities through a trait, for no socket is opened here; [`pki`] makes certificates for development.
+//! time-stamp authorities through a trait, for no socket is opened here, and so does [`revocation`], which collects what
+//! authorities say of revoked certificates; [`pki`] makes certificates for development, and [`revoking`] revokes them.
 
 pub mod kamusm;
 pub mod key;
 pub mod pki;
+pub mod revocation;
+pub mod revoking;
 pub mod sealer;
 pub mod signatory;
 pub mod trust;
@@ -16,7 +19,7 @@ pub mod verifier;
 pub use key::{KeyError, SealKey};
 pub use sealer::{SealError, Sealer};
 pub use signatory::{Ring, Signatory};
-pub use trust::TrustStore;
+pub use trust::{Judged, TrustStore};
 pub use tsa::{Authorities, DevAuthority, Stamps, TimestampClient, TimestampTransport, TransportError};
 pub use verifier::{EntityReport, EvidenceReport, Finding, Findings, verify_entity, verify_evidence};
 

@@ -1,15 +1,18 @@
 //! Whom to believe: trust anchors, intermediates that help to reach them, and pinned certificates.
 //!
 //! The store of one provider or of all of them; it is filled at start (or from an export bundle) and never changes while
-//! in use. Nothing is fetched. Revocation is not looked at (see `cms::path`).
+//! in use. Nothing is fetched. [`TrustStore::check`] does not look at revocation; [`TrustStore::judge`] does, by values
+//! that somebody collected (see `seal::revocation`).
 
 use crate::clock::UtcTime;
 use crate::cms::certificate::Certificate;
 use crate::cms::der::DerError;
-use crate::cms::path::{self, PathError, Purpose};
+use crate::cms::path::{self, Demand, Ground, PathError, Purpose};
+use crate::cms::revocation::{self, RevocationValues, Standing};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Most certificates in one store.
 const CERTIFICATES_MAX: usize = 4096;
@@ -34,7 +37,16 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     pins: BTreeSet<[u8; 32]>,
+    policies: Vec<Vec<u8>>,
     issued: Arc<Mutex<Issued>>,
+}
+
+/// A path that holds, and how it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    pub standing: Standing,
+    /// Leaf first, anchor last.
+    pub path: Vec<Certificate>,
 }
 
 /// Which certificate was found to be signed by which other (SHA-256 of both). Only proven pairs are remembered.
@@ -61,6 +73,13 @@ impl TrustStore {
     /// path to an anchor). Time-stamps are not pinned.
     pub fn add_pin(&mut self, fingerprint: [u8; 32]) {
         self.pins.insert(fingerprint);
+    }
+
+    /// Once there is a policy, every path must be valid for one of them (RFC 5280 6.1.1 (c)): content octets of its OID.
+    pub fn add_policy(&mut self, oid: Vec<u8>) {
+        if !self.policies.contains(&oid) {
+            self.policies.push(oid);
+        }
     }
 
     /// Adds every certificate of a PEM text: self-issued ones as anchors, all others as intermediates.
@@ -118,7 +137,7 @@ impl TrustStore {
         &self.intermediates
     }
 
-    /// A path from `leaf` to an anchor at `at`; `along` came with the signature.
+    /// A path from `leaf` to an anchor at `at`; `along` came with the signature. Nothing is said of revocation.
     pub fn check(
         &self,
         leaf: &Certificate,
@@ -126,12 +145,78 @@ impl TrustStore {
         at: UtcTime,
         purpose: Purpose,
     ) -> Result<(), PathError> {
+        self.find(leaf, along, at, purpose, &mut |_| true).map(|_| ())
+    }
+
+    /// The path itself, leaf first: whoever collects revocation values asks for each of its certificates.
+    pub fn path(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+    ) -> Result<Vec<Certificate>, PathError> {
+        self.find(leaf, along, at, purpose, &mut |_| true)
+    }
+
+    /// [`TrustStore::check`] with revocation: the path and its standing at `at`, by `values` (see `cms::revocation`). Of
+    /// several paths (cross-signing) the first that was valid counts, else the first that is not known to be revoked.
+    pub fn judge(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+        values: &RevocationValues,
+        grace: Duration,
+    ) -> Result<Judged, PathError> {
+        let mut best: Option<Judged> = None;
+        let found = self.find(leaf, along, at, purpose, &mut |path| {
+            let standing = revocation::judge(path, at, values, grace);
+            let is_valid = matches!(standing, Standing::ValidAt(_));
+            let was_revoked = |known: &Judged| matches!(known.standing, Standing::RevokedSince { .. });
+            let is_better = is_valid
+                || best
+                    .as_ref()
+                    .is_none_or(|known| was_revoked(known) && matches!(standing, Standing::Unknown { .. }));
+            if is_better {
+                best = Some(Judged {
+                    standing,
+                    path: path.to_vec(),
+                });
+            }
+            is_valid
+        });
+        match (best, found) {
+            (Some(judged), _) => Ok(judged),
+            (None, Err(why)) => Err(why),
+            (None, Ok(_)) => Err(PathError::NoAnchor(leaf.subject())),
+        }
+    }
+
+    fn find(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+        accept: &mut dyn FnMut(&[Certificate]) -> bool,
+    ) -> Result<Vec<Certificate>, PathError> {
         if purpose == Purpose::Signing && !self.pins.is_empty() && !self.pins.contains(&leaf.fingerprint()) {
             return Err(PathError::NotPinned(leaf.subject()));
         }
         let pool: Vec<Certificate> = self.intermediates.iter().chain(along).cloned().collect();
-        let is_signed_by = |subject: &Certificate, issuer: &Certificate| self.is_signed_by(subject, issuer);
-        path::validate_with(leaf, &pool, &self.anchors, at, purpose, &is_signed_by).map(|_| ())
+        let ground = Ground {
+            pool: &pool,
+            anchors: &self.anchors,
+            is_signed_by: &|subject, issuer| self.is_signed_by(subject, issuer),
+        };
+        let demand = Demand {
+            at,
+            purpose,
+            policies: &self.policies,
+        };
+        path::find(leaf, ground, demand, accept)
     }
 
     /// Half the cost of judging an evidence is this question, and its answer never changes.

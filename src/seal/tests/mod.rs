@@ -4,6 +4,8 @@ mod attacks;
 mod authorities;
 mod foreign;
 mod judges;
+mod revocation;
+mod revocation_judges;
 mod rolling;
 mod stamp_corpus;
 mod stamps;
