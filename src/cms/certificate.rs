@@ -23,6 +23,8 @@ const EXTENSIONS_MAX: usize = 64;
 pub const EKU_TIME_STAMPING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 8];
 /// id-kp-emailProtection 1.3.6.1.5.5.7.3.4
 pub const EKU_EMAIL_PROTECTION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
+/// id-kp-clientAuth 1.3.6.1.5.5.7.3.2
+pub const EKU_CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 /// id-kp-documentSigning 1.3.6.1.5.5.7.3.36 (RFC 9336)
 pub const EKU_DOCUMENT_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 36];
 /// anyExtendedKeyUsage 2.5.29.37.0
@@ -199,6 +201,35 @@ impl Certificate {
 
     pub fn spki_der(&self) -> &[u8] {
         self.part(&self.0.spki)
+    }
+
+    /// The public key as signatures over TLS handshakes need it: the content of its AlgorithmIdentifier, and its octets.
+    pub fn public_key_parts(&self) -> (&[u8], &[u8]) {
+        let algorithm = der::whole(self.spki_der(), der::SEQUENCE, "subjectPublicKeyInfo")
+            .and_then(|mut fields| fields.expect(der::SEQUENCE, "key algorithm"));
+        (algorithm.map_or(&[], |a| a.value), self.part(&self.0.key))
+    }
+
+    /// The value of an extension, by its OID's content octets. What the house asks of every certificate is read once,
+    /// into fields; this is for what is asked of few.
+    pub fn extension(&self, oid: &[u8]) -> Option<&[u8]> {
+        let mut fields = der::whole(self.part(&self.0.tbs), der::SEQUENCE, "tbsCertificate").ok()?;
+        let list = loop {
+            let field = fields.any().ok()?;
+            if field.tag == der::context(3) {
+                break field.value;
+            }
+        };
+        let mut list = der::whole(list, der::SEQUENCE, "extensions").ok()?;
+        loop {
+            let mut extension = list.enter(der::SEQUENCE, "extension").ok()?;
+            let found = extension.expect(der::OID, "extension").ok()?.value == oid;
+            extension.optional(der::BOOLEAN).ok()?;
+            let value = extension.expect(der::OCTET_STRING, "extension").ok()?.value;
+            if found {
+                return Some(value);
+            }
+        }
     }
 
     /// The subject for people, RFC 4514 like: `CN=..., O=..., C=TR`. Never compare names by it.

@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod der;
 mod name;
 pub mod path;
+pub mod qualified;
 pub mod signed;
 pub mod tsp;
 

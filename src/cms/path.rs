@@ -6,7 +6,7 @@
 //! constraints are refused as unknown.
 
 use super::certificate::{
-    Certificate, EKU_ANY, EKU_DOCUMENT_SIGNING, EKU_EMAIL_PROTECTION, EKU_TIME_STAMPING,
+    Certificate, EKU_ANY, EKU_CLIENT_AUTH, EKU_DOCUMENT_SIGNING, EKU_EMAIL_PROTECTION, EKU_TIME_STAMPING,
 };
 use crate::clock::UtcTime;
 
@@ -23,6 +23,9 @@ pub enum Purpose {
     Signing,
     /// RFC 3161 2.3: exactly one extended key usage, timeStamping, critical.
     TimeStamping,
+    /// A person's key at a TLS handshake: as [`Purpose::Signing`], with clientAuth instead of document signing. Cards
+    /// that are made for signing (NES) often carry no clientAuth.
+    Login,
 }
 
 /// Why there is no path.
@@ -103,12 +106,15 @@ fn check_leaf(leaf: &Certificate, at: UtcTime, purpose: Purpose) -> Result<(), P
     let may_sign = leaf
         .key_usage()
         .is_none_or(|u| u.digital_signature() || u.non_repudiation());
+    // No extended key usage at all leaves every purpose open (RFC 5280 4.2.1.12).
+    let any_of = |purposes: [&[u8]; 3]| {
+        leaf.ext_key_usage()
+            .is_none_or(|(_, list)| list.iter().any(|p| purposes.contains(&p.as_slice())))
+    };
     let fits = match purpose {
         Purpose::TimeStamping => is_time_stamping(leaf),
-        Purpose::Signing => leaf.ext_key_usage().is_none_or(|(_, list)| {
-            list.iter()
-                .any(|p| [EKU_EMAIL_PROTECTION, EKU_DOCUMENT_SIGNING, EKU_ANY].contains(&p.as_slice()))
-        }),
+        Purpose::Signing => any_of([EKU_EMAIL_PROTECTION, EKU_DOCUMENT_SIGNING, EKU_ANY]),
+        Purpose::Login => any_of([EKU_EMAIL_PROTECTION, EKU_CLIENT_AUTH, EKU_ANY]),
     };
     if may_sign && fits {
         return Ok(());
@@ -116,6 +122,7 @@ fn check_leaf(leaf: &Certificate, at: UtcTime, purpose: Purpose) -> Result<(), P
     let purpose = match purpose {
         Purpose::Signing => "signing",
         Purpose::TimeStamping => "time-stamping",
+        Purpose::Login => "logging in",
     };
     Err(PathError::WrongPurpose {
         subject: leaf.subject(),
@@ -354,6 +361,21 @@ mod tests {
                 with(usages, purposes),
                 Err(PathError::WrongPurpose { .. })
             ));
+        }
+        // Who logs in may carry clientAuth, a signer's purpose, or none; never a server's.
+        let logs_in = |purposes: Vec<ExtendedKeyUsagePurpose>| {
+            let mut p = params("Leaf");
+            p.extended_key_usages = purposes;
+            let leaf = read(&below(p, &root));
+            let at = at("2026-06-01T00:00:00Z");
+            validate(&leaf, &[], &[read(&root)], at, Purpose::Login).is_ok()
+        };
+        use ExtendedKeyUsagePurpose::ClientAuth;
+        for purposes in [vec![], vec![ClientAuth], vec![EmailProtection]] {
+            assert!(logs_in(purposes));
+        }
+        for purposes in [vec![ServerAuth], vec![TimeStamping]] {
+            assert!(!logs_in(purposes));
         }
         // RFC 3161 2.3: timeStamping alone does not do unless it is critical.
         let mut p = params("Leaf");

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod calendar;
+pub mod certificate;
 pub mod evidence;
 pub mod folding;
 pub mod item;

@@ -4,6 +4,7 @@
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
 //! a time-stamp authority through a trait, for no socket is opened here; [`pki`] makes certificates for development.
 
+pub mod holder;
 pub mod kamusm;
 pub mod key;
 pub mod pki;
@@ -12,6 +13,7 @@ pub mod trust;
 pub mod tsa;
 pub mod verifier;
 
+pub use holder::{CertificateJudge, Judging, PathJudge, Unfit};
 pub use key::{KeyError, SealKey};
 pub use sealer::{SealError, Sealer};
 pub use trust::TrustStore;
