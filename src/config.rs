@@ -64,6 +64,8 @@ pub struct Config {
     #[serde(default)]
     pub tls: Tls,
     #[serde(default)]
+    pub login: Login,
+    #[serde(default)]
     pub seal: Seal,
     #[serde(default)]
     pub timestamp: Timestamp,
@@ -173,6 +175,14 @@ impl Default for Tls {
             key: "pki/tls.key".into(),
         }
     }
+}
+
+/// How users log in, beside their passwords.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Login {
+    /// Authorities whose certificates let users in. None: nobody is asked for a certificate.
+    pub trust: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -351,7 +361,7 @@ impl Config {
             &mut self.timestamp.embedded_certificate,
             &mut self.timestamp.embedded_key,
         ];
-        for path in paths {
+        for path in paths.into_iter().chain(&mut self.login.trust) {
             let credential = path
                 .to_str()
                 .and_then(|text| text.strip_prefix(CREDENTIALS))
@@ -507,6 +517,7 @@ mod tests {
         full.provider.service = Some("kep@hs01.kep.tr".parse().unwrap());
         full.provider.relay_host = Some("mx.hs01.kep.tr".into());
         full.autoconfig = Autoconfig::full();
+        full.login.trust = Some("pki/login.pem".into());
         full.imap.contact = Some("mailto:destek@hs01.kep.tr".into());
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();

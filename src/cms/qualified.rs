@@ -94,9 +94,10 @@ pub fn qualification(certificate: &Certificate) -> Qualification {
     }
 }
 
-/// The common name for people, without what is not printable; empty if there is none.
-pub fn common_name(certificate: &Certificate) -> String {
-    let names = attributes(certificate.subject_der(), COMMON_NAME);
+/// The common name in a Name, for people, without what is not printable; empty if there is none. A whole subject is not
+/// for everybody's eyes: it may carry an identity number.
+pub fn common_name(name: &[u8]) -> String {
+    let names = attributes(name, COMMON_NAME);
     let name = names.into_iter().next().unwrap_or_default();
     name.chars()
         .filter(|c| !c.is_control())
@@ -146,7 +147,9 @@ fn attributes(name: &[u8], kind: &[u8]) -> Vec<String> {
     };
     if let Ok(mut rdns) = der::whole(name, der::SEQUENCE, "name") {
         for _ in 0..ENTRIES_MAX {
-            let Ok(mut rdn) = rdns.enter(der::SET, "rdn") else { break };
+            let Ok(mut rdn) = rdns.enter(der::SET, "rdn") else {
+                break;
+            };
             for _ in 0..ENTRIES_MAX {
                 if rdn.is_empty() || read(&mut rdn).is_err() {
                     break;
@@ -180,8 +183,10 @@ mod tests {
         p.distinguished_name = rcgen::DistinguishedName::new();
         p.distinguished_name.push(DnType::CommonName, "AYŞE\u{7} ÖRNEK");
         for number in numbers {
-            p.distinguished_name
-                .push(DnType::CustomDnType(vec![2, 5, 4, 5]), DnValue::Utf8String((*number).into()));
+            p.distinguished_name.push(
+                DnType::CustomDnType(vec![2, 5, 4, 5]),
+                DnValue::Utf8String((*number).into()),
+            );
         }
         for (oid, value) in extensions {
             p.custom_extensions
@@ -241,7 +246,14 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_not_said() {
-        for number in ["", "01234567890", "1729171606", "172917160600", "1729171606x", "PNODE-17291716060"] {
+        for number in [
+            "",
+            "01234567890",
+            "1729171606",
+            "172917160600",
+            "1729171606x",
+            "PNODE-17291716060",
+        ] {
             assert!(with(number, NES, &[]).tckn.is_none(), "{number}");
         }
         let torn = [oids(NES), vec![0]].concat();
@@ -268,6 +280,9 @@ mod tests {
 
     #[test]
     fn a_name_for_people_has_no_number_and_no_control_character() {
-        assert_eq!(common_name(&made(&["17291716060"], vec![])), "AYŞE ÖRNEK");
+        assert_eq!(
+            common_name(made(&["17291716060"], vec![]).subject_der()),
+            "AYŞE ÖRNEK"
+        );
     }
 }

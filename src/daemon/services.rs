@@ -13,6 +13,7 @@ use crate::net::listener::{Limits, Listener};
 use crate::net::relay_out::RelayOut;
 use crate::net::tls::ServerTls;
 use crate::net::tsa::{self, HttpTimestamps};
+use crate::seal::holder::PathJudge;
 use crate::seal::key::SealKey;
 use crate::seal::sealer::Sealer;
 use crate::seal::trust::TrustStore;
@@ -77,6 +78,8 @@ pub struct Services {
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
+    /// Judges users' certificates; `None` where nobody is asked for one.
+    pub login_judge: Option<Arc<PathJudge>>,
     seal_certificate: Certificate,
 }
 
@@ -284,10 +287,15 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let parts = Parts::open(config, around)?;
         let accounts = Accounts::new(parts.db.clone(), parts.organisations.clone())?;
-        let accounts = Arc::new(accounts.with_limits(
+        let accounts = accounts.with_limits(
             Arc::new(config.limits.trusted.clone()),
             config.limits.imap_connections_per_user as usize,
-        ));
+        );
+        let login_judge = super::logins::judge(config)?;
+        let accounts = Arc::new(match &login_judge {
+            Some(judge) => accounts.with_judge(judge.clone()),
+            None => accounts,
+        });
         let decoy_secret = accounts.decoy_secret().await?;
         let sealer = Arc::new(sealer(config, around, tasks, closing).await?);
         let submission = Arc::new(parts.submission());
@@ -342,6 +350,7 @@ impl Services {
             declaring,
             relay_out,
             decoy_secret,
+            login_judge,
         })
     }
 

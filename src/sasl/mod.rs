@@ -355,15 +355,15 @@ mod tests {
 
     #[test]
     fn a_certificate_lets_in_whom_the_house_says() {
-        let start = |initial: Option<&[u8]>| {
-            ServerExchange::start(Mechanism::External, initial, NONCE, None)
-        };
+        let start = |initial: Option<&[u8]>| ServerExchange::start(Mechanism::External, initial, NONCE, None);
         let ayse: LoginName = "ayse@ornekas".parse().unwrap();
         // With and without an authorization identity, at once or when it is asked for.
         for (message, who) in [(&b""[..], None), (b"Ayse@ornekas", Some(ayse.clone()))] {
             let (mut exchange, step) = start(Some(message));
             assert!(matches!(step, Step::NeedCertificate { wanted } if wanted == who));
-            assert!(matches!(exchange.certificate(Ok(ayse.clone())), Step::Success { login } if login == ayse));
+            assert!(
+                matches!(exchange.certificate(Ok(ayse.clone())), Step::Success { login } if login == ayse)
+            );
             let (mut exchange, step) = start(None);
             assert!(matches!(step, Step::Challenge(c) if c.is_empty()));
             assert!(matches!(exchange.respond(message), Step::NeedCertificate { wanted } if wanted == who));
@@ -376,7 +376,10 @@ mod tests {
         }
         for (message, failure) in [
             (&b"\xff"[..], "the authorization identity is not UTF-8"),
-            (b"kim", "the authorization identity must be empty or the login itself"),
+            (
+                b"kim",
+                "the authorization identity must be empty or the login itself",
+            ),
         ] {
             let (_, step) = start(Some(message));
             assert!(matches!(step, Step::Failed(f) if f.to_string() == failure));
@@ -391,7 +394,10 @@ mod tests {
         };
         assert_eq!(names(false, false), "SCRAM-SHA-256 PLAIN");
         assert_eq!(names(true, false), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN");
-        assert_eq!(names(true, true), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN EXTERNAL");
+        assert_eq!(
+            names(true, true),
+            "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN EXTERNAL"
+        );
         for mechanism in Mechanism::ALL {
             assert_eq!(
                 Mechanism::by_name(&mechanism.name().to_ascii_lowercase()),
@@ -415,10 +421,7 @@ mod tests {
             server.respond(&client.answer(&first).unwrap())
         };
         assert!(matches!(run(1, 1), Step::Challenge(_)));
-        assert!(matches!(
-            run(1, 2),
-            Step::Failed(SaslFailure::ChannelBinding(_))
-        ));
+        assert!(matches!(run(1, 2), Step::Failed(SaslFailure::ChannelBinding(_))));
         // Nobody in between may take the offer away.
         let plain = |flag: &str, offered: Option<ChannelBinding>| {
             let first = format!("{flag},,n=ayse@ornekas,r=abc");

@@ -433,8 +433,7 @@ mod tests {
 
     #[test]
     fn the_vector_of_rfc_7677() {
-        let (client, first) =
-            &mut ScramClient::with_nonce("user", &pencil(), CLIENT_NONCE.to_owned(), None);
+        let (client, first) = &mut ScramClient::with_nonce("user", &pencil(), CLIENT_NONCE.to_owned(), None);
         assert_eq!(first, CLIENT_FIRST.as_bytes());
         let (server, server_first) = server();
         assert_eq!(server_first, SERVER_FIRST.as_bytes());
@@ -558,7 +557,8 @@ mod tests {
 
     #[test]
     fn a_client_refuses_endless_or_cheap_work() {
-        let (mut client, _) = ScramClient::with_nonce("u", &Secret::new("p".to_owned()), "abc".to_owned(), None);
+        let (mut client, _) =
+            ScramClient::with_nonce("u", &Secret::new("p".to_owned()), "abc".to_owned(), None);
         for bad in [
             "r=abcd,s=QUFB,i=4095",
             "r=abcd,s=QUFB,i=4000000000",

@@ -2,7 +2,8 @@
 //!
 //! A *seal* is what the provider does. [`sealer::Sealer`] seals evidence (XAdES B-T) and MIME entities (CAdES with a
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
-//! a time-stamp authority through a trait, for no socket is opened here; [`pki`] makes certificates for development.
+//! a time-stamp authority through a trait, for no socket is opened here; [`holder`] judges certificates that users log in
+//! with; [`pki`] makes certificates for development.
 
 pub mod holder;
 pub mod kamusm;
