@@ -39,6 +39,7 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     for file in config.timestamp.trust_files() {
         anchors(file)?;
     }
+    let login_anchors = config.login.trust.as_deref().map(anchors).transpose()?;
 
     let mut out = String::new();
     let settings = toml::to_string(config).context("the settings cannot be written down")?;
@@ -68,6 +69,11 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     line(format_args!(
         "seal.trust has {seal_anchors} anchor(s), timestamp.trust has {stamp_anchors}"
     ));
+    if let Some(anchors) = login_anchors {
+        line(format_args!(
+            "login.trust has {anchors} anchor(s); users may log in with certificates below them. Revocation is not asked about"
+        ));
+    }
     if let Some(warning) = config.terms()?.calendar.warning(now) {
         line(format_args!("warning: {warning}"));
     }

@@ -73,6 +73,8 @@ pub struct Config {
     #[serde(default)]
     pub tls: Tls,
     #[serde(default)]
+    pub login: Login,
+    #[serde(default)]
     pub seal: Seal,
     #[serde(default)]
     pub timestamp: Timestamp,
@@ -184,6 +186,14 @@ impl Default for Tls {
             key: "pki/tls.key".into(),
         }
     }
+}
+
+/// How users log in, beside their passwords.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Login {
+    /// Authorities whose certificates let users in. None: nobody is asked for a certificate.
+    pub trust: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -312,6 +322,7 @@ impl Config {
             &mut self.tls.certificate,
             &mut self.tls.key,
         ];
+        paths.extend(&mut self.login.trust);
         paths.extend(self.seal.paths());
         paths.extend(self.timestamp.paths());
         for path in paths {
@@ -478,6 +489,7 @@ mod tests {
         full.provider.relay_host = Some("mx.hs01.kep.tr".into());
         full.autoconfig = Autoconfig::full();
         full.seal = Seal::full();
+        full.login.trust = Some("pki/login.pem".into());
         full.imap.contact = Some("mailto:destek@hs01.kep.tr".into());
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();

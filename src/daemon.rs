@@ -6,6 +6,7 @@
 //! at their next look. What is left undone is in the store.
 
 mod clients;
+mod logins;
 mod revocation;
 mod seals;
 mod services;
@@ -91,7 +92,15 @@ impl House {
         let control = Arc::new(services.control_door(&config, &ports));
         write_ports(&config.store.dir, &ports)?;
         stations::start(&services, &mut tasks, &closed);
-        bound.start(&services, &config, control, &tls, &mut tasks, &closed);
+        let user_tls = logins::tls(&tls, services.login_judge.as_deref())?;
+        bound.start(
+            &services,
+            &config,
+            control,
+            [&tls, &user_tls],
+            &mut tasks,
+            &closed,
+        );
         Ok(Self {
             ports,
             services,
@@ -195,7 +204,7 @@ impl Bound {
         services: &Services,
         config: &Config,
         control: Arc<ControlDoor>,
-        tls: &Arc<ServerTls>,
+        [tls, user_tls]: [&Arc<ServerTls>; 2],
         tasks: &mut JoinSet<()>,
         closing: &watch::Receiver<bool>,
     ) {
@@ -214,7 +223,7 @@ impl Bound {
             services.submission.clone(),
             services.answering.clone(),
             services.enquiries.clone(),
-            tls.clone(),
+            user_tls.clone(),
             host.clone(),
             services.decoy_secret,
         ));
@@ -240,9 +249,9 @@ impl Bound {
         });
         tasks.spawn(
             imap.clone()
-                .run(self.imap_tls, Entry::Tls, tls.clone(), closing.clone()),
+                .run(self.imap_tls, Entry::Tls, user_tls.clone(), closing.clone()),
         );
-        tasks.spawn(imap.run(self.imap, Entry::StartTls, tls.clone(), closing.clone()));
+        tasks.spawn(imap.run(self.imap, Entry::StartTls, user_tls.clone(), closing.clone()));
         tasks.spawn(metrics::serve(
             self.metrics,
             services.gauges.clone(),

@@ -23,8 +23,12 @@ mod audience;
 mod autoconfig;
 #[path = "journey/binary.rs"]
 mod binary;
+#[path = "journey/bound_login.rs"]
+mod bound_login;
 #[path = "journey/canary.rs"]
 mod canary;
+#[path = "journey/certificate_login.rs"]
+mod certificate_login;
 #[path = "journey/chain.rs"]
 mod chain;
 #[path = "journey/crash.rs"]

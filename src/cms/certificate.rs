@@ -24,6 +24,8 @@ const EXTENSIONS_MAX: usize = 64;
 pub const EKU_TIME_STAMPING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 8];
 /// id-kp-emailProtection 1.3.6.1.5.5.7.3.4
 pub const EKU_EMAIL_PROTECTION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
+/// id-kp-clientAuth 1.3.6.1.5.5.7.3.2
+pub const EKU_CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 /// id-kp-documentSigning 1.3.6.1.5.5.7.3.36 (RFC 9336)
 pub const EKU_DOCUMENT_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 36];
 /// id-kp-OCSPSigning 1.3.6.1.5.5.7.3.9 (RFC 6960 4.2.2.2)
@@ -215,6 +217,13 @@ impl Certificate {
 
     pub fn spki_der(&self) -> &[u8] {
         self.part(&self.0.spki)
+    }
+
+    /// The public key as signatures over TLS handshakes need it: the content of its AlgorithmIdentifier, and its octets.
+    pub fn public_key_parts(&self) -> (&[u8], &[u8]) {
+        let algorithm = der::whole(self.spki_der(), der::SEQUENCE, "subjectPublicKeyInfo")
+            .and_then(|mut fields| fields.expect(der::SEQUENCE, "key algorithm"));
+        (algorithm.map_or(&[], |a| a.value), self.part(&self.0.key))
     }
 
     /// The public key itself: the octets of the BIT STRING, which OCSP hashes (RFC 6960 4.1.1).

@@ -16,6 +16,7 @@ pub mod locations;
 mod name;
 pub mod ocsp;
 pub mod path;
+pub mod qualified;
 pub mod revocation;
 pub mod signed;
 #[cfg(test)]

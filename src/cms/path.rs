@@ -16,7 +16,7 @@ mod tests;
 mod tests_of_constraints;
 
 use super::certificate::{
-    Certificate, EKU_ANY, EKU_DOCUMENT_SIGNING, EKU_EMAIL_PROTECTION, EKU_TIME_STAMPING,
+    Certificate, EKU_ANY, EKU_CLIENT_AUTH, EKU_DOCUMENT_SIGNING, EKU_EMAIL_PROTECTION, EKU_TIME_STAMPING,
 };
 use crate::clock::UtcTime;
 use search::Search;
@@ -36,6 +36,9 @@ pub enum Purpose {
     Signing,
     /// RFC 3161 2.3: exactly one extended key usage, timeStamping, critical.
     TimeStamping,
+    /// A person's key at a TLS handshake: as [`Purpose::Signing`], with clientAuth instead of document signing. Cards
+    /// that are made for signing (NES) often carry no clientAuth.
+    Login,
 }
 
 impl Purpose {
@@ -44,6 +47,7 @@ impl Purpose {
         match self {
             Self::Signing => &[EKU_EMAIL_PROTECTION, EKU_DOCUMENT_SIGNING],
             Self::TimeStamping => &[EKU_TIME_STAMPING],
+            Self::Login => &[EKU_EMAIL_PROTECTION, EKU_CLIENT_AUTH],
         }
     }
 
@@ -51,6 +55,7 @@ impl Purpose {
         match self {
             Self::Signing => "signing",
             Self::TimeStamping => "time-stamping",
+            Self::Login => "logging in",
         }
     }
 }
@@ -173,7 +178,7 @@ fn check_leaf(leaf: &Certificate, at: UtcTime, purpose: Purpose) -> Result<(), P
         .is_none_or(|u| u.digital_signature() || u.non_repudiation());
     let fits = match purpose {
         Purpose::TimeStamping => is_time_stamping(leaf),
-        Purpose::Signing => {
+        Purpose::Signing | Purpose::Login => {
             let mut left = purpose.key_purposes().to_vec();
             keep_purposes(&mut left, leaf)
         }

@@ -4,6 +4,7 @@
 
 mod acting;
 mod auditing;
+mod certificates;
 mod declaring;
 mod dns;
 mod jobs;

@@ -1,6 +1,6 @@
 //! Users, officers and roles.
 
-use super::words::{ControlDoor, Outcome, list, not_built, one};
+use super::words::{ControlDoor, Outcome, list, one};
 use crate::address::LoginName;
 use crate::control::protocol::{
     Grant, Membership, PasswordText, PermissionWord, Record, RoleWord, UserAdd, UserKindWord, UserSet,
@@ -58,7 +58,7 @@ impl ControlDoor {
             }
             UserWord::Unit(change) => self.change_units(&change, noun).await,
             UserWord::Role(change) => self.change_roles(&change, noun).await,
-            UserWord::Cert(rest) => not_built("user cert", &rest),
+            UserWord::Cert(wish) => self.certificates(wish, noun).await,
         }
     }
 
@@ -91,7 +91,11 @@ impl ControlDoor {
     }
 
     /// The user behind a login; a wrong name is answered with the nearest right one.
-    fn find_user(&self, login: &LoginName, noun: UserKind) -> Result<(Arc<Organisation>, User), Failure> {
+    pub(super) fn find_user(
+        &self,
+        login: &LoginName,
+        noun: UserKind,
+    ) -> Result<(Arc<Organisation>, User), Failure> {
         let organisation = self.organisation(login.realm())?;
         let Some(user) = organisation.user_by_name(login.user()).cloned() else {
             let live = organisation.users.values().filter(|u| !u.removed);

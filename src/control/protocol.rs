@@ -3,6 +3,7 @@
 //! The words are what is typed as well: each is a command of `kepctl` (clap) and a request on the wire (serde), so the
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
+mod certificate_words;
 mod mail_words;
 mod provider_words;
 mod record;
@@ -12,6 +13,7 @@ mod storage;
 mod words;
 
 use crate::address::LoginName;
+pub use certificate_words::*;
 pub use mail_words::*;
 pub use provider_words::*;
 pub use record::Record;
@@ -100,6 +102,10 @@ mod tests {
             "officer|add|mudur@ornekas|--name|Müdür",
             "user|add|ayse@ornekas|--unit|Genel Müdürlük/Satış|--role|Yazan|--role|Okur",
             "user|unit|ayse@ornekas|--add|Satış|--drop|Depo",
+            "user|cert|ayse@ornekas",
+            "user|cert|ayse@ornekas|--tckn|17291716060",
+            "officer|cert|mudur@ornekas|--remove|00ff00ff|--as|mudur@ornekas",
+            "user|cert|ayse@ornekas|--remove-tckn",
             "unit|add|ornekas|Satış|--parent|Genel Müdürlük",
             "role|add|ornekas|Onay Rolü|--permit|approve,view",
             "rule|add|ornekas|Teklif|--to|x|--subject|Teklif|--step|Onay Rolü:1|--step|Onay Rolü2:2",

@@ -10,6 +10,7 @@ use crate::domain::job::Terms;
 use crate::domain::provider::Peer;
 use crate::id::IdSource;
 use crate::net::relay_out::RelayOut;
+use crate::seal::holder::PathJudge;
 use crate::seal::revocation::Collector;
 use crate::seal::sealer::Sealer;
 use crate::service::account::Accounts;
@@ -77,6 +78,8 @@ pub struct Services {
     pub gauges: Arc<Gauges>,
     /// Chance by which unknown logins are answered alike each time.
     pub decoy_secret: [u8; 32],
+    /// Judges users' certificates; `None` where nobody is asked for one.
+    pub login_judge: Option<Arc<PathJudge>>,
     pub(super) seals: Seals,
 }
 
@@ -299,10 +302,15 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let parts = Parts::open(config, around)?;
         let accounts = Accounts::new(parts.db.clone(), parts.organisations.clone())?;
-        let accounts = Arc::new(accounts.with_limits(
+        let accounts = accounts.with_limits(
             Arc::new(config.limits.trusted.clone()),
             config.limits.imap_connections_per_user as usize,
-        ));
+        );
+        let login_judge = super::logins::judge(config)?;
+        let accounts = Arc::new(match &login_judge {
+            Some(judge) => accounts.with_judge(judge.clone()),
+            None => accounts,
+        });
         let decoy_secret = accounts.decoy_secret().await?;
         let seals = Seals::open(config, around, tasks, closing).await?;
         let submission = Arc::new(parts.submission());
@@ -367,6 +375,7 @@ impl Services {
             relay_out,
             revocation: super::revocation::collector(&config.revocation, around.clock.clone()),
             decoy_secret,
+            login_judge,
         })
     }
 

@@ -3,6 +3,7 @@
 pub mod algorithm_policy;
 pub mod audit;
 pub mod calendar;
+pub mod certificate;
 pub mod enquiry;
 pub mod evidence;
 pub mod folding;

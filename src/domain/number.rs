@@ -1,6 +1,60 @@
 //! Numbers by which Türkiye knows persons and institutions: TCKN, VKN, MERSİS, DETSİS. Only their form is checked here;
 //! whose number it is, is another question.
 
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A TCKN whose check digits hold. Debug is silent: an identity number does not belong into logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Tckn(String);
+
+impl Tckn {
+    /// The digits. Whoever calls this must not log or print them.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// As it may be shown: enough to tell two apart, too little to use. `172******60`.
+    pub fn masked(&self) -> String {
+        let shown = |n: usize| n < 3 || n >= 9;
+        let digits = self.0.chars().enumerate();
+        digits.map(|(n, d)| if shown(n) { d } else { '*' }).collect()
+    }
+}
+
+impl FromStr for Tckn {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match is_tckn(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("that is no TCKN: it has 11 digits, and the last two follow from the others"),
+        }
+    }
+}
+
+impl TryFrom<String> for Tckn {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Tckn> for String {
+    fn from(tckn: Tckn) -> Self {
+        tckn.0
+    }
+}
+
+impl fmt::Debug for Tckn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tckn")
+    }
+}
+
 /// TCKN, the identity number of a person: 11 digits, the last two of them check digits.
 pub fn is_tckn(text: &str) -> bool {
     let Some(d) = digits::<11>(text) else { return false };
@@ -50,6 +104,16 @@ fn digits<const N: usize>(text: &str) -> Option<[u32; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identity_number_is_shown_in_part_only() {
+        let tckn: Tckn = "17291716060".parse().unwrap();
+        assert_eq!(tckn.masked(), "172******60");
+        assert_eq!(format!("{tckn:?}"), "Tckn");
+        for bad in ["10000000147", "", "1729171606", "4540536920"] {
+            assert!(bad.parse::<Tckn>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn known_numbers_pass_and_each_changed_digit_fails() {

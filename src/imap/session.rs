@@ -394,6 +394,11 @@ impl Session {
         offered.join(" ")
     }
 
+    /// Offers these SASL mechanisms from now on: what TLS brought may allow more.
+    pub fn offer(&mut self, mechanisms: Vec<String>) {
+        self.settings.mechanisms = mechanisms;
+    }
+
     fn may_log_in(&self) -> bool {
         self.settings.tls || self.settings.login_in_clear
     }

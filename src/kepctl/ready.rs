@@ -1,5 +1,6 @@
 //! What a word needs from this side before it goes out: passwords, files, whole paths.
 
+use crate::cms::Certificate;
 use crate::control::protocol::{
     EvidenceWord, Export, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
 };
@@ -20,6 +21,9 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
                 wish.password.password = Some(prompt(&wish.login.to_string())?);
             }
         }
+        Word::User(UserWord::Cert(wish)) | Word::Officer(UserWord::Cert(wish)) => {
+            wish.pem = wish.add.as_deref().map(certificate).transpose()?;
+        }
         Word::Peer(PeerWord::Import { file, profile }) => *profile = text(file)?,
         Word::Peer(PeerWord::Add(new)) => new.trust_pem = text(&new.trust)?,
         Word::Peer(PeerWord::Set(set)) => {
@@ -31,6 +35,13 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
         _ => {}
     }
     Ok(word)
+}
+
+/// The first certificate of a file, and nothing else of it: a key may stand beside it.
+fn certificate(file: &Path) -> Result<String, String> {
+    let all = Certificate::from_pem_text(&text(file)?).unwrap_or_default();
+    let first = all.first().map(Certificate::pem);
+    first.ok_or_else(|| format!("there is no certificate in PEM in {}", file.display()))
 }
 
 /// The daemon works in another folder.

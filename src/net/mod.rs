@@ -3,7 +3,9 @@
 //! A door holds no state that matters: what it has accepted is in the store before it says so, and a connection that
 //! breaks takes nothing with it.
 
+mod asking;
 pub mod autoconfig;
+mod external;
 pub mod fetch;
 pub mod imap;
 pub mod listener;
@@ -11,6 +13,7 @@ pub mod metrics;
 pub mod refusals;
 pub mod relay_in;
 pub mod relay_out;
+pub mod secured;
 pub mod submission;
 pub mod tls;
 pub mod tsa;

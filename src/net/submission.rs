@@ -4,8 +4,10 @@
 //! `service::answering` (what is not mail, but an answer to a status message: told by its one recipient). A refused
 //! complete mail leaves rejection evidence before its refusal is said. Passwords and content are never logged.
 
+use super::external::{self, Unheard};
 use super::listener::{Closing, Limits, Listener};
 use super::refusals::{self, At};
+use super::secured::Secured;
 use super::tls::ServerTls;
 pub use super::wire::Entry;
 use super::wire::Wire;
@@ -68,9 +70,7 @@ impl SubmissionDoor {
             recipients_max: RECIPIENTS_MAX,
             starttls: true,
             tls_required: true,
-            mechanisms: [Mechanism::ScramSha256, Mechanism::Plain]
-                .map(|m| m.name().to_owned())
-                .to_vec(),
+            mechanisms: Secured::default().mechanisms(),
         };
         Self {
             accounts,
@@ -221,7 +221,8 @@ impl Session<'_> {
         else {
             return Verdict::Refuse(reply::TRY_LATER);
         };
-        let (exchange, step) = ServerExchange::start(mechanism, initial, nonce);
+        let binding = self.wire.secured().binding();
+        let (exchange, step) = ServerExchange::start(mechanism, initial, nonce, binding);
         self.exchange = Some(exchange);
         self.login(step).await
     }
@@ -257,8 +258,22 @@ impl Session<'_> {
                     ),
                     Err(failure) => return self.login_broke(&failure),
                 },
-                // EXTERNAL is not offered at this door.
-                Step::NeedCertificate => exchange.certificate(None),
+                Step::NeedCertificate { wanted } => {
+                    self.attempt = None;
+                    let (accounts, clock) = (&self.door.accounts, &*self.door.submission.clock);
+                    let secured = self.wire.secured();
+                    match external::let_in(accounts, clock, self.from, secured, wanted.as_ref()).await {
+                        Ok(judged) => {
+                            checked = judged.as_ref().ok().cloned();
+                            exchange.certificate(judged.map(|p| p.login).map_err(|unfit| unfit.0))
+                        }
+                        Err(Unheard::TooManyFailures) => {
+                            self.exchange = None;
+                            return Verdict::Refuse(reply::TOO_MANY_FAILURES);
+                        }
+                        Err(Unheard::Failed(failure)) => return self.login_broke(&failure),
+                    }
+                }
                 Step::Success { login } => return self.logged_in(&login, checked),
                 Step::Failed(failure) => return self.login_failed(&failure).await,
             };
@@ -296,8 +311,9 @@ impl Session<'_> {
         self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
         Verdict::Refuse(match failure {
-            SaslFailure::Malformed(_) | SaslFailure::ChannelBinding => {
-                reply::BAD_BASE64.with_text(failure.to_string())
+            SaslFailure::Malformed(_) => reply::BAD_BASE64.with_text(failure.to_string()),
+            SaslFailure::ChannelBinding(_) | SaslFailure::Certificate(_) => {
+                reply::BAD_CREDENTIALS.with_text(refusals::ascii(&failure.to_string()))
             }
             SaslFailure::Authzid | SaslFailure::BadCredentials => reply::BAD_CREDENTIALS,
             SaslFailure::OutOfStep => reply::TRY_LATER,

@@ -1,10 +1,12 @@
 //! TLS (1.2 and 1.3, rustls over aws-lc-rs): the server's half with a certificate that can be exchanged while it runs,
-//! and the client's half for relaying, which knows its peer by fingerprint and by nothing else.
+//! and the client's half for relaying, which knows its peer by fingerprint and by nothing else. Doors where users log in
+//! may ask them for a certificate (`asking`).
 //!
 //! Between providers there is no public authority to lean on: a peer's profile names the SHA-256 of the certificates
 //! its relay door may show. A peer without one cannot be relayed to. Validity dates and names of a pinned certificate
 //! are not looked at: the administrator who pinned it vouches for it, and rotation goes by pinning the next one.
 
+use super::asking::Asking;
 use crate::domain::provider::Fingerprint;
 use crate::seal::key::read_pair;
 use crate::smtp::timeouts;
@@ -57,13 +59,26 @@ impl ServerTls {
     /// From a chain (end entity first) and its private key, both PEM. The key must belong to the certificate.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Arc<Self>, TlsError> {
         let shown = Arc::new(Shown(RwLock::new(certified(chain, key)?)));
-        let config = ServerConfig::builder_with_provider(provider())
+        Self::showing(shown, None)
+    }
+
+    /// The same server for other doors: it shows the same certificate, also after it was exchanged, and asks the client
+    /// for one of these authorities (their names in DER). Who shows none comes in as well.
+    pub fn asking(&self, authorities: Vec<Vec<u8>>) -> Result<Arc<Self>, TlsError> {
+        let asking = Asking::for_certificates_of(authorities, &provider());
+        Self::showing(self.shown.clone(), Some(asking))
+    }
+
+    fn showing(shown: Arc<Shown>, asking: Option<Asking>) -> Result<Arc<Self>, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|e| TlsError::Setup(e.to_string()))?
-            .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
+            .map_err(|e| TlsError::Setup(e.to_string()))?;
+        let builder = match asking {
+            Some(asking) => builder.with_client_cert_verifier(Arc::new(asking)),
+            None => builder.with_no_client_auth(),
+        };
         Ok(Arc::new(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            acceptor: TlsAcceptor::from(Arc::new(builder.with_cert_resolver(shown.clone()))),
             shown,
         }))
     }

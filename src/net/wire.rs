@@ -2,6 +2,7 @@
 //! and shutdown. What the events mean is the doors' business (`submission`, `relay_in`).
 
 use super::listener::{Closing, closed};
+use super::secured::Secured;
 use super::tls::ServerTls;
 use crate::smtp::reply;
 use crate::smtp::server::{Event, OutOfStep, Role, ServerConfig, ServerSession, Verdict};
@@ -74,6 +75,7 @@ pub(super) struct Wire {
     input: BytesMut,
     session: ServerSession,
     tls: Arc<ServerTls>,
+    secured: Secured,
     closing: Closing,
     patience: Patience,
     /// The answer that is awaited is the one to MAIL.
@@ -91,22 +93,39 @@ impl Wire {
         closing: Closing,
     ) -> Option<Self> {
         let under_tls = entry == Entry::Tls;
-        let stream: Box<dyn Octets> = if under_tls {
-            Box::new(shake(&tls, stream).await?)
+        let (stream, secured): (Box<dyn Octets>, _) = if under_tls {
+            let (stream, secured) = shake(&tls, stream).await?;
+            (Box::new(stream), secured)
         } else {
-            Box::new(stream)
+            (Box::new(stream), Secured::default())
         };
         let patience = Patience::new(config.role, Instant::now());
-        Some(Self {
+        let mut wire = Self {
             stream: Some(stream),
             input: BytesMut::new(),
             session: ServerSession::new(config, under_tls),
             tls,
+            secured: Secured::default(),
             closing,
             patience,
             mail_asked: false,
             in_content: false,
-        })
+        };
+        if under_tls {
+            wire.secured_by(secured);
+        }
+        Some(wire)
+    }
+
+    /// What TLS brought, for logins.
+    pub fn secured(&self) -> &Secured {
+        &self.secured
+    }
+
+    /// Providers do not log in: what they are offered stays as it is, and the engine offers it to users only.
+    fn secured_by(&mut self, secured: Secured) {
+        self.session.offer(secured.mechanisms());
+        self.secured = secured;
     }
 
     pub fn is_tls(&self) -> bool {
@@ -221,14 +240,22 @@ impl Wire {
     async fn start_tls(&mut self) -> Option<()> {
         self.write().await?;
         let plain = self.stream.take()?;
-        self.stream = Some(Box::new(shake(&self.tls, plain).await?));
+        let (stream, secured) = shake(&self.tls, plain).await?;
+        self.stream = Some(Box::new(stream));
+        self.secured_by(secured);
         self.session.tls_started().ok()
     }
 }
 
-async fn shake<S: Octets>(tls: &ServerTls, stream: S) -> Option<tokio_rustls::server::TlsStream<S>> {
+async fn shake<S: Octets>(
+    tls: &ServerTls,
+    stream: S,
+) -> Option<(tokio_rustls::server::TlsStream<S>, Secured)> {
     match tls.accept(stream).await {
-        Ok(stream) => Some(stream),
+        Ok(stream) => {
+            let secured = Secured::of(stream.get_ref().1);
+            Some((stream, secured))
+        }
         Err(error) => {
             tracing::info!(%error, "no TLS");
             None

@@ -1,9 +1,10 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding: the server's half, its verifier, and a client's half
-//! for tests, the demonstration and peers.
+//! SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): the server's half, its verifier, and a client's half for
+//! tests, the demonstration and peers. Channel binding is by `tls-exporter` (`binding`).
 //!
-//! Deliberately not done: SASLprep (see `plain`), `-PLUS`, the `m=` extension (RFC 5802 5.1 demands refusal) and
-//! `e=` error texts: a failure is told by the protocol around the exchange.
+//! Deliberately not done: SASLprep (see `plain`), the `m=` extension (RFC 5802 5.1 demands refusal) and `e=` error texts:
+//! a failure is told by the protocol around the exchange.
 
+use super::binding::{CHANNEL_BINDING_TYPE, ChannelBinding};
 use super::{SaslFailure, Secret, decode_base64, encode_base64};
 use crate::address::{LOGIN_MAX_OCTETS, LoginName};
 use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
@@ -87,26 +88,33 @@ impl ScramVerifier {
 pub(super) struct ClientFirst {
     pub authzid: String,
     pub authcid: String,
-    /// `n,,` or `y,a=...,` as sent: the client repeats it in base64 as `c=`.
-    gs2_header: String,
+    /// What the client has to repeat in base64 as `c=` (RFC 5802 5.1): the GS2 header as sent, and behind it the value
+    /// of the channel where it binds to it.
+    channel: Vec<u8>,
     bare: String,
     nonce: String,
 }
 
+/// What of channel binding was on offer to the client.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Binding<'c> {
+    /// Nothing: there is no value to bind to.
+    None,
+    /// SCRAM-SHA-256-PLUS was offered, and SCRAM-SHA-256 chosen.
+    Offered,
+    /// SCRAM-SHA-256-PLUS was chosen.
+    Chosen(&'c ChannelBinding),
+}
+
 impl ClientFirst {
-    pub fn parse(message: &[u8]) -> Result<Self, SaslFailure> {
+    pub fn parse(message: &[u8], binding: Binding<'_>) -> Result<Self, SaslFailure> {
         let malformed = SaslFailure::Malformed("malformed client-first-message");
         let text = printable(message).ok_or(malformed.clone())?;
         let mut parts = text.splitn(3, ',');
         let (Some(flag), Some(authzid), Some(bare)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(malformed);
         };
-        match flag {
-            // RFC 5802 6: "y" means the client could bind but thinks we cannot; that is so.
-            "n" | "y" => {}
-            _ if flag.starts_with("p=") => return Err(SaslFailure::ChannelBinding),
-            _ => return Err(malformed),
-        }
+        let value = channel_value(flag, binding)?;
         let authzid = match authzid.strip_prefix("a=") {
             Some(name) => sasl_name(name).ok_or(malformed.clone())?,
             None if authzid.is_empty() => String::new(),
@@ -125,11 +133,12 @@ impl ClientFirst {
         if authcid.is_empty() || authcid.len() > LOGIN_MAX_OCTETS || !nonce_ok(nonce) {
             return Err(malformed);
         }
-        let gs2_header = text[..text.len() - bare.len()].to_owned();
+        let mut channel = text[..text.len() - bare.len()].as_bytes().to_vec();
+        channel.extend_from_slice(value);
         Ok(Self {
             authzid,
             authcid,
-            gs2_header,
+            channel,
             bare: bare.to_owned(),
             nonce: nonce.to_owned(),
         })
@@ -143,7 +152,7 @@ impl ClientFirst {
         let auth_head = format!("{},{message},", self.bare);
         (
             ServerFirst {
-                gs2_header: self.gs2_header,
+                channel: self.channel,
                 nonce,
                 auth_head,
                 verifier,
@@ -153,10 +162,28 @@ impl ClientFirst {
     }
 }
 
+/// What the client binds to, by the flag that begins its first message (RFC 5802 6).
+fn channel_value<'c>(flag: &str, binding: Binding<'c>) -> Result<&'c [u8], SaslFailure> {
+    let refused = |why| Err(SaslFailure::ChannelBinding(why));
+    match (flag, binding) {
+        ("n", Binding::None | Binding::Offered) | ("y", Binding::None) => Ok(&[]),
+        // The client could bind, and thinks that we cannot: somebody took the offer out of what we said.
+        ("y", Binding::Offered) => refused("SCRAM-SHA-256-PLUS was offered and did not reach the client"),
+        // "Chosen" without binding is a contradiction in the client's own words.
+        ("n" | "y", Binding::Chosen(_)) => refused("SCRAM-SHA-256-PLUS binds to the channel: p=tls-exporter"),
+        _ => match (flag.strip_prefix("p="), binding) {
+            (Some(CHANNEL_BINDING_TYPE), Binding::Chosen(value)) => Ok(value.octets()),
+            (Some(_), Binding::Chosen(_)) => refused("the only channel binding here is tls-exporter"),
+            (Some(_), _) => refused("SCRAM-SHA-256 does not bind to the channel"),
+            (None, _) => Err(SaslFailure::Malformed("malformed client-first-message")),
+        },
+    }
+}
+
 /// Waits for the client's proof.
 #[derive(Debug)]
 pub(super) struct ServerFirst {
-    gs2_header: String,
+    channel: Vec<u8>,
     nonce: String,
     auth_head: String,
     verifier: ScramVerifier,
@@ -178,9 +205,13 @@ impl ServerFirst {
             .and_then(|a| a.strip_prefix("r="))
             .ok_or(malformed.clone())?;
         let proof: Sha256 = sha256_sized(proof).ok_or(malformed)?;
-        // RFC 5802 5.1 c=: it must be the very GS2 header of the first message; a changed one is a downgrade.
-        if binding != encode_base64(self.gs2_header.as_bytes()) {
-            return Err(SaslFailure::ChannelBinding);
+        // RFC 5802 5.1 c=: it must be the very GS2 header of the first message (a changed one is a downgrade), and the
+        // value of this very connection (another one means that somebody sits in between).
+        let expected = encode_base64(&self.channel);
+        if constant_time::verify_slices_are_equal(binding.as_bytes(), expected.as_bytes()).is_err() {
+            return Err(SaslFailure::ChannelBinding(
+                "the channel binding does not fit this connection",
+            ));
         }
         let auth_message = [self.auth_head.as_bytes(), without_proof.as_bytes()];
         let signature = hmac_sha256(&self.verifier.stored_key, &auth_message);
@@ -202,6 +233,8 @@ impl ServerFirst {
 pub struct ScramClient {
     password: Secret,
     nonce: String,
+    /// What `c=` says: GS2 header and value.
+    channel: Vec<u8>,
     bare: String,
     server_signature: Option<Sha256>,
 }
@@ -209,17 +242,39 @@ pub struct ScramClient {
 impl ScramClient {
     /// Gives the client-first-message, to be sent as the initial response.
     pub fn start(login: &str, password: &Secret, nonce: [u8; 18]) -> (Self, Vec<u8>) {
-        Self::with_nonce(login, password, encode_base64(&nonce))
+        Self::with_nonce(login, password, encode_base64(&nonce), None)
     }
 
-    fn with_nonce(login: &str, password: &Secret, nonce: String) -> (Self, Vec<u8>) {
+    /// The same for SCRAM-SHA-256-PLUS, bound to a connection.
+    pub fn start_bound(
+        login: &str,
+        password: &Secret,
+        nonce: [u8; 18],
+        binding: &ChannelBinding,
+    ) -> (Self, Vec<u8>) {
+        Self::with_nonce(login, password, encode_base64(&nonce), Some(binding))
+    }
+
+    fn with_nonce(
+        login: &str,
+        password: &Secret,
+        nonce: String,
+        binding: Option<&ChannelBinding>,
+    ) -> (Self, Vec<u8>) {
         let name = login.replace('=', "=3D").replace(',', "=2C");
         let bare = format!("n={name},r={nonce}");
-        let message = format!("n,,{bare}").into_bytes();
+        let header = match binding {
+            Some(_) => format!("p={CHANNEL_BINDING_TYPE},,"),
+            None => "n,,".to_owned(),
+        };
+        let message = format!("{header}{bare}").into_bytes();
+        let mut channel = header.into_bytes();
+        channel.extend_from_slice(binding.map_or(&[], ChannelBinding::octets));
         (
             Self {
                 password: password.clone(),
                 nonce,
+                channel,
                 bare,
                 server_signature: None,
             },
@@ -251,7 +306,7 @@ impl ScramClient {
         let rounds = rounds.parse().map_err(|_| malformed.clone())?;
         let salted = salted_password(&self.password, &salt, rounds).ok_or(malformed)?;
         let client_key = Zeroizing::new(hmac_sha256(&*salted, &[b"Client Key"]));
-        let without_proof = format!("c=biws,r={nonce}");
+        let without_proof = format!("c={},r={nonce}", encode_base64(&self.channel));
         let auth_message = format!("{},{text},{without_proof}", self.bare);
         let signature = hmac_sha256(&sha256(&*client_key), &[auth_message.as_bytes()]);
         let server_key = hmac_sha256(&*salted, &[b"Server Key"]);
@@ -364,18 +419,21 @@ mod tests {
                                 p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     const SERVER_FINAL: &str = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
+    fn pencil() -> Secret {
+        Secret::new("pencil".to_owned())
+    }
+
     fn server() -> (ServerFirst, Vec<u8>) {
         let salt = decode_base64(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let verifier = ScramVerifier::derive(&Secret::new("pencil".to_owned()), &salt, 4096).unwrap();
-        ClientFirst::parse(CLIENT_FIRST.as_bytes())
+        let verifier = ScramVerifier::derive(&pencil(), &salt, 4096).unwrap();
+        ClientFirst::parse(CLIENT_FIRST.as_bytes(), Binding::None)
             .unwrap()
             .answer(verifier, SERVER_NONCE)
     }
 
     #[test]
     fn the_vector_of_rfc_7677() {
-        let (client, first) =
-            &mut ScramClient::with_nonce("user", &Secret::new("pencil".to_owned()), CLIENT_NONCE.to_owned());
+        let (client, first) = &mut ScramClient::with_nonce("user", &pencil(), CLIENT_NONCE.to_owned(), None);
         assert_eq!(first, CLIENT_FIRST.as_bytes());
         let (server, server_first) = server();
         assert_eq!(server_first, SERVER_FIRST.as_bytes());
@@ -396,7 +454,9 @@ mod tests {
         let finish = |text: &str| server().0.finish(text.as_bytes());
         assert_eq!(
             finish(&CLIENT_FINAL.replace("c=biws", "c=eSws")),
-            Err(SaslFailure::ChannelBinding)
+            Err(SaslFailure::ChannelBinding(
+                "the channel binding does not fit this connection"
+            ))
         );
         assert_eq!(
             finish(&CLIENT_FINAL.replace("k0,", "k1,")),
@@ -411,13 +471,9 @@ mod tests {
 
     #[test]
     fn first_messages() {
-        let parse = |text: &str| ClientFirst::parse(text.as_bytes());
+        let parse = |text: &str| ClientFirst::parse(text.as_bytes(), Binding::None);
         assert_eq!(parse("y,a=x=3Dy,n=a=2Cb,r=abc").unwrap().authcid, "a,b");
         assert_eq!(parse("y,a=x=3Dy,n=a=2Cb,r=abc").unwrap().authzid, "x=y");
-        assert_eq!(
-            parse("p=tls-exporter,,n=a,r=b").unwrap_err(),
-            SaslFailure::ChannelBinding
-        );
         for bad in [
             "",
             "n",
@@ -434,8 +490,75 @@ mod tests {
     }
 
     #[test]
+    fn the_flag_says_what_was_seen_of_the_offer() {
+        let value = ChannelBinding::new([7; 32]);
+        let parse = |flag: &str, binding| {
+            let read = ClientFirst::parse(format!("{flag},,n=a,r=b").as_bytes(), binding);
+            read.map(|first| first.channel)
+        };
+        let bound = |flag: &str, value: &[u8]| Ok([format!("{flag},,").as_bytes(), value].concat());
+        assert_eq!(parse("n", Binding::None), bound("n", &[]));
+        assert_eq!(parse("y", Binding::None), bound("y", &[]));
+        assert_eq!(parse("n", Binding::Offered), bound("n", &[]));
+        assert_eq!(
+            parse("p=tls-exporter", Binding::Chosen(&value)),
+            bound("p=tls-exporter", &[7; 32])
+        );
+        for (flag, binding) in [
+            // The downgrade: the offer did not reach the client.
+            ("y", Binding::Offered),
+            ("n", Binding::Chosen(&value)),
+            ("y", Binding::Chosen(&value)),
+            ("p=tls-unique", Binding::Chosen(&value)),
+            ("p=", Binding::Chosen(&value)),
+            ("p=tls-exporter", Binding::Offered),
+            ("p=tls-exporter", Binding::None),
+        ] {
+            let read = parse(flag, binding);
+            assert!(
+                matches!(read, Err(SaslFailure::ChannelBinding(_))),
+                "{flag} {binding:?}"
+            );
+        }
+        for flag in ["", "N", "P=tls-exporter", "x"] {
+            for binding in [Binding::None, Binding::Offered, Binding::Chosen(&value)] {
+                assert!(matches!(parse(flag, binding), Err(SaslFailure::Malformed(_))));
+            }
+        }
+        assert_eq!(format!("{value:?}"), "ChannelBinding");
+    }
+
+    /// Computed by Python's hashlib and hmac from the words of RFC 5802 3, with the figures of RFC 7677 3 and a channel
+    /// of the octets 0 to 31.
+    #[test]
+    fn a_bound_exchange_has_the_proofs_an_outside_judge_computes() {
+        let value = ChannelBinding::new(std::array::from_fn(|n| n as u8));
+        let (mut client, first) =
+            ScramClient::with_nonce("user", &pencil(), CLIENT_NONCE.to_owned(), Some(&value));
+        assert_eq!(first, b"p=tls-exporter,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+        let salt = decode_base64(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let verifier = ScramVerifier::derive(&pencil(), &salt, 4096).unwrap();
+        let (server, server_first) = ClientFirst::parse(&first, Binding::Chosen(&value))
+            .unwrap()
+            .answer(verifier, SERVER_NONCE);
+        let client_final = client.answer(&server_first).unwrap();
+        assert_eq!(
+            String::from_utf8(client_final.clone()).unwrap(),
+            "c=cD10bHMtZXhwb3J0ZXIsLAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f,\
+             r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=QC6CS20quADQRb3mT99YUH+n3VJxUvzuK0K0E1Vrs2M="
+        );
+        let server_final = server.finish(&client_final).unwrap();
+        assert_eq!(
+            String::from_utf8(server_final.clone()).unwrap(),
+            "v=2GiAgapEppLVlUXbxUDksL3VgYHzuqiK5tR4mhJGgvs="
+        );
+        assert_eq!(client.verify(&server_final), Ok(()));
+    }
+
+    #[test]
     fn a_client_refuses_endless_or_cheap_work() {
-        let (mut client, _) = ScramClient::with_nonce("u", &Secret::new("p".to_owned()), "abc".to_owned());
+        let (mut client, _) =
+            ScramClient::with_nonce("u", &Secret::new("p".to_owned()), "abc".to_owned(), None);
         for bad in [
             "r=abcd,s=QUFB,i=4095",
             "r=abcd,s=QUFB,i=4000000000",

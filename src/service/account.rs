@@ -2,12 +2,14 @@
 //!
 //! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time, and few
 //! may wait for it. An unknown login costs as much as a wrong password. Whoever guesses is slowed by `pace`; `presence`
-//! counts the sessions of each user.
+//! counts the sessions of each user; `certificates` is for who comes in without a password.
 
+mod certificates;
 pub mod pace;
 pub mod presence;
 mod rooms;
 
+pub use self::certificates::{LetIn, Presented};
 use self::pace::LoginPace;
 use self::presence::{Presence, Present, SESSIONS_PER_USER_MAX};
 use self::rooms::Rooms;
@@ -20,6 +22,7 @@ use crate::domain::tenant::TenantLife;
 use crate::id::{TenantId, UserId};
 pub use crate::sasl::Secret;
 use crate::sasl::{ITERATIONS_DEFAULT, ScramVerifier};
+use crate::seal::CertificateJudge;
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::Organisations;
 use crate::store::db::{Batch, Db};
@@ -97,6 +100,8 @@ pub struct Accounts {
     /// What an unknown login is checked against, so that it takes as long.
     nobody: String,
     rooms: Arc<Rooms>,
+    /// Judges certificates; `None`: nobody logs in with one.
+    judge: Option<Arc<dyn CertificateJudge>>,
 }
 
 impl Accounts {
@@ -112,6 +117,7 @@ impl Accounts {
             sessions_per_user_max: SESSIONS_PER_USER_MAX,
             nobody,
             rooms: Arc::default(),
+            judge: None,
         })
     }
 

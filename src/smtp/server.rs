@@ -54,7 +54,8 @@ pub struct ServerConfig {
     pub starttls: bool,
     /// Whether MAIL needs TLS. Submission needs it in any case, for AUTH.
     pub tls_required: bool,
-    /// Names for the EHLO line and for AUTH, in order of preference; opaque here.
+    /// Names for the EHLO line and for AUTH, in order of preference; opaque here. What one connection is offered may
+    /// differ: [`ServerSession::offer`].
     pub mechanisms: Vec<String>,
 }
 
@@ -187,6 +188,8 @@ pub struct ServerSession {
     /// Octets at the head of the input already searched for a line end.
     searched: usize,
     out: BytesMut,
+    /// Mechanisms for this client, if other than those of the configuration.
+    offered: Option<Vec<String>>,
 }
 
 impl ServerSession {
@@ -203,6 +206,7 @@ impl ServerSession {
             auth_failures: 0,
             searched: 0,
             out: BytesMut::new(),
+            offered: None,
             config,
         };
         session.say(&Reply::new(220, None, format!("{} ESMTP", session.config.host)));
@@ -221,6 +225,11 @@ impl ServerSession {
 
     pub fn is_tls(&self) -> bool {
         self.tls
+    }
+
+    /// Offers this client these mechanisms instead of those of the configuration: what TLS brought may allow more.
+    pub fn offer(&mut self, mechanisms: Vec<String>) {
+        self.offered = Some(mechanisms);
     }
 
     pub fn is_authenticated(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
-use super::{PeerWord, QueueWord, StorageWord};
+use super::{CertWish, PeerWord, QueueWord, StorageWord};
 use crate::address::{KepAddress, LoginName};
 use crate::clock::UtcTime;
 use crate::id::{JobId, MailId};
@@ -207,8 +207,8 @@ words! {
         Unit(Membership),
         /// Give roles, take roles
         Role(Membership),
-        /// (not built yet)
-        Cert(NotBuilt),
+        /// Certificates the user logs in with; without an option they are listed
+        Cert(CertWish),
     }
 
     #[derive(Args)]

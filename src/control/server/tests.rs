@@ -1,5 +1,6 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
+mod certificates;
 mod declaring;
 mod mails;
 mod people;

@@ -3,6 +3,7 @@
 use super::{Begin, ImapDoor};
 use crate::domain::audit::Origin;
 use crate::net::listener::{Closing, Listener};
+use crate::net::secured::Secured;
 use crate::net::tls::ServerTls;
 use crate::net::wire::Entry;
 use std::sync::Arc;
@@ -48,7 +49,10 @@ impl ImapDoor {
         let _ = stream.set_nodelay(true);
         let served = match entry {
             Entry::Tls => match tls.accept(stream).await {
-                Ok(stream) => self.serve(stream, Begin::Tls, from, closing).await,
+                Ok(stream) => {
+                    let secured = Secured::of(stream.get_ref().1);
+                    self.serve(stream, Begin::Secured(secured), from, closing).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "no TLS");
                     return;

@@ -5,6 +5,7 @@ use super::{Connection, ImapDoor};
 use crate::address::LoginName;
 use crate::imap::ask::{Answer, Code, Refusal};
 use crate::imap::command;
+use crate::net::external::{self, Unheard};
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, Secret, ServerExchange, Step};
 use crate::service::account::pace::TooManyFailures;
 use crate::service::account::{Door, Principal};
@@ -12,13 +13,6 @@ use crate::service::failure::Failure;
 
 /// Octets of a SCRAM nonce.
 const NONCE_OCTETS: usize = 18;
-
-/// What this door offers. EXTERNAL waits for a listener that asks for certificates.
-pub(super) fn offered() -> Vec<String> {
-    [Mechanism::ScramSha256, Mechanism::Plain]
-        .map(|m| m.name().to_owned())
-        .to_vec()
-}
 
 /// The answer to a login that failed; only [`Connection::failed`] gives it.
 fn wrong() -> Answer {
@@ -68,7 +62,9 @@ impl Connection<'_> {
         if aws_lc_rs::rand::fill(&mut nonce).is_err() {
             return refused(Failure::Unavailable("no entropy".into()));
         }
-        let (exchange, step) = ServerExchange::start(mechanism, initial.map(|i| i.reveal()), nonce);
+        let initial = initial.map(|i| i.reveal());
+        let binding = self.secured.binding();
+        let (exchange, step) = ServerExchange::start(mechanism, initial, nonce, binding);
         self.exchange = Some(exchange);
         self.authenticate(step).await
     }
@@ -108,7 +104,16 @@ impl Connection<'_> {
                     Ok(verifier) => exchange.verifier(verifier),
                     Err(failure) => return refused(failure),
                 },
-                Step::NeedCertificate => exchange.certificate(None),
+                Step::NeedCertificate { wanted } => {
+                    self.attempt = None;
+                    let (accounts, clock) = (&self.door.accounts, &*self.door.mailboxes.clock);
+                    let (from, secured) = (self.from, &self.secured);
+                    match external::let_in(accounts, clock, from, secured, wanted.as_ref()).await {
+                        Ok(judged) => exchange.certificate(judged.map(|p| p.login).map_err(|unfit| unfit.0)),
+                        Err(Unheard::TooManyFailures) => return too_many(),
+                        Err(Unheard::Failed(failure)) => return refused(failure),
+                    }
+                }
                 Step::Success { login } => {
                     return match self.door.accounts.principal(&login) {
                         Ok(Some(by)) => self.welcome(by),

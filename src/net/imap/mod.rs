@@ -34,6 +34,7 @@ use crate::domain::audit::Origin;
 use crate::id::TenantId;
 use crate::imap::ask::{Member, Out};
 use crate::imap::{Session, Settings};
+use crate::net::secured::Secured;
 use crate::sasl::ServerExchange;
 use crate::service::account::presence::Present;
 use crate::service::account::{Accounts, Door, Principal};
@@ -80,8 +81,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 /// How a connection begins.
 #[derive(Clone)]
 pub enum Begin {
-    /// Under TLS already.
+    /// Under TLS already, of which nothing is known.
     Tls,
+    /// Under TLS already, with what it lends to logins.
+    Secured(Secured),
     /// In the clear; login is refused until STARTTLS, which is offered when there is an acceptor.
     Clear(Option<TlsAcceptor>),
 }
@@ -127,6 +130,8 @@ struct Connection<'d> {
     from: Origin,
     stream: Box<dyn Duplex + 'd>,
     acceptor: Option<TlsAcceptor>,
+    /// What TLS brought, for logins.
+    secured: Secured,
     session: Session,
     by: Option<Principal>,
     exchange: Option<ServerExchange>,
@@ -163,15 +168,16 @@ impl ImapDoor {
         from: Origin,
         stopping: signal::Receiver<bool>,
     ) -> Result<(), Ended> {
-        let (tls, acceptor) = match begin {
-            Begin::Tls => (true, None),
-            Begin::Clear(acceptor) => (false, acceptor),
+        let (tls, secured, acceptor) = match begin {
+            Begin::Tls => (true, Secured::default(), None),
+            Begin::Secured(secured) => (true, secured, None),
+            Begin::Clear(acceptor) => (false, Secured::default(), acceptor),
         };
         let settings = Settings {
             tls,
             starttls: acceptor.is_some(),
             login_in_clear: false,
-            mechanisms: login::offered(),
+            mechanisms: secured.mechanisms(),
             greeting: self.greeting.clone(),
             append_max_bytes: self.mailboxes.identity.size_max_bytes,
             id: vec![("name".to_owned(), "kepd".to_owned())],
@@ -184,6 +190,7 @@ impl ImapDoor {
             from,
             stream: Box::new(stream),
             acceptor,
+            secured,
             session: Session::new(settings),
             by: None,
             exchange: None,
@@ -456,7 +463,12 @@ impl Connection<'_> {
         self.flush().await?;
         let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         match timeout(HANDSHAKE_MAX, acceptor.accept(clear)).await {
-            Ok(stream) => self.stream = Box::new(stream?),
+            Ok(stream) => {
+                let stream = stream?;
+                self.secured = Secured::of(stream.get_ref().1);
+                self.session.offer(self.secured.mechanisms());
+                self.stream = Box::new(stream);
+            }
             Err(_) => return Err(Ended::TooSlow),
         }
         Ok(true)

@@ -104,10 +104,24 @@ impl LoginPace {
 
     /// Asked before a password is looked at: how long the attempt has to wait. Keep the answer until then.
     pub fn admit(&self, now: UtcTime, from: Origin, login: &LoginName) -> Result<Admitted, TooManyFailures> {
+        self.admitted(now, from, Some(login))
+    }
+
+    /// Asked before a certificate is looked at: it is not known yet whose it is, so only the address waits.
+    pub fn admit_unnamed(&self, now: UtcTime, from: Origin) -> Result<Admitted, TooManyFailures> {
+        self.admitted(now, from, None)
+    }
+
+    fn admitted(
+        &self,
+        now: UtcTime,
+        from: Origin,
+        login: Option<&LoginName>,
+    ) -> Result<Admitted, TooManyFailures> {
         let Some(address) = self.slowed(from) else {
             return Ok(Admitted::at_once());
         };
-        let keys = self.keys(address, Some(login));
+        let keys = self.keys(address, login);
         let wait = {
             let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
             tables.wait(now, &keys)?
@@ -123,7 +137,7 @@ impl LoginPace {
         })
     }
 
-    /// A login failed. `None`: what was given is no login at all.
+    /// A login failed. `None`: what was given is no login at all, or nobody's secret was guessed at.
     pub fn failed(&self, now: UtcTime, from: Origin, login: Option<&LoginName>) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let name = login.map_or_else(|| "(none)".to_owned(), LoginName::to_string);
@@ -365,6 +379,21 @@ mod tests {
             Some(4)
         );
         assert_eq!(wait_s(&pace, at(0), "2001:db8:0:2::1", "baska@ornekas"), Some(0));
+    }
+
+    #[test]
+    fn refused_certificates_slow_their_address_and_no_login() {
+        let pace = pace();
+        for _ in 0..8 {
+            pace.failed(at(0), from("192.0.2.1"), None);
+        }
+        let unnamed = |address: &str| {
+            let admitted = pace.admit_unnamed(at(0), from(address)).ok();
+            admitted.map(|admitted| admitted.wait.as_secs())
+        };
+        assert_eq!((unnamed("192.0.2.1"), unnamed("192.0.2.2")), (Some(4), Some(0)));
+        assert_eq!(wait_s(&pace, at(0), "192.0.2.2", "ayse@ornekas"), Some(0));
+        assert_eq!(pace.failures(), 8);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod account;
+mod certificates;
 mod holders;
 mod labels;
 mod people;

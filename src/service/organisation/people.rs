@@ -151,6 +151,7 @@ impl Changes<'_> {
             let mut user = user_of(draft, name)?;
             user.removed = true;
             draft.put(&user)?;
+            self.forget_certificates(draft, &user)?;
             Ok(user)
         })
         .await

@@ -112,7 +112,7 @@ impl ServerSession {
         }
         if self.offers_auth() {
             text.push_str("\nAUTH ");
-            text.push_str(&config.mechanisms.join(" "));
+            text.push_str(&self.mechanisms().join(" "));
         }
         Reply::new(250, None, text)
     }
@@ -123,7 +123,11 @@ impl ServerSession {
     }
 
     fn has_auth(&self) -> bool {
-        self.config.role == Role::Submission && !self.config.mechanisms.is_empty()
+        self.config.role == Role::Submission && !self.mechanisms().is_empty()
+    }
+
+    fn mechanisms(&self) -> &[String] {
+        self.offered.as_deref().unwrap_or(&self.config.mechanisms)
     }
 
     fn start_tls(&mut self, input: &BytesMut) -> Option<Event> {
@@ -154,8 +158,7 @@ impl ServerSession {
             return self.failed(&reply::AUTH_NEEDS_TLS);
         }
         let offered = self
-            .config
-            .mechanisms
+            .mechanisms()
             .iter()
             .find(|name| name.eq_ignore_ascii_case(&mechanism));
         match offered.cloned() {
