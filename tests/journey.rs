@@ -33,6 +33,8 @@ mod declaring;
 mod doors;
 #[path = "journey/events.rs"]
 mod events;
+#[path = "journey/exporting.rs"]
+mod exporting;
 #[path = "journey/folders.rs"]
 mod folders;
 #[path = "journey/forge.rs"]

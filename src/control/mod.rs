@@ -6,6 +6,7 @@ mod acting;
 mod auditing;
 mod declaring;
 mod dns;
+mod exporting;
 mod jobs;
 mod mails;
 mod people;

@@ -312,6 +312,7 @@ impl Services {
             archive: Arc::new(Archive {
                 db: parts.db.clone(),
                 spool: parts.spool.clone(),
+                clock: parts.clock.clone(),
                 identity: parts.identity.clone(),
                 trust_pem: trust_pem(config)?,
             }),

@@ -361,6 +361,7 @@ impl Provider {
             archive: Arc::new(Archive {
                 db: db.clone(),
                 spool: spool.clone(),
+                clock: clock.clone(),
                 identity: identity.clone(),
                 trust_pem: pki.ca.certificate_pem.clone(),
             }),
