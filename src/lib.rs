@@ -22,6 +22,7 @@ pub mod domain;
 pub mod autoconfig;
 pub mod cms;
 pub mod mime;
+pub mod pdf;
 pub mod rem;
 pub mod xml;
 

@@ -60,6 +60,11 @@ const TABLE: &[Row] = &[
         room: "rem",
         may: &["domain", "mime", "cms", "xml", "ground"],
     },
+    // What an evidence and a decision are, and the words of the notices for reasons and times.
+    Row {
+        room: "pdf",
+        may: &["domain", "rem::notice", "ground"],
+    },
     Row {
         room: "sasl",
         may: &["ground"],
@@ -341,7 +346,7 @@ fn expand(word: &'static str) -> Vec<String> {
     let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect();
     match word {
         "ground" => list(&["id", "clock", "address", "roster"]),
-        "formats" => list(&["mime", "cms", "xml", "rem"]),
+        "formats" => list(&["mime", "cms", "xml", "rem", "pdf"]),
         "shared" => SHARED.iter().map(|s| format!("service::{s}")).collect(),
         _ => list(&[word]),
     }

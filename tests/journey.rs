@@ -41,6 +41,8 @@ mod doors;
 mod enquiring;
 #[path = "journey/events.rs"]
 mod events;
+#[path = "journey/exporting.rs"]
+mod exporting;
 #[path = "journey/folders.rs"]
 mod folders;
 #[path = "journey/forge.rs"]

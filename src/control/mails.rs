@@ -29,7 +29,7 @@ impl ControlDoor {
         match word {
             MailWord::List(wish) => self.list_mail(wish).await,
             MailWord::Show(wish) => self.show_mail(wish).await,
-            MailWord::Export(wish) => self.export(&wish).await,
+            MailWord::Export(wish) => self.export_mail(wish).await,
             MailWord::Accept(wish) => self.declare(wish, Declared::Accepted).await,
             MailWord::Refuse(wish) => self.declare(wish, Declared::Refused).await,
             MailWord::Send { draft, rule } => self.send_draft(&draft, rule).await,

@@ -7,6 +7,7 @@ mod auditing;
 mod certificates;
 mod declaring;
 mod dns;
+mod exporting;
 mod jobs;
 mod mails;
 mod people;

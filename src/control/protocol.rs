@@ -4,6 +4,7 @@
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
 mod certificate_words;
+mod export_words;
 mod mail_words;
 mod provider_words;
 mod record;
@@ -14,6 +15,7 @@ mod words;
 
 use crate::address::LoginName;
 pub use certificate_words::*;
+pub use export_words::*;
 pub use mail_words::*;
 pub use provider_words::*;
 pub use record::Record;
@@ -119,6 +121,9 @@ mod tests {
             "mail|search|ornekas|--as|ayse@ornekas|--subject|İhale|--since|2026-11-01|--before|2026-12-01",
             "mail|archive|17|00000000-0000-0000-0000-000000000001|--as|ayse@ornekas",
             "mail|restore|17|--version|3|--as|ayse@ornekas",
+            "mail|export|00000000-0000-0000-0000-000000000001|--out|/tmp/x",
+            "mail|export|--since|2026-01-01|--until|2026-12-31|--tenant|ornekas|--out|/tmp/x",
+            "evidence|export|00000000-0000-0000-0000-000000000001|--pdf|/tmp/x.pdf",
             "label|apply|ornekas|Finans|1|2|3|--as|mudur@ornekas",
             "queue|retry|--all",
             "peer|list",

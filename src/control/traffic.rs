@@ -3,9 +3,7 @@
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
-use crate::control::protocol::{
-    EvidenceWord, Export, LIST_MAX, PeerAdd, PeerSet, PeerWord, QueueWord, Record,
-};
+use crate::control::protocol::{EvidenceWord, LIST_MAX, PeerAdd, PeerSet, PeerWord, QueueWord, Record};
 use crate::domain::mail::{Declared, Mail, Recipient, RecipientState};
 use crate::domain::provider::{Fingerprint, Peer, SIZE_MAX_BYTES};
 use crate::service::failure::{Failure, Kind};
@@ -42,28 +40,6 @@ impl ControlDoor {
                 "kepctl verifies evidence itself; the daemon is not asked",
             )),
         }
-    }
-
-    /// The export bundle of a mail, sent or received.
-    pub(super) async fn export(&self, wish: &Export) -> Outcome {
-        if let Some(by) = &self.acting {
-            self.mailboxes.item_of_mail(by, wish.mail)?;
-        }
-        let tenant = self.archive.tenant_of(wish.mail)?;
-        let exported = self.archive.export(tenant, wish.mail, &wish.out).await?;
-        let files = exported.files.iter().map(|file| {
-            Record::new()
-                .text("path", &file.path)
-                .text("sha256", &file.sha256)
-                .with("size", file.size)
-                .with("issuer", file.issuer.clone())
-                .into()
-        });
-        one(Record::new()
-            .text("mail", &exported.mail_id)
-            .text("folder", exported.folder.display())
-            .text("original_sha256", &exported.original_sha256)
-            .with("files", files.collect::<Vec<Value>>()))
     }
 
     pub(super) async fn queue(&self, word: QueueWord) -> Outcome {

@@ -343,6 +343,7 @@ impl Services {
             archive: Arc::new(Archive {
                 db: parts.db.clone(),
                 spool: parts.spool.clone(),
+                clock: parts.clock.clone(),
                 identity: parts.identity.clone(),
                 published: seals.published.clone(),
             }),

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused (one sentence why, on stderr), 2 usage. Verifying evidence needs no daemon.
 
 mod client;
+mod period;
 mod ready;
 mod show;
 mod verify;
@@ -11,7 +12,7 @@ pub use client::ask;
 pub use verify::verified;
 
 use crate::address::LoginName;
-use crate::control::protocol::{EvidenceWord, PeerWord, Reply, TenantWord, Word};
+use crate::control::protocol::{EvidenceWord, MailWord, PeerWord, Reply, TenantWord, Word};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -99,7 +100,13 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
         .socket
         .or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from))
         .unwrap_or_else(|| SOCKET_DEFAULT.into());
-    match client::ask(&socket, cli.by, word)? {
+    let reply = match word {
+        Word::Mail(MailWord::Export(wish)) if wish.since.is_some() => {
+            period::export(&socket, cli.by.as_ref(), wish)?
+        }
+        word => client::ask(&socket, cli.by, word)?,
+    };
+    match reply {
         Reply::List(list) if zone => print(show::zone(&list).as_bytes()),
         Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
         Reply::One(one) => print(show::one(&one, json)?.as_bytes()),

@@ -5,7 +5,7 @@ use crate::control::protocol::{
     EvidenceWord, Export, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
 };
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Largest file read here (a profile, trust material, a password).
@@ -31,7 +31,11 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
                 set.trust_pem = Some(text(file)?);
             }
         }
-        Word::Mail(MailWord::Export(export)) | Word::Evidence(EvidenceWord::Export(export)) => whole(export)?,
+        Word::Mail(MailWord::Export(export)) => whole(&mut export.out)?,
+        Word::Evidence(EvidenceWord::Export(export)) => {
+            let Export { out, pdf, .. } = export;
+            out.iter_mut().chain(pdf).try_for_each(whole)?;
+        }
         _ => {}
     }
     Ok(word)
@@ -45,8 +49,8 @@ fn certificate(file: &Path) -> Result<String, String> {
 }
 
 /// The daemon works in another folder.
-fn whole(export: &mut Export) -> Result<(), String> {
-    export.out = std::path::absolute(&export.out).map_err(|e| e.to_string())?;
+fn whole(path: &mut PathBuf) -> Result<(), String> {
+    *path = std::path::absolute(&*path).map_err(|e| e.to_string())?;
     Ok(())
 }
 

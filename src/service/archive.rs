@@ -2,29 +2,44 @@
 //!
 //! `original.eml` holds the exact octets that were approved, `dispatch.eml` the sealed copy, `evidence/` the documents
 //! in order of event, `approvals.json` who decided what on which digest - of a mail that was given back and handed in
-//! anew also what was decided then -, `trust/` the anchors, `manifest.json` the
-//! digests of all of it.
+//! anew also what was decided then -, `trust/` the anchors, `ozet.pdf` the summary for a court, `manifest.json` the
+//! digests of all of it. A bundle has its name when it is whole and on disk.
 
+mod bundle;
+mod period;
+mod summing;
+
+pub use period::{Period, PeriodMark, PeriodSide, Step, Visible};
+
+use crate::address::Domain;
+use crate::clock::Clock;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
+use crate::pdf::summary::{MailFacts, Side};
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
-use crate::service::octets::{ContentReader, cut};
+use crate::service::octets::cut;
 use crate::store::db::Db;
-use crate::store::folder::NewFolder;
+use crate::store::folder::{NewFile, NewFolder};
 use crate::store::spool::Spool;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::items::Content;
 use crate::store::tables::{evidence, items, jobs, mails, peers};
-use aws_lc_rs::digest::{Context, SHA256};
+use bundle::Bundle;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use summing::{Evidence, Sums};
+
+/// Name of the summary in a bundle.
+const SUMMARY: &str = "ozet.pdf";
 
 pub struct Archive {
     pub db: Arc<dyn Db>,
     pub spool: Arc<Spool>,
+    /// A summary says when it was made.
+    pub clock: Arc<dyn Clock>,
     pub identity: Arc<Identity>,
     /// By what our own seals and time-stamps are checked.
     pub published: Arc<Published>,
@@ -36,6 +51,7 @@ pub struct Exported {
     pub folder: PathBuf,
     pub mail_id: String,
     pub original_sha256: String,
+    pub manifest_sha256: String,
     pub files: Vec<ExportedFile>,
 }
 
@@ -43,6 +59,8 @@ pub struct Exported {
 pub struct ExportedFile {
     pub path: String,
     pub sha256: String,
+    #[serde(skip)]
+    digest: [u8; 32],
     pub size: u64,
     /// The provider whose word the file is; none for the original and the manifest's own lists.
     pub issuer: Option<String>,
@@ -83,7 +101,14 @@ struct Parts {
     /// With the number of the copy: 0 is the one for all named recipients.
     dispatches: Vec<(u16, Content)>,
     dispatch_issuer: String,
-    approvals: Vec<u8>,
+    decisions: Vec<Decided>,
+    facts: MailFacts,
+}
+
+/// A decision with the job it was taken on.
+struct Decided {
+    job: Arc<Job>,
+    entry: Entry,
 }
 
 impl Archive {
@@ -113,15 +138,62 @@ impl Archive {
 
     /// Writes the bundle of one mail into `out/<mail>`.
     pub async fn export(&self, tenant: TenantId, mail: MailId, out: &Path) -> Result<Exported, Failure> {
-        let parts = self.parts(tenant, mail)?;
-        let dir = out.join(mail.to_string());
-        let folder = NewFolder::create(&dir).map_err(unwritable)?;
-        let mut bundle = Bundle {
-            archive: self,
-            folder,
-            files: Vec::new(),
+        let sums = Arc::new(Sums::begin()?);
+        self.export_with(&sums, tenant, mail, out.join(mail.to_string()))
+            .await
+    }
+
+    /// Writes the summary alone into a file, which must not exist.
+    pub async fn export_summary(&self, tenant: TenantId, mail: MailId, file: &Path) -> Result<(), Failure> {
+        let sums = Arc::new(Sums::begin()?);
+        let mut bundle = Bundle::of_nothing(self);
+        let (_, octets) = self.fill(&sums, tenant, mail, &mut bundle).await?;
+        let mut file = NewFile::create(file).map_err(unwritable)?;
+        file.write(&octets).map_err(unwritable)?;
+        blocking(move || file.finish().map_err(unwritable)).await
+    }
+
+    async fn export_with(
+        &self,
+        sums: &Arc<Sums>,
+        tenant: TenantId,
+        mail: MailId,
+        dir: PathBuf,
+    ) -> Result<Exported, Failure> {
+        let mut bundle = Bundle::into(self, NewFolder::create(&dir).map_err(unwritable)?);
+        let (parts, _) = self.fill(sums, tenant, mail, &mut bundle).await?;
+        let (mail_id, original_sha256) = (mail.to_string(), hex(&parts.original_sha256));
+        let manifest = Manifest {
+            mail_id: &mail_id,
+            original_sha256: &original_sha256,
+            files: &bundle.files,
         };
-        bundle.content("original.eml", &parts.original, None).await?;
+        let manifest = json(&manifest)?;
+        let files = bundle.finish(&manifest).await?;
+        Ok(Exported {
+            folder: dir,
+            mail_id,
+            original_sha256,
+            manifest_sha256: hex(&mails::digest(&manifest)),
+            files,
+        })
+    }
+
+    /// Everything of a bundle but its manifest; gives the summary's octets.
+    async fn fill(
+        &self,
+        sums: &Arc<Sums>,
+        tenant: TenantId,
+        mail: MailId,
+        bundle: &mut Bundle<'_>,
+    ) -> Result<(Parts, Vec<u8>), Failure> {
+        let parts = self.parts(tenant, mail)?;
+        let digest = bundle.content("original.eml", &parts.original, None).await?;
+        if digest != parts.original_sha256 {
+            return Err(Failure::Broken(format!(
+                "the original of {mail} does not have its digest"
+            )));
+        }
         for (number, dispatch) in &parts.dispatches {
             let name = if *number == 0 {
                 "dispatch.eml".to_owned()
@@ -132,51 +204,45 @@ impl Archive {
                 .content(&name, dispatch, Some(&parts.dispatch_issuer))
                 .await?;
         }
-        let rows = self.evidence_of(tenant, mail)?;
-        for (n, row) in rows.iter().enumerate() {
+        let mut documents = Vec::new();
+        for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
             let name = format!("evidence/{:02}-{}.xml", n + 1, row.kind.element_name());
-            bundle.octets(
-                &name,
-                &self.spool.load(&row.xml).await?,
-                Some(row.issuer.as_str()),
-            )?;
+            let xml = self.spool.load(&row.xml).await?;
+            bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
+            documents.push(Evidence { name, row, xml });
         }
-        bundle.octets("approvals.json", &parts.approvals, None)?;
-        let issuers: BTreeSet<&str> = rows
+        bundle.octets("approvals.json", &approvals(&parts.decisions)?, None)?;
+        let issuers: BTreeSet<&str> = documents
             .iter()
-            .map(|r| r.issuer.as_str())
+            .map(|d| d.row.issuer.as_str())
             .chain([parts.dispatch_issuer.as_str()])
             .collect();
-        for (domain, pem) in self.trust(&issuers)? {
-            bundle.octets(&format!("trust/{domain}.pem"), pem.as_bytes(), Some(&domain))?;
+        let trust = self.trust(&issuers)?;
+        for (domain, pem) in &trust {
+            bundle.octets(&format!("trust/{domain}.pem"), pem.as_bytes(), Some(domain))?;
         }
-        let (mail_id, original_sha256) = (mail.to_string(), hex(&parts.original_sha256));
-        let manifest = Manifest {
-            mail_id: &mail_id,
-            original_sha256: &original_sha256,
-            files: &bundle.files,
+        let made = summing::Made {
+            at: self.clock.now(),
+            by: self.identity.domain.to_string(),
         };
-        let manifest = json(&manifest)?;
-        let mut file = bundle.folder.file("manifest.json").map_err(unwritable)?;
-        file.write(&manifest)
-            .and_then(|()| file.finish())
-            .map_err(unwritable)?;
-        Ok(Exported {
-            folder: dir,
-            mail_id,
-            original_sha256,
-            files: bundle.files,
-        })
+        let summing = summing::Summing::new(&parts, &bundle.files, documents, trust, made);
+        let sums = sums.clone();
+        let octets = blocking(move || sums.print(&summing)).await?;
+        bundle.octets(SUMMARY, &octets, None)?;
+        Ok((parts, octets))
     }
 
-    /// The anchors of every provider concerned, by domain.
+    /// The anchors of every provider concerned, by domain; our own first.
     fn trust(&self, issuers: &BTreeSet<&str>) -> Result<Vec<(String, String)>, Failure> {
-        let mut trust = vec![(
-            self.identity.domain.to_string(),
-            self.published.now().trust_pem.clone(),
-        )];
-        for peer in peers::all(&*self.db)? {
-            if issuers.contains(peer.row.domain.as_str()) {
+        let own = self.identity.domain.to_string();
+        let others: Vec<Domain> = issuers
+            .iter()
+            .filter(|issuer| **issuer != own)
+            .filter_map(|issuer| issuer.parse().ok())
+            .collect();
+        let mut trust = vec![(own, self.published.now().trust_pem.clone())];
+        for domain in others {
+            if let Some(peer) = peers::peer(&*self.db, &domain)? {
                 trust.push((peer.row.domain.to_string(), peer.row.trust_pem));
             }
         }
@@ -186,19 +252,30 @@ impl Archive {
     fn parts(&self, tenant: TenantId, id: MailId) -> Result<Parts, Failure> {
         let none = || Failure::refused(Kind::NotFound, format!("there is no mail {id}"));
         if let Some(mail) = mails::mail(&*self.db, tenant, id)? {
-            let body = items::body(&*self.db, tenant, mail.row.item)?
-                .ok_or_else(none)?
-                .row;
+            let mail = mail.row;
+            let body = items::body(&*self.db, tenant, mail.item)?.ok_or_else(none)?.row;
             let dispatches = mails::dispatches(&*self.db, tenant, id)?;
             return Ok(Parts {
                 original: body.content,
-                original_sha256: mail.row.original_sha256,
+                original_sha256: mail.original_sha256,
                 dispatches: dispatches
                     .into_iter()
                     .map(|d| (d.row.copy, d.row.content))
                     .collect(),
                 dispatch_issuer: self.identity.domain.to_string(),
-                approvals: self.approvals(tenant, mail.row.job.or(mail.row.follows))?,
+                decisions: self.decisions(tenant, mail.job.or(mail.follows))?,
+                facts: MailFacts {
+                    id: id.to_string(),
+                    side: Side::Sent,
+                    subject: mail.subject,
+                    sender: mail.sender.to_string(),
+                    recipients: mail.recipients.iter().map(|r| r.address.to_string()).collect(),
+                    message_id: mail.message_id,
+                    rem_message_id: self.identity.rem_message_id(id, 0),
+                    submitted_at: Some(mail.submitted_at),
+                    original_sha256: mail.original_sha256,
+                    original_size_bytes: mail.original_size_bytes,
+                },
             });
         }
         let consignment = mails::consignment(&*self.db, tenant, id)?.ok_or_else(none)?.row;
@@ -226,17 +303,37 @@ impl Archive {
             original_sha256: consignment.original_sha256,
             dispatches: vec![(0, body.content)],
             dispatch_issuer: issuer.to_owned(),
-            approvals: self.approvals(tenant, job)?,
+            decisions: self.decisions(tenant, job)?,
+            facts: MailFacts {
+                id: id.to_string(),
+                side: Side::Received {
+                    delivered_at: consignment.delivered_at,
+                },
+                subject: consignment.subject,
+                sender: consignment.sender.to_string(),
+                recipients: consignment.listed.iter().map(ToString::to_string).collect(),
+                message_id: consignment.message_id,
+                rem_message_id: consignment.rem_message_id,
+                submitted_at: consignment.submitted_at,
+                original_sha256: consignment.original_sha256,
+                original_size_bytes: original.body.octets(),
+            },
         })
     }
 
-    /// The decisions of a job and of all that it follows, in order.
-    fn approvals(&self, tenant: TenantId, last: Option<JobId>) -> Result<Vec<u8>, Failure> {
+    /// The decisions of a job and of all that it follows, in order. What the clock did is no decision.
+    fn decisions(&self, tenant: TenantId, last: Option<JobId>) -> Result<Vec<Decided>, Failure> {
         let mut all = Vec::new();
         for job in self.chain(tenant, last)? {
-            all.extend(self.decisions(&job)?);
+            let job = Arc::new(job);
+            let history = jobs::history(&*self.db, job.tenant, job.id)?;
+            let by_people = history.into_iter().filter(|e| e.happening.actor.is_some());
+            all.extend(by_people.map(|entry| Decided {
+                job: job.clone(),
+                entry,
+            }));
         }
-        json(&all)
+        Ok(all)
     }
 
     /// A job and those of the earlier attempts: its mail was given back and handed in anew. The oldest first.
@@ -253,70 +350,36 @@ impl Archive {
         chain.reverse();
         Ok(chain)
     }
-
-    fn decisions(&self, job: &Job) -> Result<Vec<serde_json::Value>, Failure> {
-        let decisions = jobs::history(&*self.db, job.tenant, job.id)?;
-        let one = |entry: &Entry| -> serde_json::Value {
-            let d = &entry.happening;
-            serde_json::json!(Approval {
-                job_id: job.id.to_string(),
-                rule: &job.rule_name,
-                rule_version: job.rule_version,
-                step: d.step,
-                role: d.role.as_deref(),
-                actor: &d.actor_login,
-                in_name_of: d.in_name_of.as_deref(),
-                to: d.to.as_deref(),
-                decision: d.deed.word(),
-                route: d.route.map_or("", Route::word),
-                note: &d.note,
-                at: d.at.rfc3339(),
-                original_sha256: hex(&entry.original_sha256),
-            })
-        };
-        // What the clock did is no decision.
-        let by_people = decisions.iter().filter(|e| e.happening.actor.is_some());
-        Ok(by_people.map(one).collect())
-    }
 }
 
-struct Bundle<'a> {
-    archive: &'a Archive,
-    folder: NewFolder,
-    files: Vec<ExportedFile>,
+fn approvals(decisions: &[Decided]) -> Result<Vec<u8>, Failure> {
+    let one = |Decided { job, entry }: &Decided| -> serde_json::Value {
+        let d = &entry.happening;
+        serde_json::json!(Approval {
+            job_id: job.id.to_string(),
+            rule: &job.rule_name,
+            rule_version: job.rule_version,
+            step: d.step,
+            role: d.role.as_deref(),
+            actor: &d.actor_login,
+            in_name_of: d.in_name_of.as_deref(),
+            to: d.to.as_deref(),
+            decision: d.deed.word(),
+            route: d.route.map_or("", Route::word),
+            note: &d.note,
+            at: d.at.rfc3339(),
+            original_sha256: hex(&entry.original_sha256),
+        })
+    };
+    json(&decisions.iter().map(one).collect::<Vec<_>>())
 }
 
-impl Bundle<'_> {
-    async fn content(&mut self, name: &str, content: &Content, issuer: Option<&str>) -> Result<(), Failure> {
-        let mut file = self.folder.file(name).map_err(unwritable)?;
-        let mut digest = Context::new(&SHA256);
-        let mut reader = ContentReader::whole(&self.archive.spool, content);
-        while let Some(chunk) = reader.next_chunk().await? {
-            digest.update(&chunk);
-            file.write(&chunk).map_err(unwritable)?;
-        }
-        file.finish().map_err(unwritable)?;
-        self.note(name, hex(digest.finish().as_ref()), content.size_bytes(), issuer);
-        Ok(())
-    }
-
-    fn octets(&mut self, name: &str, octets: &[u8], issuer: Option<&str>) -> Result<(), Failure> {
-        let mut file = self.folder.file(name).map_err(unwritable)?;
-        file.write(octets)
-            .and_then(|()| file.finish())
-            .map_err(unwritable)?;
-        self.note(name, hex(&mails::digest(octets)), octets.len() as u64, issuer);
-        Ok(())
-    }
-
-    fn note(&mut self, path: &str, sha256: String, size: u64, issuer: Option<&str>) {
-        self.files.push(ExportedFile {
-            path: path.to_owned(),
-            sha256,
-            size,
-            issuer: issuer.map(str::to_owned),
-        });
-    }
+/// Work that hashes, verifies or waits for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| Failure::Broken(format!("exporting: {e}")))?
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {

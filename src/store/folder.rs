@@ -1,12 +1,20 @@
-//! A folder of new files handed to somebody outside: exports. Nothing in it is ever overwritten.
+//! A folder of new files handed to somebody outside: exports. It stands under its name only when it is whole and on disk;
+//! nothing in it is ever overwritten.
 
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-/// A folder that is being filled.
+/// Ending of a folder or file that is not whole yet. One that a crash left is taken away by the next attempt.
+const UNFINISHED: &str = ".part";
+
+/// A folder that is being filled. Dropped without [`NewFolder::finish`], it goes away.
 #[derive(Debug)]
 pub struct NewFolder {
     dir: PathBuf,
+    /// Where it is filled.
+    part: PathBuf,
+    files: Vec<PathBuf>,
+    finished: bool,
 }
 
 /// A file that is being written.
@@ -15,19 +23,35 @@ pub struct NewFile {
     file: std::fs::File,
 }
 
+/// Beside the name, with the ending of what is not whole.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
+}
+
 impl NewFolder {
-    /// Makes the folder. It must not exist, or be empty: an older export is not mixed with a new one.
+    /// Begins the folder. It must not exist, or be empty: an older export is not mixed with a new one.
     pub fn create(dir: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(dir)?;
-        if std::fs::read_dir(dir)?.next().is_some() {
+        if dir.try_exists()? && std::fs::read_dir(dir)?.next().is_some() {
             let say = format!("{} is not empty; choose a new folder", dir.display());
             return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, say));
         }
-        Ok(Self { dir: dir.to_owned() })
+        let part = unfinished(dir);
+        if part.try_exists()? {
+            std::fs::remove_dir_all(&part)?;
+        }
+        std::fs::create_dir_all(&part)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            part,
+            files: Vec::new(),
+            finished: false,
+        })
     }
 
     /// Starts a file; `name` may have folders in it, but not lead out of this one.
-    pub fn file(&self, name: &str) -> std::io::Result<NewFile> {
+    pub fn file(&mut self, name: &str) -> std::io::Result<NewFile> {
         let inside = Path::new(name)
             .components()
             .all(|c| matches!(c, Component::Normal(_)));
@@ -37,27 +61,69 @@ impl NewFolder {
                 "a file name that leads elsewhere",
             ));
         }
-        let path = self.dir.join(name);
+        let path = self.part.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        Ok(NewFile {
-            file: std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(path)?,
-        })
+        let file = NewFile::create(&path)?;
+        self.files.push(path);
+        Ok(file)
+    }
+
+    /// Everything to the disk, then the name. Waits for the disk: for the blocking pool.
+    pub fn finish(mut self) -> std::io::Result<()> {
+        let mut folders = vec![self.part.clone()];
+        for file in &self.files {
+            std::fs::File::open(file)?.sync_all()?;
+            let folder = file.parent().map(Path::to_owned);
+            folders.extend(folder.filter(|f| *f != self.part));
+        }
+        folders.dedup();
+        for folder in &folders {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        into_place(&self.part, &self.dir)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What stays is taken away by the next attempt.
+            let _ = std::fs::remove_dir_all(&self.part);
+        }
     }
 }
 
 impl NewFile {
+    /// A file that must not exist.
+    pub fn create(path: &Path) -> std::io::Result<Self> {
+        let new = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path);
+        Ok(Self { file: new? })
+    }
+
     pub fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {
         self.file.write_all(octets)
     }
 
+    /// To the disk. A file of a [`NewFolder`] goes there with all others of it.
     pub fn finish(self) -> std::io::Result<()> {
         self.file.sync_all()
     }
+}
+
+/// Gives what is whole and synced its name.
+pub(super) fn into_place(part: &Path, path: &Path) -> std::io::Result<()> {
+    #[allow(clippy::disallowed_methods)]
+    // synced before, its folder after
+    std::fs::rename(part, path)?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -67,13 +133,32 @@ mod tests {
     #[test]
     fn files_stay_inside_and_are_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = NewFolder::create(&dir.path().join("out")).unwrap();
-        let mut file = folder.file("a/b.txt").unwrap();
-        file.write(b"x").unwrap();
-        file.finish().unwrap();
+        let out = dir.path().join("out");
+        let mut folder = NewFolder::create(&out).unwrap();
+        folder.file("a/b.txt").unwrap().write(b"x").unwrap();
         assert!(folder.file("a/b.txt").is_err());
         assert!(folder.file("../c").is_err());
         assert!(folder.file("/etc/c").is_err());
-        assert!(NewFolder::create(&dir.path().join("out")).is_err());
+        // Not there before it is whole.
+        assert!(!out.exists());
+        folder.finish().unwrap();
+        assert_eq!(std::fs::read(out.join("a/b.txt")).unwrap(), b"x");
+        assert!(NewFolder::create(&out).is_err());
+        assert!(NewFile::create(&out.join("a/b.txt")).is_err());
+    }
+
+    #[test]
+    fn what_was_begun_and_left_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let mut folder = NewFolder::create(&out).unwrap();
+        folder.file("a.txt").unwrap();
+        drop(folder);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        // A crash leaves it; the next attempt begins anew.
+        std::fs::create_dir(unfinished(&out)).unwrap();
+        std::fs::write(unfinished(&out).join("old"), "x").unwrap();
+        NewFolder::create(&out).unwrap().finish().unwrap();
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
     }
 }

@@ -9,6 +9,7 @@ mod floors;
 pub mod folder;
 pub mod fulltext;
 mod group;
+pub mod many_folders;
 pub mod probe;
 pub mod row;
 mod sled_engine;

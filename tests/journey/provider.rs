@@ -378,6 +378,7 @@ impl Provider {
             archive: Arc::new(Archive {
                 db: db.clone(),
                 spool: spool.clone(),
+                clock: clock.clone(),
                 identity: identity.clone(),
                 published: Published::of(Credentials {
                     trust_pem: pki.ca.certificate_pem.clone(),

@@ -1,7 +1,8 @@
 //! The words about mail: what a user sees and does, and the labels he puts on it.
 
 use super::LIST_MAX;
-use super::words::{Declare, Export, When};
+use super::export_words::MailExport;
+use super::words::{Declare, When};
 use crate::id::{ItemId, MailId};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,8 @@ pub enum MailWord {
     List(MailList),
     /// One mail by its id; with --as also a message by its number, with who archived and binned it
     Show(MailShow),
-    /// Write the export bundle of a mail
-    Export(Export),
+    /// Write the export bundle of a mail, or of all mail of a period
+    Export(MailExport),
     /// Declare to the sender that a mail which came in is accepted; once, and for good
     Accept(Declare),
     /// Declare to the sender that a mail which came in is refused; once, and for good

@@ -2,7 +2,7 @@
 
 use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
-use super::{CertWish, PeerWord, QueueWord, StorageWord};
+use super::{CertWish, Export, PeerWord, QueueWord, StorageWord};
 use crate::address::{KepAddress, LoginName};
 use crate::clock::UtcTime;
 use crate::id::{JobId, MailId};
@@ -505,14 +505,6 @@ words! {
         pub sha256: Option<String>,
     }
 
-    #[derive(Args)]
-    pub struct Export {
-        pub mail: MailId,
-        /// An existing folder; the bundle becomes a folder in it
-        #[arg(long)]
-        pub out: PathBuf,
-    }
-
     #[derive(Subcommand)]
     pub enum EvidenceWord {
         /// Evidence of a tenant, or of one mail
@@ -525,7 +517,7 @@ words! {
         },
         /// One document, with its XML
         Show { tenant: String, evidence: String },
-        /// Write the export bundle of a mail
+        /// Write the export bundle of a mail, or its summary for a court alone
         Export(Export),
         /// Verify documents from their files alone; needs no daemon
         Verify(Verify),

@@ -133,6 +133,7 @@ fn door(dir: &Path) -> ControlDoor {
     let archive = Archive {
         db: db.clone(),
         spool: spool.clone(),
+        clock: clock.clone(),
         identity: Arc::new(identity()),
         published: published.clone(),
     };

@@ -55,6 +55,44 @@ pub fn all(db: &dyn Db, tenant: TenantId) -> Result<Vec<Stored<Mail>>, StoreErro
     read_all(db, &Key::tenant(tenant, b"ma").done())
 }
 
+/// The next mails of a tenant after one, in the order of their keys.
+pub fn after(
+    db: &dyn Db,
+    tenant: TenantId,
+    last: Option<MailId>,
+    limit: usize,
+) -> Result<Vec<Stored<Mail>>, StoreError> {
+    rows_after(db, Key::tenant(tenant, b"ma"), last, limit)
+}
+
+/// The same of what came in.
+pub fn consignments_after(
+    db: &dyn Db,
+    tenant: TenantId,
+    last: Option<MailId>,
+    limit: usize,
+) -> Result<Vec<Stored<Consignment>>, StoreError> {
+    rows_after(db, Key::tenant(tenant, b"cs"), last, limit)
+}
+
+fn rows_after<R: crate::store::row::Row>(
+    db: &dyn Db,
+    table: Key,
+    last: Option<MailId>,
+    limit: usize,
+) -> Result<Vec<Stored<R>>, StoreError> {
+    let end = crate::store::prefix_end(&table.clone().done());
+    let from = match last {
+        // The first key behind that of the last one.
+        Some(last) => table.octets(&last.octets()).octets(&[0]).done(),
+        None => table.done(),
+    };
+    let rows = db.range(&from, &end, limit)?;
+    rows.into_iter()
+        .map(|(key, octets)| Stored::decode(key, octets))
+        .collect()
+}
+
 pub fn add(batch: &mut Batch, mail: &Mail) -> Result<(), RowError> {
     insert(batch, key(mail.tenant, mail.id), mail)?;
     insert(batch, holder_key(mail.id), &Holder { tenant: mail.tenant })

@@ -1,0 +1,43 @@
+//! The export of a period: the daemon does it in steps, and this asks for one after the other and tells how far it is.
+
+use super::client;
+use crate::address::LoginName;
+use crate::control::protocol::{ExportMark, MailExport, MailWord, Record, Reply, Word};
+use std::path::Path;
+
+/// All steps; the answer sums them up. Where it breaks off, the same command goes on with it.
+pub(super) fn export(socket: &Path, by: Option<&LoginName>, mut wish: MailExport) -> Result<Reply, String> {
+    let (mut written, mut there) = (0, 0);
+    loop {
+        let word = Word::Mail(MailWord::Export(wish.clone()));
+        let step = match client::ask(socket, by.cloned(), word)? {
+            Reply::One(step) => step,
+            other => return Ok(other),
+        };
+        written += number(&step, "written");
+        there += number(&step, "there");
+        let next: Option<ExportMark> = match step.value("next") {
+            Some(next) => serde_json::from_value(next.clone()).map_err(|e| e.to_string())?,
+            None => None,
+        };
+        if next.is_none() {
+            let folder = wish.out.display();
+            return Ok(Reply::One(
+                Record::new()
+                    .text("folder", folder)
+                    .text("index", wish.out.join("index.json").display())
+                    .with("written", written)
+                    .with("there", there),
+            ));
+        }
+        if next == wish.after {
+            return Err("the daemon does not go on with the export; see its log".into());
+        }
+        eprintln!("kepctl: {written} written, {there} were there; going on");
+        wish.after = next;
+    }
+}
+
+fn number(step: &Record, name: &str) -> u64 {
+    step.value(name).and_then(serde_json::Value::as_u64).unwrap_or(0)
+}

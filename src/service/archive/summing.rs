@@ -1,0 +1,223 @@
+//! The summary of one bundle: what is printed is found anew, on the documents and by the anchors that go into the bundle.
+//!
+//! Each document is judged by the anchors of the provider that issued it, and by no other's: one provider cannot vouch
+//! for the word of another.
+
+use super::{Decided, ExportedFile, Parts};
+use crate::clock::UtcTime;
+use crate::cms::Certificate;
+use crate::pdf::Press;
+use crate::pdf::summary::{
+    ATTACHED_MAX_OCTETS, Anchor, Approval, Attachment, Document, Finding, MailFacts, SealedCopy, Summary,
+};
+use crate::rem::{evidence_read, schema};
+use crate::seal::{self, TrustStore, verify_evidence};
+use crate::service::failure::Failure;
+use crate::store::tables::evidence::EvidenceRow;
+use crate::store::tables::mails;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Issuers whose anchors are kept read, in one export; some hundred providers are far more than there are.
+const STORES_MAX: usize = 256;
+
+/// A document with its row and its name in the bundle.
+pub(super) struct Evidence {
+    pub name: String,
+    pub row: EvidenceRow,
+    pub xml: Vec<u8>,
+}
+
+/// Who makes it, and when.
+pub(super) struct Made {
+    pub at: UtcTime,
+    pub by: String,
+}
+
+/// What the summary of one mail is made of; owns all of it, for the blocking pool.
+pub(super) struct Summing {
+    made: Made,
+    mail: MailFacts,
+    dispatches: Vec<SealedCopy>,
+    approvals: Vec<Approval>,
+    documents: Vec<Evidence>,
+    /// PEM by domain.
+    trust: Vec<(String, String)>,
+}
+
+impl Summing {
+    pub(super) fn new(
+        parts: &Parts,
+        files: &[ExportedFile],
+        documents: Vec<Evidence>,
+        trust: Vec<(String, String)>,
+        made: Made,
+    ) -> Self {
+        let copies = files.iter().filter(|f| f.path.starts_with("dispatch"));
+        let approval = |decided: &Decided| approval(decided, &parts.original_sha256);
+        Self {
+            made,
+            mail: parts.facts.clone(),
+            dispatches: copies
+                .map(|f| SealedCopy {
+                    file: f.path.clone(),
+                    sha256: f.digest,
+                    issuer: parts.dispatch_issuer.clone(),
+                })
+                .collect(),
+            approvals: parts.decisions.iter().map(approval).collect(),
+            documents,
+            trust,
+        }
+    }
+}
+
+fn approval(Decided { job, entry }: &Decided, original_sha256: &[u8; 32]) -> Approval {
+    let d = &entry.happening;
+    Approval {
+        at: d.at,
+        actor: d.actor_login.clone(),
+        in_name_of: d.in_name_of.clone(),
+        deed: d.deed.clone(),
+        to: d.to.clone(),
+        rule: job.rule_name.clone(),
+        step: d.step,
+        role: d.role.clone(),
+        note: d.note.clone(),
+        on_original: entry.original_sha256 == *original_sha256,
+    }
+}
+
+/// What one export, of a mail or of many, needs once: the press, and the anchors it has read.
+pub(super) struct Sums {
+    press: Press,
+    /// By the PEM text, which may change between two mails.
+    stores: Mutex<HashMap<String, Arc<TrustStore>>>,
+}
+
+impl Sums {
+    pub(super) fn begin() -> Result<Self, Failure> {
+        Ok(Self {
+            press: Press::new().map_err(|e| Failure::Broken(e.to_string()))?,
+            stores: Mutex::default(),
+        })
+    }
+
+    /// Judges every document and prints. Takes its time: for the blocking pool.
+    pub(super) fn print(&self, summing: &Summing) -> Result<Vec<u8>, Failure> {
+        let documents = summing.documents.iter().map(|d| self.document(summing, d));
+        let summary = Summary {
+            prepared_at: summing.made.at,
+            provider: summing.made.by.clone(),
+            mail: summing.mail.clone(),
+            documents: documents.collect(),
+            dispatches: summing.dispatches.clone(),
+            approvals: summing.approvals.clone(),
+            anchors: anchors(&summing.trust),
+            attachments: attachments(&summing.documents),
+        };
+        self.press
+            .print(&summary)
+            .map_err(|e| Failure::Broken(format!("the summary of {}: {e}", summary.mail.id)))
+    }
+
+    fn document(&self, summing: &Summing, evidence: &Evidence) -> Document {
+        let row = &evidence.row;
+        let issuer = row.issuer.to_string();
+        let pem = summing.trust.iter().find(|(domain, _)| *domain == issuer);
+        let trust = self.store(pem.map_or("", |(_, pem)| pem));
+        let report = verify_evidence(&evidence.xml, &trust, schema::check);
+        let found = report.findings;
+        // Without anchors nothing can be said of trust, which is not the same as distrust.
+        let unknown = trust.anchors().is_empty() && found.signature.is_ok();
+        let by_anchors = |finding: &seal::Finding| {
+            if unknown {
+                Finding::Unknown(format!("there are no trust anchors of {issuer}"))
+            } else {
+                finding_of(finding)
+            }
+        };
+        let read = evidence_read::read(&evidence.xml).ok();
+        let (facts, other_reasons) = match read {
+            Some(read) => (Some(read.facts), read.unknown_reasons),
+            None => (None, Vec::new()),
+        };
+        let named = facts.as_ref().and_then(|f| f.message.original_sha256);
+        Document {
+            file: evidence.name.clone(),
+            sha256: mails::digest(&evidence.xml),
+            kind: row.kind,
+            event: row.event,
+            event_time: row.event_time,
+            stamp_time: report.stamp_time,
+            identifier: row.identifier.clone(),
+            issuer_name: facts.as_ref().map(|f| f.issuer.name.clone()).unwrap_or_default(),
+            signer: report.signer.map(|s| s.subject),
+            recipient: row.recipient.clone(),
+            reasons: facts.map(|f| f.reasons).unwrap_or_default(),
+            other_reasons,
+            schema: finding_of(&found.schema),
+            signature: finding_of(&found.signature),
+            trust: by_anchors(&found.trust),
+            timestamp: by_anchors(&found.timestamp),
+            names_original: named.map(|digest| digest == summing.mail.original_sha256),
+            issuer,
+        }
+    }
+
+    /// The anchors of a PEM text, read once; none when it cannot be read.
+    fn store(&self, pem: &str) -> Arc<TrustStore> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = stores.get(pem) {
+            return store.clone();
+        }
+        let mut store = TrustStore::new();
+        if store.add_pem_text(pem).is_err() {
+            store = TrustStore::new();
+        }
+        let store = Arc::new(store);
+        if stores.len() >= STORES_MAX {
+            stores.clear();
+        }
+        stores.insert(pem.to_owned(), store.clone());
+        store
+    }
+}
+
+fn finding_of(finding: &seal::Finding) -> Finding {
+    match finding {
+        seal::Finding::Ok => Finding::Ok,
+        seal::Finding::Failed(why) => Finding::Failed(why.clone()),
+        seal::Finding::Unknown(why) => Finding::Unknown(why.clone()),
+    }
+}
+
+fn anchors(trust: &[(String, String)]) -> Vec<Anchor> {
+    let of = |(domain, pem): &(String, String)| -> Vec<Anchor> {
+        let all = Certificate::from_pem_text(pem).unwrap_or_default();
+        let one = |c: Certificate| Anchor {
+            provider: domain.clone(),
+            subject: c.subject(),
+            sha256: c.fingerprint(),
+            not_before: c.not_before(),
+            not_after: c.not_after(),
+        };
+        all.into_iter().map(one).collect()
+    };
+    trust.iter().flat_map(of).collect()
+}
+
+/// All documents ride in the PDF, or none.
+fn attachments(documents: &[Evidence]) -> Vec<Attachment> {
+    let all: usize = documents.iter().map(|d| d.xml.len()).sum();
+    if all > ATTACHED_MAX_OCTETS {
+        return Vec::new();
+    }
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let one = |document: &Evidence| Attachment {
+        name: name(&document.name),
+        media_type: "application/xml",
+        octets: document.xml.clone(),
+    };
+    documents.iter().map(one).collect()
+}
