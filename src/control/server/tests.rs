@@ -123,6 +123,7 @@ fn door(dir: &Path) -> ControlDoor {
         counts: Default::default(),
         texts: Arc::new(Texts::new(spool.clone(), None, bells.indexing.clone())),
         listening: Default::default(),
+        unread: Default::default(),
     });
     let archive = Archive {
         db: db.clone(),
