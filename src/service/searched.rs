@@ -109,9 +109,10 @@ pub fn header_passages(block: &[u8]) -> Vec<(String, Passage)> {
             continue;
         }
         add(Script::Words, &value);
+        let folded = turkish_fold(&value);
         for address in mailboxes(&parse_list(one.value)) {
             let line = displayed(address);
-            if !value.contains(&line) {
+            if !folded.contains(&turkish_fold(&line)) {
                 add(Script::Words, &line);
             }
             add(Script::Plain, &address.address());
@@ -339,15 +340,13 @@ fn ask(
 }
 
 fn find_all(snapshot: &Snapshot, texts: &[(Within, Wanted)]) -> Result<Vec<Hits>, FulltextError> {
-    let fields = |(within, wanted)| {
-        let fields = match within {
-            Within::Header => [Field::HeaderWords, Field::HeaderPlain],
-            Within::Body => [Field::BodyWords, Field::BodyPlain],
-        };
-        fields.map(move |field| (field, wanted))
-    };
-    let asked = texts.iter().map(|(within, wanted)| (within, wanted));
-    let questions: Vec<(Field, &Wanted)> = asked.flat_map(fields).collect();
+    let mut questions: Vec<(Field, &Wanted)> = Vec::with_capacity(2 * texts.len());
+    for (within, wanted) in texts {
+        questions.extend(match within {
+            Within::Header => [(Field::HeaderWords, wanted), (Field::HeaderPlain, wanted)],
+            Within::Body => [(Field::BodyWords, wanted), (Field::BodyPlain, wanted)],
+        });
+    }
     let found = snapshot.find_all(&questions)?;
     let both = |hits: &[Hits]| {
         hits.iter().fold(Hits::default(), |mut all, hits| {

@@ -6,7 +6,7 @@
 //! as documents that may hold the text, and whoever asks has to read them.
 
 use super::FulltextError;
-use super::codec::{add_docs, each_spot, take_docs, take_spots};
+use super::codec::{add_docs, each_spot, meets, take_docs, take_spots};
 use super::cutting::{DECIDED_MAX_CHARS, PIECES_MAX, is_short, pieces, shortened};
 use super::files::Field;
 use super::item_set::DocSet;
@@ -146,6 +146,7 @@ impl Asked<'_> {
         }
         let mut sized = Vec::with_capacity(terms.len());
         for (place, ordinals) in terms {
+            let ordinals = self.meeting(ordinals, candidates.as_ref())?;
             let mut octets = 0;
             for ordinal in &ordinals {
                 octets += self.lists.spots_octets(*ordinal)?;
@@ -164,6 +165,25 @@ impl Asked<'_> {
         }
         let docs = meet(&mut runs, &candidates).ok_or_else(|| self.lists.unreadable())?;
         Ok(Found { docs, sure: true })
+    }
+
+    /// Of some terms those that a candidate has: the positions of others need not be read.
+    fn meeting(
+        &mut self,
+        ordinals: Vec<u32>,
+        candidates: Option<&DocSet>,
+    ) -> Result<Vec<u32>, FulltextError> {
+        let Some(candidates) = candidates else {
+            return Ok(ordinals);
+        };
+        let mut met = Vec::new();
+        for ordinal in ordinals {
+            let list = self.lists.docs(ordinal)?;
+            if meets(list, candidates).ok_or_else(|| self.lists.unreadable())? {
+                met.push(ordinal);
+            }
+        }
+        Ok(met)
     }
 
     /// For each piece the terms that can stand for it.

@@ -23,14 +23,6 @@ impl ItemSet {
         }
     }
 
-    pub fn remove(&mut self, item: ItemId) {
-        if let Some((at, bit)) = place(item)
-            && let Some(word) = self.words.get_mut(at)
-        {
-            *word &= !bit;
-        }
-    }
-
     pub fn contains(&self, item: ItemId) -> bool {
         place(item).is_some_and(|(at, bit)| self.words.get(at).is_some_and(|word| word & bit != 0))
     }
@@ -118,6 +110,12 @@ impl DocSet {
         }
     }
 
+    /// Whether it has one of the set that is written as octets.
+    pub fn meets_octets(&self, octets: &[u8]) -> bool {
+        let mut eights = self.words.iter().flat_map(|word| word.to_le_bytes()).zip(octets);
+        eights.any(|(own, other)| own & other != 0)
+    }
+
     pub fn keep(&mut self, other: &DocSet) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
@@ -146,10 +144,6 @@ mod tests {
         assert!(set.contains(ItemId(64)) && !set.contains(ItemId(65)) && !set.contains(ItemId(u64::MAX)));
         assert_eq!((set.len(), set.is_empty()), (3, false));
         assert!(ItemSet::default().is_empty());
-        let mut fewer = set.clone();
-        fewer.remove(ItemId(64));
-        fewer.remove(ItemId(9999));
-        assert_eq!(fewer, [ItemId(1), ItemId(700)].into_iter().collect());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of terms held in memory for all tenants together: those of some half a million mails. Whose were used longest
+/// Octets of terms held in memory for all tenants together: those of some four hundred thousand mails. Whose were used longest
 /// ago are read again when they are wanted.
 const HELD_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// From so many items on, a question is worth a second thread.
