@@ -289,6 +289,7 @@ impl Parts {
             counts: Default::default(),
             texts: self.texts.clone(),
             listening: Default::default(),
+            unread: Default::default(),
         }
     }
 }

@@ -29,6 +29,12 @@ pub fn turkish_fold(text: &str) -> String {
     folded
 }
 
+/// The same with one letter for all four `i`: for what machines write and read, and for whoever has ASCII only. By it two
+/// texts are the same wherever they are the same by ASCII's rule or by the Turkish one.
+pub fn plain_fold(text: &str) -> String {
+    turkish_fold(text).replace('ı', "i")
+}
+
 /// Which of two folded texts comes first in a list: letters stand in the order of the Turkish alphabet (`ç` behind `c`,
 /// `ı` before `i`), those with a circumflex behind the plain ones, and everything else by Unicode.
 pub fn turkish_order(a: &str, b: &str) -> Ordering {
@@ -54,7 +60,7 @@ fn place(c: char) -> u32 {
 /// A key under which names count as the same whatever the case and whichever `i` was typed, so that no two units,
 /// roles, labels or rules differ by that alone.
 pub fn name_key(name: &str) -> String {
-    turkish_fold(name.trim()).replace('ı', "i")
+    plain_fold(name.trim())
 }
 
 /// Levenshtein's distance. What is longer than `COMPARED_MAX_CHARS` is cut: the work grows with the product of both.

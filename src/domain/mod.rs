@@ -11,6 +11,7 @@ pub mod item;
 pub mod job;
 pub mod label;
 pub mod mail;
+pub mod needle;
 pub mod network;
 pub mod number;
 pub mod org;

@@ -7,7 +7,7 @@ use super::flag::{Flag, Flags};
 use super::name::{MailboxName, Pattern};
 use super::notify::NotifySet;
 use super::property::{Fact, Property};
-use super::search::SearchKey;
+use super::search::{Charset, SearchKey};
 use super::set::UidRanges;
 use super::sort::SortKey;
 use super::structure::{BodyStructure, Envelope};
@@ -98,15 +98,20 @@ pub enum Ask {
     /// Remove messages with `\Deleted`, all or those among the UIDs. [`Answer::Expunged`] or a refusal.
     Expunge(Option<Vec<Member>>),
     /// [`Answer::Found`] or a refusal.
-    Search(SearchKey<UidRanges>),
+    Search {
+        charset: Charset,
+        key: SearchKey<UidRanges>,
+    },
     /// [`Answer::Found`] in the order asked for; those alike in ascending order of UID. Or a refusal.
     Sort {
         order: Vec<SortKey>,
+        charset: Charset,
         key: SearchKey<UidRanges>,
     },
     /// [`Answer::Threaded`] or a refusal.
     Thread {
         algorithm: ThreadAlgorithm,
+        charset: Charset,
         key: SearchKey<UidRanges>,
     },
     /// Call [`super::Session::fetched`] for each message (in the given order), then [`Answer::Done`].

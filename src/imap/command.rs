@@ -5,7 +5,7 @@ use super::name::{MailboxName, Pattern};
 use super::notify::NotifySet;
 use super::partial::PartialRange;
 use super::property::Property;
-use super::search::SearchKey;
+use super::search::{Charset, SearchKey};
 use super::set::{Bound, SearchSet, SequenceSet};
 use super::sort::SortKey;
 use super::thread::ThreadAlgorithm;
@@ -80,6 +80,8 @@ pub enum Command {
     Search {
         numbering: Numbering,
         returns: Option<SearchReturns>,
+        /// Where one is named.
+        charset: Option<Charset>,
         key: SearchKey<SearchSet>,
     },
     /// RFC 5256; with RETURN it is the ESORT of RFC 5267.
@@ -87,11 +89,13 @@ pub enum Command {
         numbering: Numbering,
         returns: Option<SearchReturns>,
         order: Vec<SortKey>,
+        charset: Charset,
         key: SearchKey<SearchSet>,
     },
     Thread {
         numbering: Numbering,
         algorithm: ThreadAlgorithm,
+        charset: Charset,
         key: SearchKey<SearchSet>,
     },
     Fetch {

@@ -8,7 +8,7 @@ use super::flag::{Flag, Keyword};
 use super::grammar::{Cursor, Malformed};
 use super::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, SEARCH_TEXTS_MAX};
 use super::partial::PartialRange;
-use super::search::{Date, MONTHS, SearchKey, When};
+use super::search::{Charset, Date, MONTHS, SearchKey, When};
 use super::set::{SearchSet, SequenceSet};
 
 type Key = SearchKey<SearchSet>;
@@ -22,15 +22,17 @@ pub const BAD_CHARSET_SAVING: &str = "only US-ASCII and UTF-8 are searched; noth
 pub fn search(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, Malformed> {
     cursor.space()?;
     let returns = returns(cursor)?;
+    let mut named = None;
     if cursor.word("CHARSET") {
         cursor.space()?;
-        charset(cursor, returns)?;
+        named = Some(charset(cursor, returns)?);
         cursor.space()?;
     }
-    let key = criteria(cursor)?;
+    let key = criteria(cursor, named)?;
     Ok(Command::Search {
         numbering,
         returns,
+        charset: named,
         key,
     })
 }
@@ -46,20 +48,26 @@ pub(super) fn returns(cursor: &mut Cursor<'_>) -> Result<Option<SearchReturns>, 
     Ok(Some(returns))
 }
 
-pub(super) fn charset(cursor: &mut Cursor<'_>, returns: Option<SearchReturns>) -> Result<(), Malformed> {
-    let charset = cursor.astring()?;
-    let known = [b"US-ASCII".as_slice(), b"UTF-8"]
-        .iter()
-        .any(|known| charset.eq_ignore_ascii_case(known));
-    match returns {
-        _ if known => Ok(()),
-        Some(SearchReturns { save: true, .. }) => Err(Malformed(BAD_CHARSET_SAVING)),
-        _ => Err(Malformed(BAD_CHARSET)),
+pub(super) fn charset(cursor: &mut Cursor<'_>, returns: Option<SearchReturns>) -> Result<Charset, Malformed> {
+    let wanted = cursor.astring()?;
+    let named = |(_, name): &&(Charset, &str)| wanted.eq_ignore_ascii_case(name.as_bytes());
+    match (Charset::ALL.iter().find(named), returns) {
+        (Some((charset, _)), _) => Ok(*charset),
+        (None, Some(SearchReturns { save: true, .. })) => Err(Malformed(BAD_CHARSET_SAVING)),
+        (None, _) => Err(Malformed(BAD_CHARSET)),
     }
 }
 
-/// `search-key *(SP search-key)`: all of them must hold.
-pub(super) fn criteria(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
+/// `search-key *(SP search-key)`: all of them must hold. Their texts are in the charset that was named.
+pub(super) fn criteria(cursor: &mut Cursor<'_>, named: Option<Charset>) -> Result<Key, Malformed> {
+    let key = keys(cursor)?;
+    if named == Some(Charset::UsAscii) && !key.is_ascii() {
+        return Err(Malformed("a text is not US-ASCII, as the search says it is"));
+    }
+    Ok(key)
+}
+
+fn keys(cursor: &mut Cursor<'_>) -> Result<Key, Malformed> {
     let mut keys = Keys {
         left: SEARCH_KEYS_MAX,
         texts_left: SEARCH_TEXTS_MAX,
@@ -390,6 +398,7 @@ pub mod tests {
             " RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL",
             " RETURN (PARTIAL) ALL",
             " RETURN (SAVE",
+            " CHARSET US-ASCII TEXT \"ç\"",
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
@@ -503,7 +512,7 @@ pub mod tests {
         fn return_options_and_their_print_are_inverses(returns in any_returns()) {
             let text = format!(" {} ALL", printed(&returns));
             let read = search(&mut Cursor(text.as_bytes()), Numbering::Uid);
-            let want = Command::Search { numbering: Numbering::Uid, returns: Some(returns), key: SearchKey::All };
+            let want = Command::Search { numbering: Numbering::Uid, returns: Some(returns), charset: None, key: SearchKey::All };
             prop_assert_eq!(read, Ok(want));
         }
 

@@ -12,13 +12,14 @@ pub fn sort(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, Ma
     let returns = returns(cursor)?;
     let order = SortKey::read_list(cursor)?;
     cursor.space()?;
-    charset(cursor, returns)?;
+    let charset = charset(cursor, returns)?;
     cursor.space()?;
-    let key = criteria(cursor)?;
+    let key = criteria(cursor, Some(charset))?;
     Ok(Command::Sort {
         numbering,
         returns,
         order,
+        charset,
         key,
     })
 }
@@ -32,18 +33,20 @@ pub fn thread(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, 
         .find(|(_, name)| name.eq_ignore_ascii_case(word));
     let (algorithm, _) = named.ok_or(Malformed("an unknown threading algorithm"))?;
     cursor.space()?;
-    charset(cursor, None)?;
+    let charset = charset(cursor, None)?;
     cursor.space()?;
     Ok(Command::Thread {
         numbering,
         algorithm: *algorithm,
-        key: criteria(cursor)?,
+        charset,
+        key: criteria(cursor, Some(charset))?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::parse_search::tests::{any_returns, key, printed};
+    use super::super::search::Charset;
     use super::super::sort::SortField;
     use super::*;
     use crate::imap::limits::SORT_KEYS_MAX;
@@ -101,7 +104,7 @@ mod tests {
             let option = returns.as_ref().map_or(String::new(), |r| format!("{} ", printed(r)));
             let words: Vec<String> = order.iter().map(ToString::to_string).collect();
             let text = format!("{uid}SORT {option}({}) UTF-8 {key}", words.join(" "));
-            prop_assert_eq!(read(&text), Ok(Command::Sort { numbering, returns, order, key }));
+            prop_assert_eq!(read(&text), Ok(Command::Sort { numbering, returns, order, charset: Charset::Utf8, key }));
         }
 
         #[test]
@@ -110,7 +113,7 @@ mod tests {
         ) {
             let algorithm = if references { ThreadAlgorithm::References } else { ThreadAlgorithm::OrderedSubject };
             let text = format!("{uid}THREAD {algorithm} \"utf-8\" {key}");
-            prop_assert_eq!(read(&text), Ok(Command::Thread { numbering, algorithm, key }));
+            prop_assert_eq!(read(&text), Ok(Command::Thread { numbering, algorithm, charset: Charset::Utf8, key }));
         }
     }
 }

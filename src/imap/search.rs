@@ -1,6 +1,7 @@
 //! SEARCH keys (RFC 9051 6.4.4), as a tree of our own that the door evaluates.
 //!
-//! `S` is how a key names messages: as written ([`super::set::SearchSet`]) or resolved ([`super::set::UidRanges`]).
+//! `S` is how a key names messages: as written ([`super::set::SearchSet`]) or resolved ([`super::set::UidRanges`]). `T` is a text
+//! to look for: as written, or what the door makes of it.
 
 use super::flag::Flag;
 use super::response::put_string;
@@ -27,14 +28,34 @@ pub enum When {
     Since,
 }
 
+/// The charset of a search's texts. To us all texts are UTF-8, of which US-ASCII is a part; it says what the client knows of
+/// letters, and so which of them are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Charset {
+    UsAscii,
+    Utf8,
+}
+
+impl Charset {
+    pub const ALL: [(Charset, &'static str); 2] = [(Charset::UsAscii, "US-ASCII"), (Charset::Utf8, "UTF-8")];
+}
+
+/// Where a key looks for its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextIn {
+    Header,
+    Body,
+    Anywhere,
+}
+
 /// One search key. Texts are UTF-8 as the client gave them; folding is the evaluator's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SearchKey<S> {
+pub enum SearchKey<S, T = String> {
     All,
     /// Every one must hold.
-    And(Vec<SearchKey<S>>),
-    Or(Box<SearchKey<S>>, Box<SearchKey<S>>),
-    Not(Box<SearchKey<S>>),
+    And(Vec<SearchKey<S, T>>),
+    Or(Box<SearchKey<S, T>>, Box<SearchKey<S, T>>),
+    Not(Box<SearchKey<S, T>>),
     /// Messages of this set.
     Set(S),
     /// The flag is set. `UNSEEN` and its kind come as `Not(Flag(..))`.
@@ -57,28 +78,41 @@ pub enum SearchKey<S> {
     EmailId(String),
     ThreadId(String),
     /// Header field (name, text within); an empty text asks whether the field is there.
-    Header(String, String),
-    Body(String),
+    Header(String, T),
+    Body(T),
     /// Header or body.
-    Text(String),
+    Text(T),
     LargerThan(u64),
     SmallerThan(u64),
     /// The mod-sequence is this or higher (RFC 7162 3.1.5).
     ModSeq(u64),
 }
 
-impl<S> SearchKey<S> {
+impl<S, T> SearchKey<S, T> {
     /// The same tree with every set replaced.
-    pub fn map_sets<T>(self, resolve: &mut impl FnMut(S) -> T) -> SearchKey<T> {
+    pub fn map_sets<R>(self, resolve: &mut impl FnMut(S) -> R) -> SearchKey<R, T> {
+        self.map(resolve, &mut |_, text| text)
+    }
+
+    /// The same tree with every text replaced, from left to right.
+    pub fn map_texts<U>(self, make: &mut impl FnMut(TextIn, T) -> U) -> SearchKey<S, U> {
+        self.map(&mut |set| set, make)
+    }
+
+    fn map<R, U>(
+        self,
+        resolve: &mut impl FnMut(S) -> R,
+        make: &mut impl FnMut(TextIn, T) -> U,
+    ) -> SearchKey<R, U> {
         use SearchKey::*;
         match self {
             All => All,
-            And(keys) => And(keys.into_iter().map(|k| k.map_sets(resolve)).collect()),
+            And(keys) => And(keys.into_iter().map(|k| k.map(resolve, make)).collect()),
             Or(a, b) => {
-                let a = a.map_sets(resolve);
-                Or(Box::new(a), Box::new(b.map_sets(resolve)))
+                let a = a.map(resolve, make);
+                Or(Box::new(a), Box::new(b.map(resolve, make)))
             }
-            Not(key) => Not(Box::new(key.map_sets(resolve))),
+            Not(key) => Not(Box::new(key.map(resolve, make))),
             Set(set) => Set(resolve(set)),
             Flag(flag) => Flag(flag),
             Recent => Recent,
@@ -90,9 +124,9 @@ impl<S> SearchKey<S> {
             YoungerThan(seconds) => YoungerThan(seconds),
             EmailId(id) => EmailId(id),
             ThreadId(id) => ThreadId(id),
-            Header(name, text) => Header(name, text),
-            Body(text) => Body(text),
-            Text(text) => Text(text),
+            Header(name, text) => Header(name, make(TextIn::Header, text)),
+            Body(text) => Body(make(TextIn::Body, text)),
+            Text(text) => Text(make(TextIn::Anywhere, text)),
             LargerThan(octets) => LargerThan(octets),
             SmallerThan(octets) => SmallerThan(octets),
             ModSeq(least) => ModSeq(least),
@@ -100,7 +134,7 @@ impl<S> SearchKey<S> {
     }
 
     /// Walks the tree with `leaf` deciding about keys that are not `And`, `Or`, `Not` or `All`.
-    pub fn holds(&self, leaf: &mut impl FnMut(&SearchKey<S>) -> bool) -> bool {
+    pub fn holds(&self, leaf: &mut impl FnMut(&SearchKey<S, T>) -> bool) -> bool {
         match self {
             SearchKey::All => true,
             SearchKey::And(keys) => keys.iter().all(|k| k.holds(leaf)),
@@ -117,13 +151,25 @@ impl<S> SearchKey<S> {
     }
 
     /// Whether some key that is not `And`, `Or` or `Not` is one of these.
-    pub fn mentions(&self, these: &impl Fn(&SearchKey<S>) -> bool) -> bool {
+    pub fn mentions(&self, these: &impl Fn(&SearchKey<S, T>) -> bool) -> bool {
         match self {
             SearchKey::And(keys) => keys.iter().any(|k| k.mentions(these)),
             SearchKey::Or(a, b) => a.mentions(these) || b.mentions(these),
             SearchKey::Not(key) => key.mentions(these),
             other => these(other),
         }
+    }
+}
+
+impl<S> SearchKey<S> {
+    /// Whether all its texts are US-ASCII.
+    pub fn is_ascii(&self) -> bool {
+        let more = |key: &SearchKey<S>| match key {
+            SearchKey::Header(name, text) => !(name.is_ascii() && text.is_ascii()),
+            SearchKey::Body(text) | SearchKey::Text(text) => !text.is_ascii(),
+            _ => false,
+        };
+        !self.mentions(&more)
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Session {
     doing: Doing,
     /// IMAP4rev2 was enabled: no RECENT, ESEARCH always.
     rev2: bool,
+    /// UTF8=ACCEPT was enabled.
+    utf8_accept: bool,
     resync: resync::Resync,
     /// What NOTIFY asked for; `None`: it was never given.
     attention: Option<notify::Attention>,
@@ -201,6 +203,7 @@ impl Session {
             phase: Phase::NotAuthenticated,
             doing: Doing::Nothing,
             rev2: false,
+            utf8_accept: false,
             resync: resync::Resync::default(),
             attention: None,
             compressed: false,

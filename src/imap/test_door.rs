@@ -336,7 +336,7 @@ impl Door {
                 session.mailbox_changed(folder.news());
                 Answer::Expunged { uids, refused: None }
             }
-            Ask::Search(key) => {
+            Ask::Search { key, .. } => {
                 let Some(folder) = self.folder(selected) else {
                     return no(Code::NonExistent);
                 };
@@ -350,11 +350,11 @@ impl Door {
                 }
                 Answer::Found(found.into_iter().map(|(uid, _)| uid).collect())
             }
-            Ask::Sort { order, key } => match self.folder(selected) {
+            Ask::Sort { order, key, .. } => match self.folder(selected) {
                 Some(folder) => test_search::sort(&folder.messages, &order, &key),
                 None => no(Code::NonExistent),
             },
-            Ask::Thread { algorithm, key } => match self.folder(selected) {
+            Ask::Thread { algorithm, key, .. } => match self.folder(selected) {
                 Some(folder) => test_search::thread(&folder.messages, algorithm, &key),
                 None => no(Code::NonExistent),
             },

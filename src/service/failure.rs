@@ -101,7 +101,11 @@ impl From<CommitError> for Failure {
 
 impl From<SpoolError> for Failure {
     fn from(error: SpoolError) -> Self {
-        Failure::Unavailable(error.to_string())
+        match error {
+            // A row names it: it will not be there later either.
+            SpoolError::Missing(_) => Failure::Broken(error.to_string()),
+            other => Failure::Unavailable(other.to_string()),
+        }
     }
 }
 

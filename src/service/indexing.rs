@@ -3,13 +3,13 @@
 //! Never in the way: nobody waits for it. Work goes tenant by tenant in bounded steps, by one writer, on a thread of its own that
 //! the system prefers all others to. What waits is found by asking the store: an index knows the change it has
 //! caught up to. A few new items wait for company, as a search reads them quickly and many small segments would have to be
-//! joined. It decides nothing about searching (`service::searched`).
+//! joined; unless a search has just met them. It decides nothing about searching (`service::searched`).
 
 use crate::clock::{Clock, UtcTime};
 use crate::id::{ItemId, ModSeq, TenantId};
 use crate::service::failure::Failure;
 use crate::service::outline::Outline;
-use crate::service::searched::{Texts, text_octets};
+use crate::service::searched::{Script, Texts};
 use crate::store::db::Db;
 use crate::store::fulltext::{Field, Fulltext, FulltextError, ItemSet, Writing};
 use crate::store::spool::Spool;
@@ -21,9 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Octets of text of one letter up to which it is indexed; cutting it into terms takes up to forty times as much memory. The
-/// few with more are read when they are searched.
-pub const INDEXED_TEXT_MAX_OCTETS: u64 = 2 * 1024 * 1024;
 /// So many new items are worth a segment at once.
 const COMPANY: u64 = 64;
 /// So long fewer of them wait.
@@ -143,10 +140,11 @@ impl Indexing {
             seen.changes += counted.changes;
             seen.waiting += counted.waiting;
         }
+        let wanted = self.texts.is_index_wanted(tenant);
         if seen.waiting > 0 {
             let now = self.clock.now();
             let since = *seen.since.get_or_insert(now);
-            due = !patient || seen.waiting >= COMPANY || since.until(now) >= PATIENCE;
+            due = !patient || wanted || seen.waiting >= COMPANY || since.until(now) >= PATIENCE;
         }
         due |= seen.changes > UNWRITTEN_MAX;
         lock(&self.seen).insert(tenant, seen);
@@ -291,15 +289,24 @@ impl Indexing {
             return Ok(false);
         };
         let outline = Outline::of_body(&self.spool, &body.row).await?;
-        if text_octets(&outline) > INDEXED_TEXT_MAX_OCTETS {
-            return Ok(false);
-        }
         let content = &body.row.content;
-        for (_, value) in self.texts.header(content, &outline).await? {
-            writing.passage(Field::Header, &value);
+        for (_, passage) in self.texts.header(content, &outline).await? {
+            let field = match passage.script {
+                Script::Words => Field::HeaderWords,
+                Script::Plain => Field::HeaderPlain,
+            };
+            if !writing.passage(field, &passage.text) {
+                return Ok(false);
+            }
         }
         for passage in self.texts.body(content, &outline).await?.passages() {
-            writing.passage(Field::Body, passage);
+            let field = match passage.script {
+                Script::Words => Field::BodyWords,
+                Script::Plain => Field::BodyPlain,
+            };
+            if !writing.passage(field, &passage.text) {
+                return Ok(false);
+            }
         }
         Ok(true)
     }

@@ -203,7 +203,7 @@ fn answer(chance: &mut Chance, session: &mut Session, ask: Ask) -> Option<Answer
             uids: members(chance).iter().map(|m| m.uid).collect(),
             refused: chance.one_in(4).then(|| refusal(chance)),
         },
-        Ask::Search(_) => Answer::Found(members(chance).iter().map(|m| m.uid).collect()),
+        Ask::Search { .. } => Answer::Found(members(chance).iter().map(|m| m.uid).collect()),
         Ask::Fetch(ask) => {
             for member in ask.members.iter().take(20) {
                 let sections = ask.sections().count();

@@ -74,6 +74,7 @@ fn watched(house: &House) -> (Arc<Watched>, Arc<Mailboxes>) {
         rosters: Default::default(),
         counts: Default::default(),
         listening: Default::default(),
+        unread: Default::default(),
         texts: m.texts.clone(),
     };
     (db, Arc::new(mailboxes))

@@ -207,6 +207,7 @@ impl House {
             rosters: Default::default(),
             counts: Default::default(),
             listening: Default::default(),
+            unread: Default::default(),
             texts: Arc::new(Texts::new(m.spool.clone(), None, m.bells.indexing.clone())),
         }
     }
@@ -277,6 +278,7 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         counts: Default::default(),
         texts,
         listening: Default::default(),
+        unread: Default::default(),
     });
     (turned, accounts, mailboxes)
 }

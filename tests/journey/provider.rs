@@ -286,6 +286,7 @@ impl Provider {
             counts: Default::default(),
             texts,
             listening: Default::default(),
+            unread: Default::default(),
         });
         let provider = Self {
             answering: Arc::new(Answering {

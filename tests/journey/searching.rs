@@ -4,7 +4,10 @@ use super::imap_client::door;
 use super::mailbox_house::{House, PASSWORD, start};
 use kepd::domain::audit::Origin;
 use kepd::domain::item::{Item, ItemKind};
+use kepd::domain::selector::Mailbox;
+use kepd::id::ItemId;
 use kepd::net::imap::Begin;
+use kepd::service::mailbox::Sought;
 use kepd::store::db::Batch;
 use kepd::store::tables::items::{self, Content, ItemBody};
 use std::sync::Arc;
@@ -107,8 +110,9 @@ async fn texts_are_found_in_any_charset_as_a_turkish_reader_expects() {
         ("CHARSET UTF-8 SUBJECT \"ışık\"", "1 2"),
         ("SUBJECT \"İHALE\"", "1 2"),
         ("SUBJECT \"ihale ış\"", "1 2"),
-        // I is the great letter of ı, and not of i.
-        ("SUBJECT \"isik\"", ""),
+        // I is the great letter of ı, and not of i: to who says that he knows.
+        ("CHARSET UTF-8 SUBJECT \"ihale i\"", ""),
+        ("CHARSET UTF-8 SUBJECT \"IHALE\"", ""),
         ("FROM \"şule ı\"", "1"),
         ("FROM \"hs02\" TO zeynep", "3"),
         ("CC d@hs01", "5"),
@@ -133,6 +137,165 @@ async fn texts_are_found_in_any_charset_as_a_turkish_reader_expects() {
         refused[0].starts_with("NO [BADCHARSET (US-ASCII UTF-8)]"),
         "{refused:?}"
     );
+}
+
+/// The letters of a search are those its charset has (RFC 9051 6.4.4). Who has ASCII means by `i` and `I` whichever of the
+/// four stands there; who has UTF-8 says which.
+#[tokio::test]
+async fn letters_are_compared_by_the_charset_of_the_search() {
+    let house = house().await;
+    let info = "From: =?UTF-8?Q?I=C5=9F=C4=B1k?= <INFO@Firma.test>\r\nTo: ALICI@hs01.kep.test\r\n\
+                Subject: INVOICE bilgi\r\nMessage-ID: <ID-1I@Firma.test>\r\nX-Makine: DIZI\r\n\r\nINPUT ilk\r\n";
+    house.put(info.as_bytes(), |_| {}).await;
+    let mut client = Client::connect(&house).await;
+    for (key, plain, utf8) in [
+        ("SUBJECT \"invoice\"", "6", ""),
+        ("SUBJECT \"INVOICE\"", "6", "6"),
+        ("SUBJECT \"BILGI\"", "6", ""),
+        ("BODY \"input ILK\"", "6", ""),
+        ("BODY \"INPUT\"", "6", "6"),
+        ("TEXT \"Ihale\"", "1 2", ""),
+        // Addresses, ids and the fields of machines have ASCII letters, whatever the charset.
+        ("FROM \"info@firma\"", "6", "6"),
+        ("FROM \"INFO\"", "6", "6"),
+        ("FROM \"ALICI\"", "2", "2"),
+        ("TO \"alici\"", "6", "6"),
+        ("TEXT \"alici@hs0\"", "2 6", "2 6"),
+        ("TEXT \"ALICI@HS0\"", "2 6", "2 6"),
+        ("HEADER Message-ID \"id-1i@FIRMA\"", "6", "6"),
+        ("HEADER X-Makine \"dizi\"", "6", "6"),
+        ("HEADER Sender \"\"", "", ""),
+    ] {
+        assert_eq!(client.search(key).await, plain, "{key}");
+        assert_eq!(
+            client.search(&format!("CHARSET US-ASCII {key}")).await,
+            plain,
+            "{key}"
+        );
+        assert_eq!(
+            client.search(&format!("CHARSET UTF-8 {key}")).await,
+            utf8,
+            "{key}"
+        );
+        let sorted = client.found(&format!("SORT (ARRIVAL) UTF-8 {key}")).await;
+        assert_eq!(sorted.trim_start_matches("SORT").trim(), utf8, "{key}");
+    }
+    // A name is a word, the address beside it is not.
+    assert_eq!(client.search("CHARSET UTF-8 FROM \"ışık\"").await, "6");
+    assert_eq!(client.search("CHARSET UTF-8 FROM \"işik\"").await, "");
+    // Who sends more than ASCII has UTF-8; so has who agreed on it.
+    assert_eq!(client.search("SUBJECT \"ihale ış\"").await, "1 2");
+    assert_eq!(client.search("SUBJECT \"ihale iş\"").await, "");
+    client.ask("ENABLE UTF8=ACCEPT").await;
+    assert_eq!(client.search("SUBJECT \"BILGI\"").await, "");
+    let refused = client.ask("SEARCH CHARSET UTF-8 SUBJECT x").await;
+    assert_eq!(refused, ["BAD after UTF8=ACCEPT a search names no charset"]);
+    let mut newer = Client::connect(&house).await;
+    newer.ask("ENABLE IMAP4rev2").await;
+    let found = newer.ask("SEARCH RETURN (COUNT) SUBJECT \"BILGI\"").await;
+    assert_eq!(found[0], "* ESEARCH (TAG \"t\") COUNT 0");
+    let found = newer
+        .ask("SEARCH RETURN (COUNT) CHARSET US-ASCII SUBJECT \"BILGI\"")
+        .await;
+    assert_eq!(found[0], "* ESEARCH (TAG \"t\") COUNT 1");
+}
+
+/// Before somebody reads a consigned mail, nobody learns its words by asking for them (decision 27).
+#[tokio::test]
+async fn the_text_of_a_mail_that_nobody_has_read_is_not_searched() {
+    let house = House::build().await.with_passwords().await;
+    let mail = b"From: a@hs02.kep.test\r\nSubject: konu\r\n\r\ngizli kelime\r\n";
+    house.deliver(mail).await;
+    house.put(mail, |_| {}).await;
+    let indexing = house.indexing();
+    let mut client = Client::connect(&house).await;
+    let by = house.user("mudur");
+    for indexed in [false, true, false] {
+        for (key, found) in [
+            ("BODY kelime", "2"),
+            ("TEXT kelime", "2"),
+            ("TEXT konu", "1 2"),
+            ("NOT BODY kelime", "1"),
+            ("OR BODY gizli SUBJECT konu", "1 2"),
+            ("BODY \"\"", "1 2"),
+        ] {
+            assert_eq!(client.search(key).await, found, "{key}, indexed: {indexed}");
+        }
+        let sought = Sought {
+            text: Some("kelime".into()),
+            ..Sought::default()
+        };
+        let found = house
+            .mailboxes
+            .seek(&by, Mailbox::Inbox, &sought, 9)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), 1, "indexed: {indexed}");
+        if !indexed {
+            while indexing.run_all().await.unwrap() > 0 {}
+        }
+    }
+    // Searching was no reading; this is.
+    assert!(
+        house
+            .mailboxes
+            .would_be_reading(&by, &house.item(ItemId(1)))
+            .unwrap()
+    );
+    client.ask("FETCH 1 BODY.PEEK[TEXT]").await;
+    assert_eq!(client.search("BODY kelime").await, "1 2");
+    assert_eq!(client.search("TEXT KELIME NOT BODY yok").await, "1 2");
+}
+
+/// One mail whose octets are gone does not break the search of the others, and the searcher is told of it.
+#[tokio::test]
+async fn a_mail_that_is_lost_is_told_of_and_the_others_are_searched() {
+    let house = house().await;
+    let body = items::body(house.db(), house.tenant, ItemId(4)).unwrap().unwrap();
+    let name = body.row.content.pieces[0].blob.to_string();
+    std::fs::remove_file(house.dir.path().join("spool").join(&name[..2]).join(&name[2..])).unwrap();
+    let mut client = Client::connect(&house).await;
+    let lost = "* NO [SERVERBUG] 1 of the messages cannot be read and were not searched; it has been logged";
+    for (key, found) in [("TEXT kisa", "* SEARCH 5"), ("NOT BODY kisa", "* SEARCH 1 2 3")] {
+        let lines = client.ask(&format!("SEARCH {key}")).await;
+        assert_eq!(lines, [lost, found, "OK SEARCH done"]);
+    }
+    // Whoever does not need what is lost does not hear of it.
+    assert_eq!(client.search("SUBJECT cam BODY kisa").await, "5");
+    // A disk that is not there is another matter.
+    for _ in 0..20 {
+        house.put(MAILS[3].as_bytes(), |_| {}).await;
+    }
+    std::fs::remove_dir_all(house.dir.path().join("spool")).unwrap();
+    client.ask("NOOP").await;
+    let refused = client.ask("SEARCH BODY kisa").await;
+    assert!(refused[0].starts_with("NO [SERVERBUG]"), "{refused:?}");
+}
+
+/// RFC 5322 4.3: years of old mails have two digits, or three.
+#[tokio::test]
+async fn years_of_old_mails_are_read() {
+    let house = House::build().await.with_passwords().await;
+    for date in [
+        "Wed, 4 Nov 26 10:00:00 +0300",
+        "1 Jan 99 10:00 EST",
+        "2 Feb 101 10:00 GMT",
+        "3 Mar 50 10:00 GMT",
+    ] {
+        house
+            .put(format!("Date: {date}\r\n\r\nx\r\n").as_bytes(), |_| {})
+            .await;
+    }
+    let mut client = Client::connect(&house).await;
+    for (key, found) in [
+        ("SENTON 4-Nov-2026", "1"),
+        ("SENTON 1-Jan-1999", "2"),
+        ("SENTON 2-Feb-2001", "3"),
+        ("SENTBEFORE 1-Jan-1951", "4"),
+        ("SENTSINCE 1-Jan-2001", "1 3"),
+    ] {
+        assert_eq!(client.search(key).await, found, "{key}");
+    }
 }
 
 #[tokio::test]
@@ -248,8 +411,12 @@ async fn cheap_keys_read_no_outline() {
         client.found("SORT (REVERSE ARRIVAL SIZE) UTF-8 ALL").await,
         "SORT 1 2"
     );
-    let refused = client.ask("SEARCH SUBJECT x").await;
-    assert!(refused[0].starts_with("NO ["), "{refused:?}");
+    let told = client.ask("SEARCH SUBJECT x").await;
+    assert!(
+        told[0].starts_with("* NO [SERVERBUG] 2 of the messages"),
+        "{told:?}"
+    );
+    assert_eq!(told[1..], ["* SEARCH", "OK SEARCH done"]);
 }
 
 /// Turns the clock whenever others have had their turn, until told to stop.

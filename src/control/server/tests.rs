@@ -124,6 +124,7 @@ fn door(dir: &Path) -> ControlDoor {
         counts: Default::default(),
         texts: Arc::new(Texts::new(spool.clone(), None, bells.indexing.clone())),
         listening: Default::default(),
+        unread: Default::default(),
     });
     let published = Published::of(Credentials {
         tls_sha256: vec!["ab".repeat(32).try_into().unwrap()],

@@ -415,7 +415,10 @@ impl Session {
         let mut enabled = String::new();
         for capability in wanted {
             match capability.as_str() {
-                "UTF8=ACCEPT" => enabled.push_str(" UTF8=ACCEPT"),
+                "UTF8=ACCEPT" => {
+                    self.utf8_accept = true;
+                    enabled.push_str(" UTF8=ACCEPT");
+                }
                 "IMAP4REV2" if self.settings.rev2 => {
                     self.rev2 = true;
                     enabled.push_str(" IMAP4rev2");

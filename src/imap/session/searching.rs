@@ -7,7 +7,8 @@
 use super::super::ask::{Ask, Code, Refusal};
 use super::super::command::{Command, Numbering, SearchReturns};
 use super::super::limits::SAVED_RANGES_MAX;
-use super::super::search::SearchKey;
+use super::super::parse::BadCommand;
+use super::super::search::{Charset, SearchKey};
 use super::super::set::{SearchSet, UidRanges, in_order};
 use super::super::thread::{self, Threads};
 use super::super::view::Expunging;
@@ -24,6 +25,13 @@ pub(super) enum Kind {
 impl Session {
     /// One of the three commands, with a mailbox selected.
     pub(super) fn search(&mut self, tag: String, command: Command) -> Option<Ask> {
+        if self.utf8_accept && matches!(command, Command::Search { charset: Some(_), .. }) {
+            // RFC 6855 3: what it says would conflict with what was agreed on.
+            return self.bad(BadCommand {
+                tag: Some(tag),
+                text: "after UTF8=ACCEPT a search names no charset",
+            });
+        }
         let Phase::Selected(open) = &self.phase else {
             return None;
         };
@@ -31,6 +39,7 @@ impl Session {
             Command::Search {
                 numbering,
                 returns,
+                charset,
                 key,
             } => (
                 About::Search {
@@ -38,12 +47,16 @@ impl Session {
                     numbering,
                     returns,
                 },
-                Ask::Search(resolve_key(open, key)),
+                Ask::Search {
+                    charset: charset.unwrap_or_else(|| self.unnamed(&key)),
+                    key: resolve_key(open, key),
+                },
             ),
             Command::Sort {
                 numbering,
                 returns,
                 order,
+                charset,
                 key,
             } => (
                 About::Search {
@@ -53,23 +66,42 @@ impl Session {
                 },
                 Ask::Sort {
                     order,
+                    charset,
                     key: resolve_key(open, key),
                 },
             ),
             Command::Thread {
                 numbering,
                 algorithm,
+                charset,
                 key,
             } => (
                 About::Thread { numbering },
                 Ask::Thread {
                     algorithm,
+                    charset,
                     key: resolve_key(open, key),
                 },
             ),
             _ => return None,
         };
         self.ask(tag, about, ask)
+    }
+
+    /// The charset of a search that names none: UTF-8 where that was agreed on (RFC 9051 6.4.4, RFC 6855 3), and where the
+    /// client sends it. Else what RFC 3501 6.4.4 says.
+    fn unnamed(&self, key: &SearchKey<SearchSet>) -> Charset {
+        let agreed = self.rev2 || self.utf8_accept;
+        if agreed || !key.is_ascii() {
+            Charset::Utf8
+        } else {
+            Charset::UsAscii
+        }
+    }
+
+    /// Word to the client that an answer lacks something, beside the answer (RFC 9051 7.1.2).
+    pub fn warn(&mut self, code: Code, text: &str) {
+        self.out.untagged(&format!("NO [{}] {text}", code.as_str()));
     }
 
     /// What SEARCH or SORT found, in the order in which it is to be told.

@@ -116,7 +116,7 @@ impl Connection<'_> {
             }
             Ask::Compress => return self.compress().await.map(|()| Some(Answer::Done)),
             Ask::Fetch(ask) => unless_ended(self.fetch(&by, &ask).await)?,
-            ask @ (Ask::Search(_) | Ask::Sort { .. } | Ask::Thread { .. }) => {
+            ask @ (Ask::Search { .. } | Ask::Sort { .. } | Ask::Thread { .. }) => {
                 unless_ended(self.query(&by, ask).await)?
             }
             Ask::Copy { members, mailbox } => {

@@ -9,9 +9,10 @@ use super::progress::Pace;
 use super::sorting::{self, Entries};
 use super::threads::Threading;
 use super::turn::Turn;
-use super::verdict::{At, Key, Known, Question, Wanted};
+use super::verdict::{Asked, At, Key, Known, Question, Wanted};
 use crate::id::ItemId;
-use crate::imap::ask::{Answer, Ask};
+use crate::imap::ask::{Answer, Ask, Code};
+use crate::imap::search::Charset;
 use crate::imap::sort::SortKey;
 use crate::imap::thread::ThreadAlgorithm;
 use crate::service::account::Principal;
@@ -20,6 +21,8 @@ use crate::service::mailbox::{Opened, Standing};
 
 /// A search is begun anew when the organisation changes under it: it hardly ever does.
 const ATTEMPTS: usize = 8;
+/// Messages that cannot be read, up to which the others are searched. With more the disk is not what it should be.
+const LOST_MAX: usize = 16;
 /// Messages between two looks at the clock.
 const STEP: usize = 64;
 /// From so many messages on, ordering and threading would keep others waiting: they are done on the blocking pool.
@@ -28,17 +31,21 @@ const LONG_WORK_FROM: usize = 10_000;
 impl Connection<'_> {
     pub(super) async fn query(&mut self, by: &Principal, ask: Ask) -> Result<Answer, Stop> {
         let answer = match ask {
-            Ask::Search(key) => Answer::Found(self.search(by, &key).await?),
-            Ask::Sort { order, key } => self.sort(by, order, &key).await?,
-            Ask::Thread { algorithm, key } => self.thread(by, algorithm, &key).await?,
+            Ask::Search { charset, key } => Answer::Found(self.search(by, (charset, &key)).await?),
+            Ask::Sort { order, charset, key } => self.sort(by, order, (charset, &key)).await?,
+            Ask::Thread {
+                algorithm,
+                charset,
+                key,
+            } => self.thread(by, algorithm, (charset, &key)).await?,
             _ => return Err(Failure::Broken("that is no search".into()).into()),
         };
         self.apply_news().await?;
         Ok(answer)
     }
 
-    /// UIDs of the messages for which the key holds.
-    async fn search(&mut self, by: &Principal, key: &Key) -> Result<Vec<u32>, Stop> {
+    /// UIDs of the messages for which the key holds. A key comes with the charset of its texts.
+    async fn search(&mut self, by: &Principal, asked: (Charset, &Key)) -> Result<Vec<u32>, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         for _ in 0..ATTEMPTS {
             let opened = self.opened.as_ref().ok_or_else(super::carry::nothing_open)?;
@@ -49,10 +56,10 @@ impl Connection<'_> {
                 Ok(())
             };
             let sought = (Wanted::default(), Some(&standing));
-            self.sift(by, key, sought, keep).await?;
+            self.sift(by, asked, sought, keep).await?;
             // What was found without a look at the message was found by right of standing in the mailbox.
             if mailboxes.still_holds(by, &standing)? {
-                self.tell_found(by, key, &found).await?;
+                self.tell_found(by, asked.1, &found).await?;
                 return Ok(found);
             }
         }
@@ -60,13 +67,18 @@ impl Connection<'_> {
         Err(Failure::Unavailable(why.into()).into())
     }
 
-    async fn sort(&mut self, by: &Principal, order: Vec<SortKey>, key: &Key) -> Result<Answer, Stop> {
+    async fn sort(
+        &mut self,
+        by: &Principal,
+        order: Vec<SortKey>,
+        asked: (Charset, &Key),
+    ) -> Result<Answer, Stop> {
         let wanted = sorting::wanted(&order);
         let mut entries = Entries::new(order);
-        self.sift(by, key, (wanted, None), |known| entries.add(&known))
+        self.sift(by, asked, (wanted, None), |known| entries.add(&known))
             .await?;
         let sorted = apart(entries.len(), move || entries.sorted()).await?;
-        self.tell_found(by, key, &sorted).await?;
+        self.tell_found(by, asked.1, &sorted).await?;
         Ok(Answer::Found(sorted))
     }
 
@@ -74,14 +86,14 @@ impl Connection<'_> {
         &mut self,
         by: &Principal,
         algorithm: ThreadAlgorithm,
-        key: &Key,
+        asked: (Charset, &Key),
     ) -> Result<Answer, Stop> {
         let mut threading = Threading::new(algorithm);
         let wanted = Wanted {
             letter: true,
             ..Wanted::default()
         };
-        self.sift(by, key, (wanted, None), |known| threading.add(&known))
+        self.sift(by, asked, (wanted, None), |known| threading.add(&known))
             .await?;
         let threads = apart(threading.len(), move || threading.threads()).await?;
         Ok(Answer::Threaded(threads))
@@ -91,36 +103,43 @@ impl Connection<'_> {
     async fn sift(
         &mut self,
         by: &Principal,
-        key: &Key,
+        asked: (Charset, &Key),
         sought: (Wanted, Option<&Standing>),
         keep: impl FnMut(Known) -> Result<(), Failure> + Send,
     ) -> Result<(), Stop> {
         // Taken out, so that the client can be told meanwhile that it goes on.
         let opened = self.opened.take().ok_or_else(super::carry::nothing_open)?;
-        let walked = self.walk(by, &opened, key, sought, keep).await;
+        let walked = self.walk(by, &opened, asked, sought, keep).await;
         self.opened = Some(opened);
-        walked
+        let lost = walked?;
+        if lost > 0 {
+            // Neither silent nor in the way: an untagged NO is a warning (RFC 9051 7.1.2).
+            let text =
+                format!("{lost} of the messages cannot be read and were not searched; it has been logged");
+            self.session.warn(Code::ServerBug, &text);
+        }
+        Ok(())
     }
 
     async fn walk(
         &mut self,
         by: &Principal,
         opened: &Opened,
-        key: &Key,
+        asked: (Charset, &Key),
         (wanted, standing): (Wanted, Option<&Standing>),
         mut keep: impl FnMut(Known) -> Result<(), Failure> + Send,
-    ) -> Result<(), Stop> {
+    ) -> Result<usize, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let now = mailboxes.clock.now();
-        let question = Question::new(&mailboxes, by, key, now).await;
+        let question = Question::new(&mailboxes, by, asked, now).await?;
         let mut pace = Pace::begin(now);
         let mut members = opened.members();
         let of = opened.roster().len();
-        let (mut done, mut others) = (0, Turn::begin());
+        let (mut done, mut lost, mut others) = (0, 0, Turn::begin());
         loop {
             let turn: Vec<(u32, ItemId)> = members.by_ref().take(STEP).collect();
             if turn.is_empty() {
-                return Ok(());
+                return Ok(lost);
             }
             for &(uid, item) in &turn {
                 match question.verdict(uid, item) {
@@ -131,6 +150,9 @@ impl Connection<'_> {
                     }
                     _ => {}
                 }
+                if question.lacks(item) {
+                    mailboxes.texts.want_index(by.tenant);
+                }
                 // Rights may be lost in the middle of a long search.
                 let seat = mailboxes.seat(by)?;
                 let viewer = seat.viewer();
@@ -140,9 +162,13 @@ impl Connection<'_> {
                     uid,
                     item,
                 };
-                let asked = question.ask(&mailboxes, &viewer, &at, wanted);
-                if let Some(known) = asked.await? {
-                    keep(known)?;
+                match question.ask(&mailboxes, &viewer, &at, wanted).await? {
+                    Asked::Found(known) => keep(known)?,
+                    Asked::Not => {}
+                    Asked::Lost => lost += 1,
+                }
+                if lost > LOST_MAX {
+                    return Err(Failure::Broken("too many messages cannot be read".into()).into());
                 }
                 others.share().await;
             }

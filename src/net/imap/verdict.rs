@@ -1,11 +1,13 @@
 //! Whether a SEARCH key holds for a message (RFC 9051 6.4.4): what is cheap is asked first, octets are read only when
 //! nothing else decides.
 //!
-//! Texts are compared decoded and folded as a Turkish reader expects. A key is answered in stages, each knowing more:
-//! the UID, the flags, the size, the outline, the header block, the text.
+//! Texts are compared decoded, by the letters of the search's charset (`narrowing`). A key is answered in stages, each
+//! knowing more: the UID, the flags, the size, the outline, the header block, the text. The text of a consigned mail that
+//! nobody has read is not searched (`service::mailbox::unread`). A mail that cannot be read is found by nothing, and the
+//! searcher is told that there was one.
 
 use super::carry::flags;
-use super::narrowing::Narrowing;
+use super::narrowing::{Narrowing, Ready, Text};
 use super::object_id::{email_id, thread_id};
 use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
@@ -13,26 +15,35 @@ use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
 use crate::id::ItemId;
 use crate::imap::flag::Flags;
-use crate::imap::search::{Date, MONTHS, SearchKey, When};
+use crate::imap::search::{Charset, Date, MONTHS, SearchKey, When};
 use crate::imap::set::UidRanges;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, Opened, in_list};
-use crate::service::searched::{BodyText, folded_fields};
+use crate::service::mailbox::{Letter, Look, Mailboxes, MayBeUnread, Opened};
+use crate::service::searched::{BodyText, Passage, header_passages, in_list};
 use std::time::Duration;
 
 pub(super) type Key = SearchKey<UidRanges>;
 
 /// A key made ready to be asked of many messages.
 pub(super) struct Question {
-    /// With all its texts folded.
-    key: Key,
+    key: Ready,
     /// The moment from which OLDER and YOUNGER count back.
     now: UtcTime,
     /// Sizes are asked for, which are had without the outline.
     sizes: bool,
     /// What the index says.
-    narrowing: Option<Narrowing>,
+    narrowing: Narrowing,
+    /// Given when the texts of mails are asked about.
+    unread: Option<MayBeUnread>,
+}
+
+/// What came of asking about a message.
+pub(super) enum Asked {
+    Not,
+    Found(Known),
+    /// It could not be read.
+    Lost,
 }
 
 /// What has to be known of a message that was found, whether the key asked for it or not.
@@ -56,29 +67,55 @@ pub(super) struct Known {
     pub item: ItemId,
     modseq: Option<u64>,
     pub look: Option<(Look, Flags)>,
+    /// Whether its text must not be told of.
+    unread: Option<bool>,
     pub size_bytes: Option<u64>,
     pub letter: Option<Letter>,
-    /// Decoded and folded.
-    header: Option<Vec<(String, String)>>,
+    /// Its passages, with the names of their fields.
+    header: Option<Vec<(String, Passage)>>,
     text: Option<BodyText>,
 }
 
 impl Question {
-    pub(super) async fn new(mailboxes: &Mailboxes, by: &Principal, key: &Key, now: UtcTime) -> Self {
+    pub(super) async fn new(
+        mailboxes: &Mailboxes,
+        by: &Principal,
+        (charset, key): (Charset, &Key),
+        now: UtcTime,
+    ) -> Result<Self, Failure> {
         let size = |key: &Key| matches!(key, SearchKey::LargerThan(_) | SearchKey::SmallerThan(_));
+        let text = |key: &Key| matches!(key, SearchKey::Body(_) | SearchKey::Text(_));
         let sizes = key.mentions(&size);
-        let key = fold(key.clone());
-        Self {
-            narrowing: Narrowing::of(mailboxes, by, &key).await,
+        let unread = match key.mentions(&text) {
+            true => Some(mailboxes.may_be_unread(by).await?),
+            false => None,
+        };
+        let (key, narrowing) = Narrowing::of(mailboxes, by, charset, key.clone()).await;
+        Ok(Self {
+            narrowing,
             key,
             now,
             sizes,
-        }
+            unread,
+        })
     }
 
     /// What can be said of a message of which nothing but its UID and item is known.
     pub(super) fn verdict(&self, uid: u32, item: ItemId) -> Option<bool> {
-        Known::new(uid, item).verdict(&self.key, self)
+        let mut known = Known::new(uid, item);
+        known.unread = self.read_already(item);
+        known.verdict(&self.key, self)
+    }
+
+    /// Whether an index was wanted that knows the item, and there is none.
+    pub(super) fn lacks(&self, item: ItemId) -> bool {
+        self.narrowing.lacks(item)
+    }
+
+    /// `Some(false)`: its text may be told of. Else it has to be asked about.
+    fn read_already(&self, item: ItemId) -> Option<bool> {
+        let known = self.unread.as_ref().is_some_and(|unread| !unread.has(item));
+        known.then_some(false)
     }
 
     /// The message, if the user sees it and the key holds for it.
@@ -88,28 +125,52 @@ impl Question {
         viewer: &Viewer<'_>,
         at: &At<'_>,
         wanted: Wanted,
-    ) -> Result<Option<Known>, Failure> {
+    ) -> Result<Asked, Failure> {
         let (uid, item) = (at.uid, at.item);
         let mut known = Known::new(uid, item);
         // A message that is not visible any more is found by nothing.
         let Some(look) = mailboxes.look(viewer, item)? else {
-            return Ok(None);
+            return Ok(Asked::Not);
         };
+        known.unread = self.read_already(item);
+        if self.unread.is_some() && known.unread.is_none() {
+            known.unread = Some(mailboxes.is_unread(at.by, look.item())?);
+        }
         if self.key.asks_modseq() {
             known.modseq = Some(mailboxes.modseq(at.by, at.opened, uid, look.changed_at)?.0);
         }
         let flags = flags(&look.marks);
         known.look = Some((look, flags));
-        if !self.holds(mailboxes, &mut known).await? {
-            return Ok(None);
+        match self.complete(mailboxes, &mut known, wanted).await {
+            Ok(true) => Ok(Asked::Found(known)),
+            Ok(false) => Ok(Asked::Not),
+            // Ours, and the same next time: the other messages are not to suffer from it for ever.
+            Err(Failure::Broken(why)) => {
+                tracing::error!(
+                    tenant = at.by.tenant.0,
+                    item = item.0,
+                    why,
+                    "a message cannot be searched"
+                );
+                Ok(Asked::Lost)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn complete(
+        &self,
+        mailboxes: &Mailboxes,
+        known: &mut Known,
+        wanted: Wanted,
+    ) -> Result<bool, Failure> {
+        if !self.holds(mailboxes, known).await? {
+            return Ok(false);
         }
         if wanted.size {
             known.weigh(mailboxes)?;
         }
-        if wanted.letter && !known.read(mailboxes).await? {
-            return Ok(None);
-        }
-        Ok(Some(known))
+        Ok(!wanted.letter || known.read(mailboxes).await?)
     }
 
     async fn holds(&self, mailboxes: &Mailboxes, known: &mut Known) -> Result<bool, Failure> {
@@ -132,26 +193,13 @@ impl Question {
             return Ok(false);
         };
         if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
-            known.header = Some(folded_fields(&mailboxes.header(letter, root).await?));
+            known.header = Some(header_passages(&mailboxes.header(letter, root).await?));
         }
         if let Some(verdict) = known.verdict(&self.key, self) {
             return Ok(verdict);
         }
         known.text = Some(mailboxes.text(letter).await?);
         Ok(known.verdict(&self.key, self).unwrap_or(false))
-    }
-}
-
-/// The key with all its texts folded.
-fn fold(key: Key) -> Key {
-    match key {
-        SearchKey::And(keys) => SearchKey::And(keys.into_iter().map(fold).collect()),
-        SearchKey::Or(a, b) => SearchKey::Or(Box::new(fold(*a)), Box::new(fold(*b))),
-        SearchKey::Not(key) => SearchKey::Not(Box::new(fold(*key))),
-        SearchKey::Header(name, text) => SearchKey::Header(name, turkish_fold(&text)),
-        SearchKey::Body(text) => SearchKey::Body(turkish_fold(&text)),
-        SearchKey::Text(text) => SearchKey::Text(turkish_fold(&text)),
-        other => other,
     }
 }
 
@@ -162,6 +210,7 @@ impl Known {
             item,
             modseq: None,
             look: None,
+            unread: None,
             size_bytes: None,
             letter: None,
             header: None,
@@ -193,14 +242,7 @@ impl Known {
     }
 
     /// `None`: what is known does not decide it. The engine bounds the depth of keys.
-    fn verdict(&self, key: &Key, asked: &Question) -> Option<bool> {
-        let indexed = asked
-            .narrowing
-            .as_ref()
-            .and_then(|index| index.verdict(self.item, key));
-        if indexed.is_some() {
-            return indexed;
-        }
+    fn verdict(&self, key: &Ready, asked: &Question) -> Option<bool> {
         match key {
             SearchKey::All => Some(true),
             SearchKey::Recent => Some(false),
@@ -248,19 +290,35 @@ impl Known {
                 let own = summary.date_raw.as_deref().and_then(written_date);
                 Some(own.is_some_and(|own| compare(*when, own, *day)))
             }
-            SearchKey::Header(name, text) => self.in_field(name, text),
-            SearchKey::Body(text) => self.text.as_ref().map(|body| body.contains(text)),
+            SearchKey::Header(name, text) => match asked.narrowing.in_header(self.item, text) {
+                Some(false) => Some(false),
+                _ => self.in_field(name, text),
+            },
+            SearchKey::Body(text) => self.in_body(text, &asked.narrowing),
             SearchKey::Text(text) => {
-                let in_header = self
-                    .header
-                    .as_ref()
-                    .map(|fields| fields.iter().any(|(_, value)| value.contains(text)));
-                match (in_header, self.text.as_ref().map(|body| body.contains(text))) {
+                let in_header = asked.narrowing.in_header(self.item, text).or_else(|| {
+                    let fields = self.header.as_ref()?;
+                    Some(fields.iter().any(|(_, passage)| passage.holds(&text.wanted)))
+                });
+                match (in_header, self.in_body(text, &asked.narrowing)) {
                     (Some(true), _) | (_, Some(true)) => Some(true),
                     (Some(false), Some(false)) => Some(false),
                     _ => None,
                 }
             }
+        }
+    }
+
+    fn in_body(&self, text: &Text, index: &Narrowing) -> Option<bool> {
+        if text.wanted.is_empty() {
+            return Some(true);
+        }
+        match (self.unread, index.in_body(self.item, text)) {
+            (Some(true), _) | (_, Some(false)) => Some(false),
+            (Some(false), Some(true)) => Some(true),
+            // Whether it may be told of comes first.
+            (None, _) => None,
+            (Some(false), None) => self.text.as_ref().map(|body| body.holds(&text.wanted)),
         }
     }
 
@@ -272,12 +330,13 @@ impl Known {
     }
 
     /// The usual fields are in the outline; others need the header block.
-    fn in_field(&self, name: &str, text: &str) -> Option<bool> {
+    fn in_field(&self, name: &str, text: &Text) -> Option<bool> {
+        let wanted = &text.wanted;
         let summary = &self.letter.as_ref()?.outline.summary;
         let is = |other: &str| name.eq_ignore_ascii_case(other);
-        let within = |value: &str| turkish_fold(value).contains(text);
         if is("Subject") {
-            return Some(summary.subject_raw.is_some() && within(&summary.subject));
+            let within = || wanted.is_in_words(&turkish_fold(&summary.subject));
+            return Some(summary.subject_raw.is_some() && within());
         }
         let list = [
             ("From", &summary.from),
@@ -286,13 +345,13 @@ impl Known {
             ("Bcc", &summary.bcc),
         ];
         if let Some((_, list)) = list.into_iter().find(|(field, _)| is(field)) {
-            return Some(in_list(list, text));
+            return Some(in_list(list, wanted));
         }
         let fields = self.header.as_ref()?;
         Some(
             fields
                 .iter()
-                .any(|(n, value)| n.eq_ignore_ascii_case(name) && value.contains(text)),
+                .any(|(n, passage)| n.eq_ignore_ascii_case(name) && passage.holds(wanted)),
         )
     }
 }
@@ -321,6 +380,12 @@ fn written_date(text: &str) -> Option<Date> {
     let day = words.find_map(|w| w.parse::<i8>().ok())?;
     let month = words.next()?;
     let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
-    let year = words.next()?.parse::<i16>().ok()?;
+    let digits = words.next()?;
+    let year = match (digits.len(), digits.parse::<i16>().ok()?) {
+        // RFC 5322 4.3: years of two digits, and of three.
+        (2, year @ 0..=49) => 2000 + year,
+        (2 | 3, year @ 0..) => 1900 + year,
+        (_, year) => year,
+    };
     Date::new(year, i8::try_from(at).ok()? + 1, day)
 }

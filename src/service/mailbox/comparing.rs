@@ -1,9 +1,10 @@
-//! Searching: how texts of a message are compared, for every door. Both sides are decoded and folded as a Turkish
-//! reader expects.
+//! Searching for the doors that show lists: what is asked, as a Turkish reader expects it, and what is found.
 
 use super::{Letter, Mailboxes};
 use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
+use crate::domain::item::Item;
+use crate::domain::needle::Wanted;
 use crate::domain::selector::Mailbox;
 use crate::id::ItemId;
 use crate::mime::mailbox::{Entry, mailboxes};
@@ -11,7 +12,8 @@ use crate::mime::summary::Summary;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::Look;
-use crate::service::searched::address_lines;
+use crate::service::mailbox::looking_up::Place;
+use crate::service::searched::in_list;
 
 /// Messages looked at before others get their turn.
 const TURN: usize = 64;
@@ -21,11 +23,6 @@ const TURN: usize = 64;
 const SUBJECT_SHOWN_MAX_CHARS: usize = 500;
 const ADDRESS_SHOWN_MAX_CHARS: usize = 254;
 const ADDRESSES_SHOWN_MAX: usize = 8;
-
-/// Whether an address list holds a text, in names or addresses. The text is folded.
-pub fn in_list(list: &[Entry], text: &str) -> bool {
-    address_lines(list).any(|line| turkish_fold(&line).contains(text))
-}
 
 /// What is looked for: all that is given has to hold.
 #[derive(Debug, Clone, Default)]
@@ -73,19 +70,32 @@ impl Found {
     }
 }
 
+/// The same, made ready.
+#[derive(Default)]
+struct Ready {
+    from: Option<Wanted>,
+    to: Option<Wanted>,
+    subject: Option<Wanted>,
+    text: Option<Wanted>,
+    since: Option<UtcTime>,
+    before: Option<UtcTime>,
+}
+
 impl Sought {
-    /// The same with its texts folded.
-    fn folded(&self) -> Self {
-        let fold = |text: &Option<String>| text.as_deref().map(turkish_fold);
-        Self {
-            from: fold(&self.from),
-            to: fold(&self.to),
-            subject: fold(&self.subject),
-            text: fold(&self.text),
-            ..self.clone()
+    fn ready(&self) -> Ready {
+        let wanted = |text: &Option<String>| text.as_deref().map(Wanted::turkish);
+        Ready {
+            from: wanted(&self.from),
+            to: wanted(&self.to),
+            subject: wanted(&self.subject),
+            text: wanted(&self.text),
+            since: self.since,
+            before: self.before,
         }
     }
+}
 
+impl Ready {
     /// What the attributes say; the cheapest question comes first.
     fn in_time(&self, look: &Look) -> bool {
         let arrived = look.item().internal_date;
@@ -93,11 +103,11 @@ impl Sought {
     }
 
     fn in_summary(&self, summary: &Summary) -> bool {
-        let within = |wanted: &Option<String>, lists: &[&[Entry]]| {
-            let holds = |text: &String| lists.iter().any(|list| in_list(list, text));
+        let within = |wanted: &Option<Wanted>, lists: &[&[Entry]]| {
+            let holds = |wanted: &Wanted| lists.iter().any(|list| in_list(list, wanted));
             wanted.as_ref().is_none_or(holds)
         };
-        let subject = |text: &String| turkish_fold(&summary.subject).contains(text);
+        let subject = |wanted: &Wanted| wanted.is_in_words(&turkish_fold(&summary.subject));
         within(&self.from, &[&summary.from])
             && within(&self.to, &[&summary.to, &summary.cc])
             && self.subject.as_ref().is_none_or(subject)
@@ -113,18 +123,19 @@ impl Mailboxes {
         sought: &Sought,
         limit: usize,
     ) -> Result<Vec<Found>, Failure> {
-        let sought = sought.folded();
+        let sought = sought.ready();
         let opened = self.open(by, mailbox).await?;
         let in_header = [&sought.from, &sought.to, &sought.subject];
-        let in_header: Vec<&str> = in_header.into_iter().flatten().map(String::as_str).collect();
-        let text = sought.text.as_deref();
-        let candidates = self.candidates(by, &opened, text, &in_header).await;
+        let in_header: Vec<&Wanted> = in_header.into_iter().flatten().collect();
+        let candidates = self
+            .candidates(by, &opened, sought.text.as_ref(), &in_header)
+            .await;
         let mut found = Vec::new();
-        for (n, (item, has_text)) in candidates.into_iter().enumerate() {
+        for (n, (item, place)) in candidates.into_iter().enumerate() {
             if found.len() >= limit {
                 break;
             }
-            found.extend(self.seek_in(by, item, &sought, has_text).await?);
+            found.extend(self.seek_in(by, item, &sought, place).await?);
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
@@ -134,16 +145,16 @@ impl Mailboxes {
 
     /// One message as a list shows it, if the user sees it.
     pub async fn found(&self, by: &Principal, item: ItemId) -> Result<Option<Found>, Failure> {
-        self.seek_in(by, item, &Sought::default(), true).await
+        self.seek_in(by, item, &Ready::default(), Place::Unknown).await
     }
 
-    /// `has_text`: that the text stands in it is known.
+    /// `place`: where the text is, as far as that is known.
     async fn seek_in(
         &self,
         by: &Principal,
         item: ItemId,
-        sought: &Sought,
-        has_text: bool,
+        sought: &Ready,
+        place: Place,
     ) -> Result<Option<Found>, Failure> {
         // Rights may be lost in the middle of a long search.
         let seat = self.seat(by)?;
@@ -159,20 +170,32 @@ impl Mailboxes {
         if !sought.in_summary(&letter.outline.summary) {
             return Ok(None);
         }
-        if let Some(text) = sought.text.as_ref().filter(|_| !has_text)
-            && !self.holds_text(&letter, text).await?
-        {
-            return Ok(None);
+        if let Some(text) = &sought.text {
+            let holds = match place {
+                Place::Header => true,
+                // Nobody is told what stands in a mail that nobody has read (`unread`).
+                Place::Body => !self.is_unread(by, look.item())?,
+                Place::Unknown => self.holds_text(by, look.item(), &letter, text).await?,
+            };
+            if !holds {
+                return Ok(None);
+            }
         }
         Ok(Some(Found::new(look, letter)))
     }
 
-    /// Whether header or text hold a folded text.
-    async fn holds_text(&self, letter: &Letter, text: &str) -> Result<bool, Failure> {
+    /// Whether header or text hold a text.
+    async fn holds_text(
+        &self,
+        by: &Principal,
+        item: &Item,
+        letter: &Letter,
+        wanted: &Wanted,
+    ) -> Result<bool, Failure> {
         let header = self.texts.header(&letter.content, &letter.outline).await?;
-        if header.iter().any(|(_, value)| value.contains(text)) {
+        if header.iter().any(|(_, passage)| passage.holds(wanted)) {
             return Ok(true);
         }
-        Ok(self.text(letter).await?.contains(text))
+        Ok(wanted.is_empty() || !self.is_unread(by, item)? && self.text(letter).await?.holds(wanted))
     }
 }

@@ -4,6 +4,7 @@
 //! The index knows all words of a tenant, whoever may see them. So it is only ever asked about members of a mailbox.
 
 use super::{Mailboxes, Opened};
+use crate::domain::needle::Wanted;
 use crate::id::ItemId;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
@@ -28,9 +29,18 @@ impl Standing {
     }
 }
 
+/// Where a text is by the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Header,
+    /// And not in the header.
+    Body,
+    Unknown,
+}
+
 impl Mailboxes {
-    /// What the index says about folded texts; `None`: there is none to ask.
-    pub async fn look_up(&self, by: &Principal, texts: Vec<(Within, String)>) -> Option<LookedUp> {
+    /// What the index says about texts; `None`: there is none to ask.
+    pub async fn look_up(&self, by: &Principal, texts: Vec<(Within, Wanted)>) -> Option<LookedUp> {
         self.texts.look_up(by.tenant, texts).await
     }
 
@@ -51,36 +61,41 @@ impl Mailboxes {
     }
 
     /// Items of an open mailbox, newest first, of which it is not known that they lack a text: one anywhere, or some in
-    /// the header. With each, whether it is known that the one is there.
+    /// the header. With each, where the one is.
     pub(super) async fn candidates(
         &self,
         by: &Principal,
         opened: &Opened,
-        anywhere: Option<&str>,
-        in_header: &[&str],
-    ) -> Vec<(ItemId, bool)> {
+        anywhere: Option<&Wanted>,
+        in_header: &[&Wanted],
+    ) -> Vec<(ItemId, Place)> {
         let mut members: Vec<ItemId> = opened.members().map(|(_, item)| item).collect();
         members.reverse();
-        let anywhere = anywhere.into_iter().map(|text| (Within::Anywhere, text));
-        let in_header = in_header.iter().map(|text| (Within::Header, *text));
-        let wanted: Vec<(Within, String)> = anywhere
-            .chain(in_header)
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(within, text)| (within, text.to_owned()))
+        let anywhere = anywhere.filter(|text| !text.is_empty());
+        let both = |text| [(Within::Header, text), (Within::Body, text)];
+        let in_header = in_header.iter().filter(|text| !text.is_empty());
+        let wanted: Vec<(Within, Wanted)> = anywhere
+            .into_iter()
+            .flat_map(both)
+            .chain(in_header.map(|text| (Within::Header, *text)))
+            .map(|(within, text)| (within, text.clone()))
             .collect();
         let Some(answer) = self.look_up(by, wanted.clone()).await else {
-            return members.into_iter().map(|item| (item, false)).collect();
+            return members.into_iter().map(|item| (item, Place::Unknown)).collect();
         };
+        let of_anywhere = if anywhere.is_some() { 2 } else { 0 };
         let verdict = |item: ItemId| {
-            let mut known = false;
-            for (n, (within, _)) in wanted.iter().enumerate() {
-                match answer.verdict(item, n) {
-                    Some(false) => return None,
-                    Some(true) => known |= *within == Within::Anywhere,
-                    None => {}
-                }
+            if (of_anywhere..wanted.len()).any(|n| answer.verdict(item, n) == Some(false)) {
+                return None;
             }
-            Some((item, known))
+            let place = match (answer.verdict(item, 0), answer.verdict(item, 1)) {
+                _ if of_anywhere == 0 => Place::Unknown,
+                (Some(true), _) => Place::Header,
+                (Some(false), Some(true)) => Place::Body,
+                (Some(false), Some(false)) => return None,
+                _ => Place::Unknown,
+            };
+            Some((item, place))
         };
         members.into_iter().filter_map(verdict).collect()
     }

@@ -26,12 +26,13 @@ mod rosters;
 mod seats;
 mod sending;
 mod subscribing;
+mod unread;
 mod versions;
 mod views;
 
 pub use appending::Appending;
 pub use changes::Changes;
-pub use comparing::{Found, Sought, in_list};
+pub use comparing::{Found, Sought};
 pub use counting::{Counts, FlagsOfUser};
 pub use decoding::{Decoded, DecodingReader};
 pub use fetch::{Letter, Look, Sheet, Shown};
@@ -46,6 +47,7 @@ pub use resyncing::MayHaveChanged;
 pub use rosters::Rosters;
 pub use seats::{Seat, Seats};
 pub use subscribing::{SUBSCRIPTIONS_MAX, Subscriptions};
+pub use unread::{MayBeUnread, Unread};
 pub use versions::{KEPT_DAYS, VERSIONS_MAX, Version};
 pub use views::{News, Opened};
 
@@ -91,6 +93,7 @@ pub struct Mailboxes {
     pub counts: Counts,
     pub texts: Arc<Texts>,
     pub listening: Listening,
+    pub unread: Unread,
 }
 
 /// A mailbox as it is listed.

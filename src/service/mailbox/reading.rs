@@ -1,9 +1,9 @@
 //! Handing over: the first time somebody of the tenant is given the content of a consigned mail, its retrieval is
 //! owed as evidence (TS 102 640-2 B.2.2, RetrievalNonRetrievalByRecipient), and only then the content is given.
 //!
-//! Headers, structure and searches are no reading, nor is a declaration (`service::declaring`). A preview is content that
-//! nobody asked to read: it is not given before (`preview`). A consignment that
-//! counts as read already changes no more.
+//! Headers and structure are no reading, nor is a declaration (`service::declaring`), nor a search: it does not look into
+//! the text before (`unread`). A preview is content that nobody asked to read: it is not given before (`preview`). A
+//! consignment that counts as read already changes no more.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::domain::evidence::{Event, EvidenceKind};

@@ -74,6 +74,23 @@ pub fn add_docs(mut list: &[u8], set: &mut DocSet) -> Option<()> {
     Some(())
 }
 
+/// Whether a list has a document of a set.
+pub fn meets(mut list: &[u8], set: &DocSet) -> Option<bool> {
+    let head = take_number(&mut list)?;
+    if head & 1 != 0 {
+        return Some(set.meets_octets(list));
+    }
+    let mut next = 0;
+    for _ in 0..head >> 1 {
+        let doc = take_number(&mut list)?.checked_add(next)?;
+        if set.contains(doc) {
+            return Some(true);
+        }
+        next = doc.checked_add(1)?;
+    }
+    Some(false)
+}
+
 /// The documents of a list, in order.
 pub fn take_docs(mut list: &[u8], all: u32) -> Option<Vec<u32>> {
     let head = take_number(&mut list)?;
@@ -159,7 +176,11 @@ mod tests {
             prop_assert_eq!(count_docs(&list), Some(docs.len() as u32));
             let mut set = DocSet::none(all);
             add_docs(&list, &mut set).unwrap();
-            prop_assert_eq!(set.iter().collect::<Vec<_>>(), docs);
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), docs.clone());
+            let mut other = DocSet::none(all);
+            [7, 300, 433].into_iter().for_each(|doc| other.insert(doc));
+            let met = docs.iter().any(|doc| other.contains(*doc));
+            prop_assert_eq!((meets(&list, &other), meets(&list, &DocSet::none(all))), (Some(met), Some(false)));
         }
 
         #[test]

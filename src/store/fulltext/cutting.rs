@@ -11,6 +11,10 @@
 
 /// The longest piece of a wanted text that is decided by terms alone; any run of so many characters is within one window.
 pub const PIECE_MAX_CHARS: usize = 32;
+/// Pieces of a wanted text that are compared by position: a long sentence. What is longer is read.
+pub const PIECES_MAX: usize = 48;
+/// So many characters of a wanted text at most are decided about by terms.
+pub const DECIDED_MAX_CHARS: usize = PIECES_MAX * PIECE_MAX_CHARS;
 /// Characters of a window.
 const WINDOW_CHARS: usize = 2 * PIECE_MAX_CHARS;
 

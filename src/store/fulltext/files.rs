@@ -1,10 +1,11 @@
 //! The files of a segment, and how they are written: a run of documents that never changes once its head is there.
 //!
-//! Each field (header, body) has its terms in order, one record for each term, lists of documents, and positions. All but
+//! Each field has its terms in order, one record for each term, lists of documents, and positions. All but
 //! the head are written from front to back, so a merge of any size needs little memory. The head names the documents
 //! and carries the sums; it is written last.
 
 use super::codec::{count_docs, sum};
+use crate::domain::needle::{Letters, Wanted};
 use crate::id::ItemId;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -14,7 +15,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Grows when the form of the files changes; what is older is built anew.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Stands before, between and behind terms; no UTF-8 text has it.
 pub const GAP: u8 = 0xff;
 /// Octets of a record.
@@ -27,27 +28,50 @@ const COMMON_MAX: usize = 256;
 /// A term is common when one of so many documents has it.
 const COMMON_SHARE: u32 = 16;
 
-/// Where a term can stand.
+/// Where a term can stand. What people write is kept as `turkish_fold` gives it, what machines write and read as `plain_fold`
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    Header,
-    Body,
+    HeaderWords,
+    HeaderPlain,
+    BodyWords,
+    BodyPlain,
 }
 
+/// How many fields there are.
+pub(super) const FIELD_COUNT: usize = 4;
+
 impl Field {
-    pub const ALL: [Field; 2] = [Field::Header, Field::Body];
+    pub const ALL: [Field; FIELD_COUNT] = [
+        Field::HeaderWords,
+        Field::HeaderPlain,
+        Field::BodyWords,
+        Field::BodyPlain,
+    ];
 
     pub(super) fn index(self) -> usize {
         match self {
-            Field::Header => 0,
-            Field::Body => 1,
+            Field::HeaderWords => 0,
+            Field::HeaderPlain => 1,
+            Field::BodyWords => 2,
+            Field::BodyPlain => 3,
+        }
+    }
+
+    /// What a wanted text looks like here, and which letters are the same.
+    pub(super) fn sought(self, wanted: &Wanted) -> (&str, Letters) {
+        match self {
+            Field::HeaderWords | Field::BodyWords => (wanted.in_words(), wanted.letters()),
+            Field::HeaderPlain | Field::BodyPlain => (wanted.in_plain(), Letters::Turkish),
         }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Field::Header => "header",
-            Field::Body => "body",
+            Field::HeaderWords => "header",
+            Field::HeaderPlain => "header-plain",
+            Field::BodyWords => "body",
+            Field::BodyPlain => "body-plain",
         }
     }
 }
@@ -95,7 +119,7 @@ pub(super) struct Head {
     pub nonce: u64,
     /// The documents, in the order of their places.
     pub items: Vec<u64>,
-    pub fields: [FieldHead; 2],
+    pub fields: [FieldHead; FIELD_COUNT],
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -6,15 +6,14 @@
 //! as documents that may hold the text, and whoever asks has to read them.
 
 use super::FulltextError;
-use super::codec::{add_docs, each_spot, take_docs, take_spots};
-use super::cutting::{is_short, pieces, shortened};
+use super::codec::{add_docs, each_spot, meets, take_docs, take_spots};
+use super::cutting::{DECIDED_MAX_CHARS, PIECES_MAX, is_short, pieces, shortened};
 use super::files::Field;
 use super::item_set::DocSet;
 use super::segment::{Dictionary, Lists, Segment};
+use crate::domain::needle::{Letters, Needle, Wanted};
 use std::sync::Arc;
 
-/// Pieces of a wanted text that are compared by position: a long sentence. What is longer is read.
-const PIECES_MAX: usize = 48;
 /// Octets of positions held at once: those of the most frequent words in a segment of a hundred thousand mails.
 const SPOTS_MAX_OCTETS: u64 = 64 * 1024 * 1024;
 /// So few documents are read faster than the positions of so many terms.
@@ -39,22 +38,36 @@ struct Asked<'s> {
     dictionary: Arc<Dictionary>,
     lists: Lists<'s>,
     field: Field,
+    letters: Letters,
 }
 
-pub(super) fn find(segment: &Segment, field: Field, text: &str) -> Result<Found, FulltextError> {
+pub(super) fn find(segment: &Segment, field: Field, wanted: &Wanted) -> Result<Found, FulltextError> {
+    let (text, letters) = field.sought(wanted);
     let mut asked = Asked {
         segment,
         dictionary: segment.dictionary(field)?,
         lists: segment.lists(field)?,
         field,
+        letters,
     };
     let pieces: Vec<&str> = pieces(text).take(PIECES_MAX + 1).collect();
     let whole = pieces.len() <= PIECES_MAX && pieces.iter().all(|piece| is_short(piece));
     match pieces.as_slice() {
         [piece] if whole => asked.within(piece).map(|docs| Found { docs, sure: true }),
         [_, _, ..] if whole => asked.in_order(&pieces),
-        _ => asked.all_somewhere(&pieces),
+        _ => asked.all_somewhere(&near(&pieces)),
     }
+}
+
+/// The first pieces, as far as they stand so near one another that they stand in one document wherever the text does.
+fn near<'t>(pieces: &[&'t str]) -> Vec<&'t str> {
+    let mut end = 0;
+    let within = |piece: &&str| {
+        let from = end;
+        end += piece.chars().count();
+        from + shortened(piece).chars().count() <= DECIDED_MAX_CHARS
+    };
+    pieces.iter().copied().take_while(within).map(shortened).collect()
 }
 
 impl Asked<'_> {
@@ -66,18 +79,18 @@ impl Asked<'_> {
     fn within(&mut self, piece: &str) -> Result<DocSet, FulltextError> {
         let dictionary = self.dictionary.clone();
         // What is part of a very common word is found in all documents at once.
-        let finder = memchr::memmem::Finder::new(piece);
+        let needle = Needle::new(piece.as_bytes(), self.letters);
         let common = &self.segment.field(self.field).common;
         let mut first: Vec<u32> = common
             .iter()
             .copied()
-            .filter(|ordinal| finder.find(dictionary.term(*ordinal)).is_some())
+            .filter(|ordinal| needle.first_in(dictionary.term(*ordinal), 0).is_some())
             .collect();
         first.sort_unstable();
         let mut found = DocSet::none(self.docs());
         self.add_lists(&first, &mut found)?;
         if !found.is_full() {
-            self.add_lists(&dictionary.holding(piece.as_bytes()), &mut found)?;
+            self.add_lists(&dictionary.holding(&needle), &mut found)?;
         }
         Ok(found)
     }
@@ -101,7 +114,7 @@ impl Asked<'_> {
     fn all_somewhere(&mut self, pieces: &[&str]) -> Result<Found, FulltextError> {
         let mut docs: Option<DocSet> = None;
         for piece in pieces {
-            let found = self.within(shortened(piece))?;
+            let found = self.within(piece)?;
             match &mut docs {
                 Some(docs) => docs.keep(&found),
                 None => docs = Some(found),
@@ -133,6 +146,7 @@ impl Asked<'_> {
         }
         let mut sized = Vec::with_capacity(terms.len());
         for (place, ordinals) in terms {
+            let ordinals = self.meeting(ordinals, candidates.as_ref())?;
             let mut octets = 0;
             for ordinal in &ordinals {
                 octets += self.lists.spots_octets(*ordinal)?;
@@ -153,13 +167,32 @@ impl Asked<'_> {
         Ok(Found { docs, sure: true })
     }
 
+    /// Of some terms those that a candidate has: the positions of others need not be read.
+    fn meeting(
+        &mut self,
+        ordinals: Vec<u32>,
+        candidates: Option<&DocSet>,
+    ) -> Result<Vec<u32>, FulltextError> {
+        let Some(candidates) = candidates else {
+            return Ok(ordinals);
+        };
+        let mut met = Vec::new();
+        for ordinal in ordinals {
+            let list = self.lists.docs(ordinal)?;
+            if meets(list, candidates).ok_or_else(|| self.lists.unreadable())? {
+                met.push(ordinal);
+            }
+        }
+        Ok(met)
+    }
+
     /// For each piece the terms that can stand for it.
     fn terms(&self, pieces: &[&str]) -> Vec<Vec<u32>> {
         let last = pieces.len().saturating_sub(1);
         let terms = |(at, piece): (usize, &&str)| match at {
-            0 => self.dictionary.ending(piece.as_bytes()),
-            at if at == last => self.dictionary.beginning(piece.as_bytes()).collect(),
-            _ => self.dictionary.whole(piece.as_bytes()).into_iter().collect(),
+            0 => self.dictionary.ending(piece.as_bytes(), self.letters),
+            at if at == last => self.dictionary.beginning(piece.as_bytes(), self.letters),
+            _ => self.dictionary.whole(piece.as_bytes(), self.letters),
         };
         pieces.iter().enumerate().map(terms).collect()
     }

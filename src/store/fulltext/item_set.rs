@@ -110,6 +110,12 @@ impl DocSet {
         }
     }
 
+    /// Whether it has one of the set that is written as octets.
+    pub fn meets_octets(&self, octets: &[u8]) -> bool {
+        let mut eights = self.words.iter().flat_map(|word| word.to_le_bytes()).zip(octets);
+        eights.any(|(own, other)| own & other != 0)
+    }
+
     pub fn keep(&mut self, other: &DocSet) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;

@@ -4,7 +4,8 @@
 use super::FulltextError;
 use super::codec::{put_docs, take_docs};
 use super::files::{
-    FORMAT, Field, FieldWriter, GAP, Head, Part, RECORD_OCTETS, Record, list_sum, nonce, write_head,
+    FIELD_COUNT, FORMAT, Field, FieldWriter, GAP, Head, Part, RECORD_OCTETS, Record, list_sum, nonce,
+    write_head,
 };
 use super::segment::Segment;
 use crate::id::ItemId;
@@ -128,7 +129,7 @@ pub(super) fn merge(
         .collect();
     let all = u32::try_from(items.len()).unwrap_or(u32::MAX);
     let nonce = nonce(number, &items);
-    let mut fields: [_; 2] = Default::default();
+    let mut fields: [_; FIELD_COUNT] = Default::default();
     for field in Field::ALL {
         let mut base = 0;
         let mut lanes = Vec::with_capacity(segments.len());

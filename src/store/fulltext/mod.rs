@@ -11,6 +11,7 @@ mod cutting;
 mod files;
 mod finding;
 mod gathering;
+mod grams;
 mod item_set;
 mod merging;
 mod segment;
@@ -22,6 +23,7 @@ pub use files::Field;
 pub use item_set::ItemSet;
 pub use writing::Writing;
 
+use crate::domain::needle::Wanted;
 use crate::id::{ItemId, ModSeq, TenantId};
 use crate::store::StoreError;
 use crate::store::db::{CommitError, Db};
@@ -31,11 +33,14 @@ use crate::store::tables::fulltext::{self as row, Indexed};
 use segment::Segment;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of terms held in memory for all tenants together: those of some half a million mails. Whose were used longest
+/// Octets of terms held in memory for all tenants together: those of some four hundred thousand mails. Whose were used longest
 /// ago are read again when they are wanted.
 const HELD_MAX_BYTES: usize = 256 * 1024 * 1024;
+/// From so many items on, a question is worth a second thread.
+const APART_FROM_ITEMS: usize = 5_000;
 /// How often a snapshot is tried while segments are being joined.
 const ATTEMPTS: usize = 4;
 
@@ -125,6 +130,18 @@ pub struct Hits {
 }
 
 impl Hits {
+    fn take(&mut self, segment: &Segment, found: &finding::Found) {
+        let set = if found.sure {
+            &mut self.sure
+        } else {
+            &mut self.unsure
+        };
+        let items = &segment.head.items;
+        for item in found.docs.iter().filter_map(|doc| items.get(doc as usize)) {
+            set.insert(ItemId(*item));
+        }
+    }
+
     pub fn add(&mut self, other: &Hits) {
         self.sure.add(&other.sure);
         self.unsure.add(&other.unsure);
@@ -142,20 +159,39 @@ impl Snapshot {
         self.indexed.caught_up
     }
 
-    /// The items in which a folded text stands. Blocks; for the blocking pool.
-    pub fn find(&self, field: Field, text: &str) -> Result<Hits, FulltextError> {
-        let mut hits = Hits::default();
-        for segment in &self.segments {
-            let found = finding::find(segment, field, text)?;
-            let set = if found.sure {
-                &mut hits.sure
-            } else {
-                &mut hits.unsure
-            };
-            for doc in found.docs.iter() {
-                if let Some(item) = segment.head.items.get(doc as usize) {
-                    set.insert(ItemId(*item));
+    /// The items in which a text stands. Blocks; for the blocking pool.
+    pub fn find(&self, field: Field, wanted: &Wanted) -> Result<Hits, FulltextError> {
+        let mut hits = self.find_all(&[(field, wanted)])?;
+        Ok(hits.pop().unwrap_or_default())
+    }
+
+    /// The same for several questions. A large index is asked by two threads.
+    pub fn find_all(&self, questions: &[(Field, &Wanted)]) -> Result<Vec<Hits>, FulltextError> {
+        let mut hits = vec![Hits::default(); questions.len()];
+        let of_question = |n| self.segments.iter().map(move |segment| (n, segment));
+        let tasks: Vec<(usize, &Arc<Segment>)> = (0..questions.len()).flat_map(of_question).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut all = Vec::new();
+            while let Some((n, segment)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Some((field, wanted)) = questions.get(*n) {
+                    all.push((*n, *segment, finding::find(segment, *field, wanted)?));
                 }
+            }
+            Ok::<_, FulltextError>(all)
+        };
+        let large = tasks.len() > 1 && self.covered.len() >= APART_FROM_ITEMS;
+        let (own, other) = std::thread::scope(|scope| {
+            let other = large.then(|| scope.spawn(work));
+            (work(), other.map(|other| other.join()))
+        });
+        let other = match other {
+            Some(other) => other.map_err(|_| std::io::Error::other("a search broke off"))?,
+            None => Ok(Vec::new()),
+        };
+        for (n, segment, found) in own?.into_iter().chain(other?) {
+            if let Some(hits) = hits.get_mut(n) {
+                hits.take(segment, &found);
             }
         }
         Ok(hits)

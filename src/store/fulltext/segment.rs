@@ -4,9 +4,11 @@
 use super::FulltextError;
 use super::codec::sum;
 use super::files::{
-    BLOCK_OCTETS, FORMAT, Field, FieldHead, GAP, Head, Part, RECORD_OCTETS, Record, head_path, list_sum,
-    part_path,
+    BLOCK_OCTETS, FIELD_COUNT, FORMAT, Field, FieldHead, GAP, Head, Part, RECORD_OCTETS, Record, head_path,
+    list_sum, part_path,
 };
+use super::grams::Grams;
+use crate::domain::needle::{Letters, Needle};
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::Range;
@@ -17,12 +19,14 @@ use std::sync::{Arc, OnceLock};
 /// Octets read at once where lists lie close together, and where they do not.
 const NEAR_READ_OCTETS: usize = 64 * 1024;
 const FAR_READ_OCTETS: usize = 4 * 1024;
+/// Ways to spell the beginning of a term that are tried one by one; beyond, all terms are looked through.
+const SPELLINGS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Segment {
     dir: PathBuf,
     pub head: Head,
-    dictionaries: [OnceLock<Arc<Dictionary>>; 2],
+    dictionaries: [OnceLock<Arc<Dictionary>>; FIELD_COUNT],
 }
 
 /// All terms of a field, one behind the other.
@@ -31,6 +35,7 @@ pub(super) struct Dictionary {
     octets: Vec<u8>,
     /// Where each term begins; and the end, as if one more began there.
     starts: Vec<u32>,
+    grams: Grams,
 }
 
 fn damaged(what: &str, number: u64) -> FulltextError {
@@ -84,7 +89,7 @@ impl Segment {
     /// Octets in memory.
     pub fn held_bytes(&self) -> usize {
         let loaded = self.dictionaries.iter().filter_map(OnceLock::get);
-        self.head.items.len() * 8 + loaded.map(|d| d.octets.len() + d.starts.len() * 4).sum::<usize>()
+        self.head.items.len() * 8 + loaded.map(|d| d.held_bytes()).sum::<usize>()
     }
 
     /// The terms of a field, read when they are wanted first.
@@ -115,7 +120,12 @@ impl Segment {
         if starts.len() != head.terms as usize + 1 {
             return Err(bad("it has another number of terms"));
         }
-        Ok(Dictionary { octets, starts })
+        let grams = Grams::of(&octets, &starts);
+        Ok(Dictionary {
+            octets,
+            starts,
+            grams,
+        })
     }
 
     /// Opens the lists of a field.
@@ -132,6 +142,10 @@ impl Segment {
 }
 
 impl Dictionary {
+    fn held_bytes(&self) -> usize {
+        self.octets.len() + self.starts.len() * 4 + self.grams.held_bytes()
+    }
+
     pub fn len(&self) -> u32 {
         u32::try_from(self.starts.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
@@ -146,28 +160,34 @@ impl Dictionary {
             .unwrap_or_default()
     }
 
-    /// Terms in which a text stands, in order.
-    pub fn holding(&self, text: &[u8]) -> Vec<u32> {
-        self.matching(text)
-    }
-
     /// Terms that end with a text, in order.
-    pub fn ending(&self, text: &[u8]) -> Vec<u32> {
-        self.matching(&[text, &[GAP]].concat())
+    pub fn ending(&self, text: &[u8], letters: Letters) -> Vec<u32> {
+        self.holding(&Needle::new(&[text, &[GAP]].concat(), letters))
     }
 
-    fn matching(&self, needle: &[u8]) -> Vec<u32> {
-        let finder = memchr::memmem::Finder::new(needle);
-        let (mut found, mut at, mut ordinal) = (Vec::new(), 0, 0);
-        while let Some(hit) = self.octets.get(at..).and_then(|rest| finder.find(rest)) {
-            ordinal = self.ordinal_at(at + hit, ordinal);
-            found.push(ordinal);
-            ordinal += 1;
-            // One finding is enough for a term: on to the next.
-            let Some(next) = self.starts.get(ordinal as usize) else {
+    /// Terms in which a text stands, in order.
+    pub fn holding(&self, needle: &Needle) -> Vec<u32> {
+        self.matching(needle, 0)
+    }
+
+    /// Terms where a needle stands whose first `before` octets are the gap before it.
+    fn matching(&self, needle: &Needle, before: usize) -> Vec<u32> {
+        let (mut found, mut ordinal) = (Vec::new(), 0);
+        for range in self.grams.ranges(needle, &self.starts) {
+            let Some(octets) = self.octets.get(..range.end) else {
                 break;
             };
-            at = *next as usize;
+            let mut at = range.start;
+            while let Some(hit) = needle.first_in(octets, at) {
+                ordinal = self.ordinal_at(hit + before, ordinal);
+                found.push(ordinal);
+                ordinal += 1;
+                // One finding is enough for a term: on to the gap before the next.
+                let Some(next) = self.starts.get(ordinal as usize) else {
+                    break;
+                };
+                at = *next as usize - 1;
+            }
         }
         found
     }
@@ -188,17 +208,73 @@ impl Dictionary {
         from + u32::try_from(past.saturating_sub(1)).unwrap_or(0)
     }
 
-    /// Terms that begin with a text.
-    pub fn beginning(&self, text: &[u8]) -> Range<u32> {
-        let first = self.first(|term| term < text);
-        let end = self.first(|term| term < text || term.starts_with(text));
-        first..end
+    /// Terms that begin with a text, in order.
+    pub fn beginning(&self, text: &[u8], letters: Letters) -> Vec<u32> {
+        match self.spellings(text, letters) {
+            Some(spellings) => spellings
+                .iter()
+                .flat_map(|text| self.beginning_so(text))
+                .collect(),
+            None => {
+                let needle = Needle::new(&[&[GAP], text].concat(), letters);
+                self.matching(&needle, 1)
+            }
+        }
     }
 
-    /// The term that is exactly the text.
-    pub fn whole(&self, text: &[u8]) -> Option<u32> {
-        let at = self.first(|term| term < text);
-        (at < self.len() && self.term(at) == text).then_some(at)
+    /// Terms that are exactly the text, in order.
+    pub fn whole(&self, text: &[u8], letters: Letters) -> Vec<u32> {
+        match self.spellings(text, letters) {
+            Some(spellings) => {
+                let so =
+                    |text: &Vec<u8>| Some(self.first_not_before(text)).filter(|at| self.term(*at) == *text);
+                spellings.iter().filter_map(so).collect()
+            }
+            None => {
+                let needle = Needle::new(&[&[GAP], text, &[GAP]].concat(), letters);
+                self.matching(&needle, 1)
+            }
+        }
+    }
+
+    fn beginning_so(&self, text: &[u8]) -> Range<u32> {
+        let end = self.first(|term| term < text || term.starts_with(text));
+        self.first_not_before(text)..end
+    }
+
+    /// The ways a text is spelled with which some term begins, in order; `None` when there are very many.
+    fn spellings(&self, text: &[u8], letters: Letters) -> Option<Vec<Vec<u8>>> {
+        if letters == Letters::Turkish {
+            return Some(vec![text.to_vec()]);
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        let mut spellings = vec![Vec::with_capacity(text.len())];
+        for run in text.split_inclusive(['i', 'ı']) {
+            let plain = run.trim_end_matches(['i', 'ı']);
+            let forms: &[&str] = if plain.len() < run.len() {
+                &["i", "ı"]
+            } else {
+                &[""]
+            };
+            let mut next = Vec::with_capacity(spellings.len() * forms.len());
+            for so_far in &spellings {
+                next.extend(
+                    forms
+                        .iter()
+                        .map(|form| [so_far, plain.as_bytes(), form.as_bytes()].concat()),
+                );
+            }
+            next.retain(|text: &Vec<u8>| !self.beginning_so(text).is_empty());
+            spellings = next;
+            if spellings.len() > SPELLINGS_MAX {
+                return None;
+            }
+        }
+        Some(spellings)
+    }
+
+    fn first_not_before(&self, text: &[u8]) -> u32 {
+        self.first(|term| term < text)
     }
 
     /// The first term that is not before.

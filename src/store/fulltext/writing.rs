@@ -99,9 +99,10 @@ impl Writing {
         known || self.gathered.contains(&item)
     }
 
-    /// A passage of the item under way; the text is folded.
-    pub fn passage(&mut self, field: Field, text: &str) {
-        self.harvest.passage(field, text);
+    /// A passage of the item under way; the text is folded. `false`: there is too much, the item has to be given up.
+    #[must_use]
+    pub fn passage(&mut self, field: Field, text: &str) -> bool {
+        self.harvest.passage(field, text)
     }
 
     /// The item under way is complete.
