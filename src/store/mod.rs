@@ -11,6 +11,7 @@ pub mod fulltext;
 mod group;
 pub mod probe;
 pub mod row;
+mod row_cache;
 mod sled_engine;
 pub mod spool;
 pub mod tables;

@@ -2,6 +2,7 @@
 
 use super::mailbox_id::mailbox_id;
 use super::recents::recent_from;
+use super::status::counting;
 use super::turn::Turn;
 use super::{Connection, Ended, row};
 use crate::domain::selector::Mailbox;
@@ -156,8 +157,7 @@ impl Connection<'_> {
             Ask::Select { mailbox, read_only } => self.select(by, &mailbox, read_only).await,
             Ask::Status { mailbox, items } => {
                 let which = mailboxes.resolve(by, mailbox.as_str())?;
-                let flags = self.flags_for(by, items)?;
-                let status = mailboxes.status(by, which, &flags, items.size).await?;
+                let status = mailboxes.status(by, which, counting(items)).await?;
                 Ok(Answer::Status(
                     self.door.status_of(by, which, items, &status).await?,
                 ))

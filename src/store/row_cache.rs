@@ -1,0 +1,222 @@
+//! Rows read lately, in memory in front of the engine: a row that is there costs a tenth of what the engine takes.
+//!
+//! It must never give an old row, for what a flag says may be a testimony. Two rules see to that. Before a group is
+//! handed to the engine its rows are taken out, and none of their neighbours in the same shard may be put in until the
+//! engine has answered: so nothing is kept that was read while it was not certain which version readers see. And who
+//! has read a row may put it in only if no group has touched the shard since he began to read. What is kept is
+//! therefore always what the engine would say, and that a row is absent is kept like a row. Ranges go to the engine: a
+//! cache of rows knows nothing of rows it has not met.
+//!
+//! Nothing here is durable, and it does not decide what is read: it is an engine over an engine.
+
+use super::StoreError;
+use super::db::Rows;
+use super::group::{Changes, Engine};
+use super::probe::Probe;
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Octets of all rows kept, with what keeping one costs: the flags and attributes of some 200,000 messages.
+const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Parts with a lock of their own, so that readers seldom meet. A power of two.
+const SHARDS: usize = 16;
+/// A larger row is not kept: what it costs to read is little beside what is done with it, and small ones would go.
+const VALUE_MAX_BYTES: usize = 4 * 1024;
+/// What a kept row costs beside its octets: two boxes and its place in a table that is partly empty.
+const ENTRY_BYTES: usize = 128;
+
+/// A row, or that there is none.
+type Kept = Option<Box<[u8]>>;
+
+/// The engine with its cache.
+struct Cached {
+    engine: Arc<dyn Engine>,
+    rows: RowCache,
+}
+
+/// Puts a cache in front of an engine that only its owner writes to, one group after the other.
+pub(super) fn over(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
+    let rows = RowCache::new(KEPT_MAX_BYTES);
+    Arc::new(Cached { engine, rows })
+}
+
+impl Engine for Cached {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let ticket = match self.rows.look(key) {
+            Look::Found(row) => return Ok(row),
+            Look::Missed(ticket) => ticket,
+        };
+        let row = self.engine.get(key)?;
+        self.rows.keep(ticket, key, row.as_deref());
+        Ok(row)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
+        self.engine.range(from, to, limit, back)
+    }
+
+    fn write(&self, changes: &Changes, probe: &dyn Probe) -> Result<(), String> {
+        let writing = self.rows.begin(changes);
+        let written = self.engine.write(changes, probe);
+        // After an error nobody knows which version is there: then none is kept.
+        self.rows.end(writing, written.is_ok().then_some(changes));
+        written
+    }
+}
+
+struct RowCache {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+}
+
+/// Two generations: what is asked for moves to the young one; when that is full the old one goes, and it takes its place.
+#[derive(Default)]
+struct Shard {
+    young: HashMap<Box<[u8]>, Kept>,
+    old: HashMap<Box<[u8]>, Kept>,
+    young_bytes: usize,
+    young_max_bytes: usize,
+    /// Grows when a group begins to be written, and when it has been: odd in between.
+    epoch: u64,
+}
+
+/// What was found at a look.
+enum Look {
+    Found(Option<Vec<u8>>),
+    Missed(Ticket),
+}
+
+/// The state of a shard at a look that found nothing.
+struct Ticket {
+    shard: usize,
+    epoch: u64,
+}
+
+/// A group that is being written: for each shard it touches, the keys that were kept there.
+struct Writing(Vec<(usize, Vec<Vec<u8>>)>);
+
+impl RowCache {
+    fn new(most_bytes: usize) -> Self {
+        let shard = || Shard {
+            young_max_bytes: most_bytes / SHARDS / 2,
+            ..Shard::default()
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn shard_of(&self, key: &[u8]) -> usize {
+        // The upper bits: the table within the shard goes by the lower ones, of another hash.
+        (self.hasher.hash_one(key) >> 32) as usize % SHARDS
+    }
+
+    fn shard(&self, at: usize) -> Option<MutexGuard<'_, Shard>> {
+        let shard = self.shards.get(at)?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn look(&self, key: &[u8]) -> Look {
+        let at = self.shard_of(key);
+        let mut epoch = 1;
+        if let Some(mut shard) = self.shard(at) {
+            if let Some(row) = shard.find(key) {
+                return Look::Found(row);
+            }
+            epoch = shard.epoch;
+        }
+        Look::Missed(Ticket { shard: at, epoch })
+    }
+
+    /// Keeps what the engine said after the look that gave the ticket.
+    fn keep(&self, ticket: Ticket, key: &[u8], row: Option<&[u8]>) {
+        let Some(mut shard) = self.shard(ticket.shard) else {
+            return;
+        };
+        let still = ticket.epoch == shard.epoch && ticket.epoch.is_multiple_of(2);
+        if still {
+            shard.put(key, row);
+        }
+    }
+
+    /// Takes out what a group changes. To be called before the engine sees the group.
+    fn begin(&self, changes: &Changes) -> Writing {
+        let mut touched: Vec<Vec<&Vec<u8>>> = vec![Vec::new(); SHARDS];
+        for key in changes.keys() {
+            if let Some(keys) = touched.get_mut(self.shard_of(key)) {
+                keys.push(key);
+            }
+        }
+        let mut writing = Vec::with_capacity(SHARDS);
+        for (at, keys) in touched.into_iter().enumerate().filter(|(_, k)| !k.is_empty()) {
+            let Some(mut shard) = self.shard(at) else { continue };
+            shard.epoch += 1;
+            let kept = keys.into_iter().filter(|key| shard.take_out(key));
+            let kept = kept.cloned().collect();
+            writing.push((at, kept));
+        }
+        Writing(writing)
+    }
+
+    /// The engine has answered. Of what was kept before, the new rows are kept, if they are known.
+    fn end(&self, writing: Writing, written: Option<&Changes>) {
+        for (at, kept) in writing.0 {
+            let Some(mut shard) = self.shard(at) else { continue };
+            shard.epoch += 1;
+            for key in kept {
+                if let Some(row) = written.and_then(|changes| changes.get(&key)) {
+                    shard.put(&key, row.as_deref());
+                }
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn find(&mut self, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        if let Some(row) = self.young.get(key) {
+            return Some(row.as_deref().map(<[u8]>::to_vec));
+        }
+        let (key, row) = self.old.remove_entry(key)?;
+        let found = row.as_deref().map(<[u8]>::to_vec);
+        self.put_young(key, row);
+        Some(found)
+    }
+
+    fn put(&mut self, key: &[u8], row: Option<&[u8]>) {
+        if row.is_some_and(|row| row.len() > VALUE_MAX_BYTES) {
+            return;
+        }
+        self.take_out(key);
+        self.put_young(key.into(), row.map(Into::into));
+    }
+
+    fn put_young(&mut self, key: Box<[u8]>, row: Kept) {
+        let bytes = cost(&key, &row);
+        if self.young_bytes + bytes > self.young_max_bytes {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
+        }
+        self.young_bytes += bytes;
+        self.young.insert(key, row);
+    }
+
+    /// Whether it was there.
+    fn take_out(&mut self, key: &[u8]) -> bool {
+        if let Some((key, row)) = self.young.remove_entry(key) {
+            self.young_bytes -= cost(&key, &row);
+            return true;
+        }
+        self.old.remove(key).is_some()
+    }
+}
+
+fn cost(key: &[u8], row: &Kept) -> usize {
+    ENTRY_BYTES + key.len() + row.as_ref().map_or(0, |row| row.len())
+}
+
+#[cfg(test)]
+#[path = "row_cache_tests.rs"]
+mod tests;
