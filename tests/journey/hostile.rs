@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than any of the door's own limits.
 const ENDLESS: Duration = Duration::from_secs(24 * 3600);
+/// Of the task of one connection, its stream and what is read aside: there are thousands of them.
+const TASK_MAX_OCTETS: usize = 8 * 1024;
 /// A client's turn of the clock.
 const TEN: Duration = Duration::from_secs(10);
 
@@ -149,6 +151,18 @@ async fn who_only_chatters_before_login_is_sent_away() {
     for _ in 0..2 * COMMANDS_MAX_BEFORE_LOGIN {
         assert!(user.ask("b NOOP\r\n").await.contains("b OK"));
     }
+}
+
+/// What a connection needs while a command is carried out, a search or a filing of thousands, is not held while it idles.
+/// Rows of a table in docs/benchmarks.md say what else it costs.
+#[tokio::test]
+async fn a_connection_that_waits_is_a_small_task() {
+    let (_house, door) = house().await;
+    let (_client, server) = tokio::io::duplex(16);
+    let (_keep, stopping) = watch::channel(false);
+    let serving = door.serve(server, Begin::Tls, Origin::Inside, stopping);
+    let octets = std::mem::size_of_val(&serving);
+    assert!(octets <= TASK_MAX_OCTETS, "{octets} octets");
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,16 +56,17 @@ impl Tally {
         self.unseen.len() + self.deleted.len() + sized
     }
 
-    /// Forgets who is not there any more.
-    fn drop_gone(&mut self, there: &Roster) {
+    /// Forgets who is not there any more. Who may have come behind `uid_next` is not known there.
+    fn drop_gone(&mut self, there: &Roster, uid_next: u32) {
         for noted in [&mut self.unseen, &mut self.deleted] {
             // Few are looked for one by one; many are compared in one go.
-            let gone = if noted.len() < there.len() / 16 {
+            let mut gone: Vec<u32> = if noted.len() < there.len() / 16 {
                 let gone = noted.iter().map(|e| e.uid).filter(|uid| !there.contains(*uid));
                 gone.collect()
             } else {
                 noted.left(there)
             };
+            gone.retain(|uid| *uid < uid_next);
             noted.remove(&gone);
         }
     }
@@ -217,6 +218,31 @@ impl Mailboxes {
         Ok(first)
     }
 
+    /// The messages of an open mailbox that its user has marked as deleted.
+    pub(super) async fn deleted_in(
+        &self,
+        by: &Principal,
+        opened: &Opened,
+    ) -> Result<Vec<(u32, ItemId)>, Failure> {
+        let Some(view) = opened.view else {
+            return Ok(Vec::new());
+        };
+        let of = Of {
+            view,
+            roster: &opened.roster,
+            uid_next: opened.uid_next,
+            to: opened.known_to,
+        };
+        let tally = match self.kept_up(by, of).await? {
+            Some(tally) => tally,
+            None => self.count(by, of).await?,
+        };
+        let there = tally.deleted.iter().filter(|e| opened.roster.contains(e.uid));
+        let deleted = there.map(|e| (e.uid, ItemId(e.key))).collect();
+        self.counts.keep((by.tenant, view, by.user), tally, NOTED_MAX);
+        Ok(deleted)
+    }
+
     /// The tally that is kept, brought up to now. `None`: there is none, or counting is as good.
     ///
     /// The log is read to its end. A flag that changed once more, while this is read, stands only at its later place.
@@ -245,7 +271,7 @@ impl Mailboxes {
         let changed = at > tally.at || of.to > tally.at || of.uid_next != tally.uid_next;
         if changed {
             self.note_all(by, &mut tally, &touched).await?;
-            tally.drop_gone(of.roster);
+            tally.drop_gone(of.roster, of.uid_next);
             let first_new = of.roster.position(tally.uid_next);
             let new: Vec<Entry> = of.roster.range(first_new..of.roster.len()).collect();
             self.note_all(by, &mut tally, &new).await?;
