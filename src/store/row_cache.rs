@@ -1,11 +1,11 @@
 //! Rows read lately, in memory in front of the engine: a row that is there costs a tenth of what the engine takes.
 //!
 //! It must never give an old row, for what a flag says may be a testimony. Two rules see to that. Before a group is
-//! handed to the engine its rows are taken out, and none of their neighbours in the same shard may be put in until the
-//! engine has answered: so nothing is kept that was read while it was not certain which version readers see. And who
-//! has read a row may put it in only if no group has touched the shard since he began to read. What is kept is
-//! therefore always what the engine would say, and that a row is absent is kept like a row. Ranges go to the engine: a
-//! cache of rows knows nothing of rows it has not met.
+//! handed to the engine its rows are taken out, and none of them may be put in until the engine has answered: nothing is
+//! kept of which it is not certain which version readers see. And who has read a row may put it in only if no group
+//! that touched the shard has ended since he began to read: what he read may be what was there before it. What is
+//! kept is therefore always what the engine would say. That a row is absent is kept like a row. Ranges go to the
+//! engine: a cache of rows knows nothing of rows it has not met.
 //!
 //! Nothing here is durable, and it does not decide what is read: it is an engine over an engine.
 
@@ -13,7 +13,7 @@ use super::StoreError;
 use super::db::Rows;
 use super::group::{Changes, Engine};
 use super::probe::Probe;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,8 +77,10 @@ struct Shard {
     old: HashMap<Box<[u8]>, Kept>,
     young_bytes: usize,
     young_max_bytes: usize,
-    /// Grows when a group begins to be written, and when it has been: odd in between.
-    epoch: u64,
+    /// Groups that were written here, to their end.
+    ended: u64,
+    /// Digests of the keys that are being written. Of two alike both are meant: then one is not kept for a moment.
+    in_flight: HashSet<u64>,
 }
 
 /// What was found at a look.
@@ -89,12 +91,12 @@ enum Look {
 
 /// The state of a shard at a look that found nothing.
 struct Ticket {
-    shard: usize,
-    epoch: u64,
+    digest: u64,
+    ended: u64,
 }
 
-/// A group that is being written: for each shard it touches, the keys that were kept there.
-struct Writing(Vec<(usize, Vec<Vec<u8>>)>);
+/// A group that is being written: those of its keys that were kept.
+struct Writing(Vec<Vec<u8>>);
 
 impl RowCache {
     fn new(most_bytes: usize) -> Self {
@@ -108,67 +110,61 @@ impl RowCache {
         }
     }
 
-    fn shard_of(&self, key: &[u8]) -> usize {
-        // The upper bits: the table within the shard goes by the lower ones, of another hash.
-        (self.hasher.hash_one(key) >> 32) as usize % SHARDS
-    }
-
-    fn shard(&self, at: usize) -> Option<MutexGuard<'_, Shard>> {
-        let shard = self.shards.get(at)?;
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Where a key belongs: the upper bits of its digest, for the table within goes by another one.
+    fn shard(&self, digest: u64) -> MutexGuard<'_, Shard> {
+        let at = (digest >> 32) as usize % SHARDS;
+        // There are SHARDS of them.
+        let shard = &self.shards[at];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look(&self, key: &[u8]) -> Look {
-        let at = self.shard_of(key);
-        let mut epoch = 1;
-        if let Some(mut shard) = self.shard(at) {
-            if let Some(row) = shard.find(key) {
-                return Look::Found(row);
-            }
-            epoch = shard.epoch;
+        let digest = self.hasher.hash_one(key);
+        let mut shard = self.shard(digest);
+        match shard.find(key) {
+            Some(row) => Look::Found(row),
+            None => Look::Missed(Ticket {
+                digest,
+                ended: shard.ended,
+            }),
         }
-        Look::Missed(Ticket { shard: at, epoch })
     }
 
     /// Keeps what the engine said after the look that gave the ticket.
     fn keep(&self, ticket: Ticket, key: &[u8], row: Option<&[u8]>) {
-        let Some(mut shard) = self.shard(ticket.shard) else {
-            return;
-        };
-        let still = ticket.epoch == shard.epoch && ticket.epoch.is_multiple_of(2);
-        if still {
+        let mut shard = self.shard(ticket.digest);
+        if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
             shard.put(key, row);
         }
     }
 
     /// Takes out what a group changes. To be called before the engine sees the group.
     fn begin(&self, changes: &Changes) -> Writing {
-        let mut touched: Vec<Vec<&Vec<u8>>> = vec![Vec::new(); SHARDS];
+        let mut kept = Vec::new();
         for key in changes.keys() {
-            if let Some(keys) = touched.get_mut(self.shard_of(key)) {
-                keys.push(key);
+            let digest = self.hasher.hash_one(key.as_slice());
+            let mut shard = self.shard(digest);
+            shard.in_flight.insert(digest);
+            if shard.take_out(key) {
+                kept.push(key.clone());
             }
         }
-        let mut writing = Vec::with_capacity(SHARDS);
-        for (at, keys) in touched.into_iter().enumerate().filter(|(_, k)| !k.is_empty()) {
-            let Some(mut shard) = self.shard(at) else { continue };
-            shard.epoch += 1;
-            let kept = keys.into_iter().filter(|key| shard.take_out(key));
-            let kept = kept.cloned().collect();
-            writing.push((at, kept));
-        }
-        Writing(writing)
+        Writing(kept)
     }
 
     /// The engine has answered. Of what was kept before, the new rows are kept, if they are known.
     fn end(&self, writing: Writing, written: Option<&Changes>) {
-        for (at, kept) in writing.0 {
-            let Some(mut shard) = self.shard(at) else { continue };
-            shard.epoch += 1;
-            for key in kept {
-                if let Some(row) = written.and_then(|changes| changes.get(&key)) {
-                    shard.put(&key, row.as_deref());
-                }
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if !shard.in_flight.is_empty() {
+                shard.in_flight.clear();
+                shard.ended += 1;
+            }
+        }
+        for key in writing.0 {
+            if let Some(row) = written.and_then(|changes| changes.get(&key)) {
+                let digest = self.hasher.hash_one(key.as_slice());
+                self.shard(digest).put(&key, row.as_deref());
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{Mailboxes, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;
-use crate::id::{ItemId, ModSeq, ViewId};
+use crate::id::{ModSeq, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
