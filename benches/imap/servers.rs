@@ -184,7 +184,11 @@ impl Dovecot {
         fs::write(folder.join("cert.pem"), cert.cert.pem()).unwrap();
         fs::write(folder.join("key.pem"), cert.signing_key.serialize_pem()).unwrap();
         fs::write(folder.join("passwd"), accounts()).unwrap();
-        fs::write(folder.join("dovecot.conf"), configuration(folder, format, port, syncs)).unwrap();
+        fs::write(
+            folder.join("dovecot.conf"),
+            configuration(folder, format, port, syncs),
+        )
+        .unwrap();
         // It serves as a user of its own; the folder must be that user's.
         let _ = Command::new("chown")
             .args(["-R", "mail:mail"])

@@ -181,7 +181,10 @@ fn a_row_is_read_once_and_what_is_written_over_it_is_known() {
     assert_eq!((get(b"a"), gets()), (None, 1));
     // What nobody has asked for is not kept because it is written.
     write(b"b", Some(b"2")).unwrap();
-    assert_eq!((get(b"b"), get(b"b"), gets()), (Some(b"2".to_vec()), Some(b"2".to_vec()), 2));
+    assert_eq!(
+        (get(b"b"), get(b"b"), gets()),
+        (Some(b"2".to_vec()), Some(b"2".to_vec()), 2)
+    );
     // A large row is asked for each time; after a failed write the engine is asked anew.
     write(b"c", Some(&[7; VALUE_MAX_BYTES + 1])).unwrap();
     assert_eq!((get(b"c"), get(b"c")).0.unwrap().len(), VALUE_MAX_BYTES + 1);
@@ -212,5 +215,8 @@ fn what_is_kept_is_bounded_and_what_is_asked_for_stays() {
         shard.young.len() + shard.old.len()
     };
     let held: usize = cache.shards.iter().map(held).sum();
-    assert!((SHARDS * 16..=SHARDS * 2 * 17).contains(&held), "{held} rows are kept");
+    assert!(
+        (SHARDS * 16..=SHARDS * 2 * 17).contains(&held),
+        "{held} rows are kept"
+    );
 }

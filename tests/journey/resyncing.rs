@@ -334,7 +334,10 @@ impl Play {
         let status = checker_status(self.checker(user), name).await;
         assert_eq!(status, counted, "{user} {name}: {fresh:?}");
         let unseen = fresh.flags.values().position(|f| !f.contains("\\Seen"));
-        assert_eq!(first_unseen(self.checker(user), name).await, unseen.map(|n| n + 1));
+        assert_eq!(
+            first_unseen(self.checker(user), name).await,
+            unseen.map(|n| n + 1)
+        );
         Some(fresh)
     }
 

@@ -186,8 +186,7 @@ impl Mailboxes {
         status.unseen = number(&tally.unseen).min(status.messages);
         status.deleted = number(&tally.deleted).min(status.messages);
         status.size_bytes = tally.sized.as_ref().map_or(0, |(_, octets)| *octets);
-        self.counts
-            .keep((by.tenant, of.view, by.user), tally, NOTED_MAX);
+        self.counts.keep((by.tenant, of.view, by.user), tally, NOTED_MAX);
         Ok(status)
     }
 

@@ -36,8 +36,6 @@ impl MayHaveChanged {
 const CHANGES_MAX: usize = 100_000;
 /// Changes and tombstones read in one step.
 const STEP: usize = 4096;
-/// Messages looked at before others get their turn.
-const TURN: usize = 256;
 
 /// When the words of an item's labels last changed.
 pub(super) fn words_of(org: &Organisation, item: &Item) -> ModSeq {
