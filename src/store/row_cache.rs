@@ -14,7 +14,7 @@ use super::db::Rows;
 use super::group::{Changes, Engine};
 use super::probe::Probe;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Octets of all rows kept, with what keeping one costs: the flags and attributes of some 200,000 messages.
@@ -28,6 +28,30 @@ const ENTRY_BYTES: usize = 128;
 
 /// A row, or that there is none.
 type Kept = Option<Box<[u8]>>;
+
+/// Rows by the digest of their key. Two keys with one digest, should they ever meet, drive each other out.
+type Rows64 = HashMap<u64, (Box<[u8]>, Kept), BuildHasherDefault<Digested>>;
+
+/// The digest of a key is its own hash: a key is digested once for each look.
+#[derive(Default)]
+struct Digested(u64);
+
+impl Hasher for Digested {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        // Never called for a digest; whatever else is hashed is hashed somehow.
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
+    }
+}
 
 /// The engine with its cache.
 struct Cached {
@@ -73,8 +97,8 @@ struct RowCache {
 /// Two generations: what is asked for moves to the young one; when that is full the old one goes, and it takes its place.
 #[derive(Default)]
 struct Shard {
-    young: HashMap<Box<[u8]>, Kept>,
-    old: HashMap<Box<[u8]>, Kept>,
+    young: Rows64,
+    old: Rows64,
     young_bytes: usize,
     young_max_bytes: usize,
     /// Groups that were written here, to their end.
@@ -110,9 +134,9 @@ impl RowCache {
         }
     }
 
-    /// Where a key belongs: the upper bits of its digest, for the table within goes by another one.
+    /// Where a key belongs: bits of its digest by which the table within does not go.
     fn shard(&self, digest: u64) -> MutexGuard<'_, Shard> {
-        let at = (digest >> 32) as usize % SHARDS;
+        let at = (digest >> 40) as usize % SHARDS;
         // There are SHARDS of them.
         let shard = &self.shards[at];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,7 +145,7 @@ impl RowCache {
     fn look(&self, key: &[u8]) -> Look {
         let digest = self.hasher.hash_one(key);
         let mut shard = self.shard(digest);
-        match shard.find(key) {
+        match shard.find(digest, key) {
             Some(row) => Look::Found(row),
             None => Look::Missed(Ticket {
                 digest,
@@ -134,7 +158,7 @@ impl RowCache {
     fn keep(&self, ticket: Ticket, key: &[u8], row: Option<&[u8]>) {
         let mut shard = self.shard(ticket.digest);
         if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
-            shard.put(key, row);
+            shard.put(ticket.digest, key, row);
         }
     }
 
@@ -145,7 +169,7 @@ impl RowCache {
             let digest = self.hasher.hash_one(key.as_slice());
             let mut shard = self.shard(digest);
             shard.in_flight.insert(digest);
-            if shard.take_out(key) {
+            if shard.take_out(digest, key) {
                 kept.push(key.clone());
             }
         }
@@ -164,48 +188,55 @@ impl RowCache {
         for key in writing.0 {
             if let Some(row) = written.and_then(|changes| changes.get(&key)) {
                 let digest = self.hasher.hash_one(key.as_slice());
-                self.shard(digest).put(&key, row.as_deref());
+                self.shard(digest).put(digest, &key, row.as_deref());
             }
         }
     }
 }
 
 impl Shard {
-    fn find(&mut self, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        if let Some(row) = self.young.get(key) {
-            return Some(row.as_deref().map(<[u8]>::to_vec));
+    fn find(&mut self, digest: u64, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        let octets = |row: &Kept| row.as_deref().map(<[u8]>::to_vec);
+        if let Some((_, row)) = self.young.get(&digest).filter(|(k, _)| **k == *key) {
+            return Some(octets(row));
         }
-        let (key, row) = self.old.remove_entry(key)?;
-        let found = row.as_deref().map(<[u8]>::to_vec);
-        self.put_young(key, row);
+        if self.old.get(&digest).is_none_or(|(k, _)| **k != *key) {
+            return None;
+        }
+        let (key, row) = self.old.remove(&digest)?;
+        let found = octets(&row);
+        self.put_young(digest, key, row);
         Some(found)
     }
 
-    fn put(&mut self, key: &[u8], row: Option<&[u8]>) {
+    fn put(&mut self, digest: u64, key: &[u8], row: Option<&[u8]>) {
         if row.is_some_and(|row| row.len() > VALUE_MAX_BYTES) {
             return;
         }
-        self.take_out(key);
-        self.put_young(key.into(), row.map(Into::into));
+        self.old.remove(&digest);
+        self.put_young(digest, key.into(), row.map(Into::into));
     }
 
-    fn put_young(&mut self, key: Box<[u8]>, row: Kept) {
+    fn put_young(&mut self, digest: u64, key: Box<[u8]>, row: Kept) {
         let bytes = cost(&key, &row);
         if self.young_bytes + bytes > self.young_max_bytes {
             self.old = std::mem::take(&mut self.young);
+            self.old.remove(&digest);
             self.young_bytes = 0;
         }
         self.young_bytes += bytes;
-        self.young.insert(key, row);
+        if let Some((key, row)) = self.young.insert(digest, (key, row)) {
+            self.young_bytes -= cost(&key, &row);
+        }
     }
 
     /// Whether it was there.
-    fn take_out(&mut self, key: &[u8]) -> bool {
-        if let Some((key, row)) = self.young.remove_entry(key) {
-            self.young_bytes -= cost(&key, &row);
-            return true;
+    fn take_out(&mut self, digest: u64, key: &[u8]) -> bool {
+        if let Some((other, row)) = self.young.remove(&digest) {
+            self.young_bytes -= cost(&other, &row);
+            return *other == *key;
         }
-        self.old.remove(key).is_some()
+        self.old.remove(&digest).is_some_and(|(other, _)| *other == *key)
     }
 }
 

@@ -105,11 +105,11 @@ impl Model {
     fn check(&self) {
         for shard in &self.cache.shards {
             let shard = shard.lock().unwrap();
-            for (key, row) in shard.young.iter().chain(&shard.old) {
+            for (key, row) in shard.young.values().chain(shard.old.values()) {
                 let now = self.engine.get(key.as_ref());
                 assert_eq!(row.as_deref(), now.map(Vec::as_slice), "an old row is kept");
             }
-            let bytes: usize = shard.young.iter().map(|(key, row)| cost(key, row)).sum();
+            let bytes: usize = shard.young.values().map(|(key, row)| cost(key, row)).sum();
             assert_eq!(bytes, shard.young_bytes);
         }
     }
