@@ -17,7 +17,7 @@ mod measures;
 mod servers;
 
 use measures::{Figure, Plan};
-use servers::{Dovecot, Kepd};
+use servers::{Dovecot, Kepd, Syncs};
 use std::collections::BTreeMap;
 
 struct Options {
@@ -42,17 +42,47 @@ fn main() {
         mails: options.mails,
     };
     let mut all: Vec<(&'static str, Vec<Figure>)> = Vec::new();
-    if let Some(dovecot) = Dovecot::start(&folder.join("dovecot"), &options.format) {
+    let mut synced = Vec::new();
+    if let Some(dovecot) = Dovecot::start(&folder.join("dovecot"), &options.format, Syncs::ItsDefault) {
         all.push(("dovecot", runtime.block_on(measures::run(&dovecot, &plan))));
         dovecot.stop();
+        // Its default answers a STORE before it is on the disk; kepd answers behind it. So both ways are shown.
+        if plan.wants("store") {
+            let folder = folder.join("dovecot-synced");
+            if let Some(dovecot) = Dovecot::start(&folder, &options.format, Syncs::Always) {
+                synced = runtime.block_on(measures::run(&dovecot, &plan.only_store()));
+                dovecot.stop();
+            }
+        }
     } else {
         eprintln!("dovecot is not installed (Debian: dovecot-imapd); only kepd is measured");
     }
     let kepd = Kepd::start(&folder.join("kepd"));
     all.push(("kepd", runtime.block_on(measures::run(&kepd, &plan))));
     kepd.stop();
+    beside_synced(&mut all, synced);
     print(&all, options.json);
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Rows of their own for Dovecot with `mail_fsync=always`, with kepd's same figures beside them.
+fn beside_synced(all: &mut [(&'static str, Vec<Figure>)], synced: Vec<Figure>) {
+    let rows = [
+        (20, 25, "STORE one by one, Dovecot: mail_fsync=always"),
+        (21, 26, "STORE on all, Dovecot: mail_fsync=always"),
+    ];
+    for (server, figures) in all {
+        for (order, own_order, what) in rows {
+            let from = if *server == "dovecot" { &synced } else { &*figures };
+            let found = from.iter().find(|figure| figure.order == order);
+            let row = found.filter(|_| !synced.is_empty()).map(|figure| Figure {
+                order: own_order,
+                what,
+                ..*figure
+            });
+            figures.extend(row);
+        }
+    }
 }
 
 fn options() -> Options {

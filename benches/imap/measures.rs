@@ -21,8 +21,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn wants(&self, name: &str) -> bool {
+    pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|o| o == name)
+    }
+
+    pub fn only_store(&self) -> Self {
+        Self {
+            only: vec!["store".into()],
+            mails: self.mails,
+        }
     }
 }
 

@@ -151,6 +151,15 @@ impl Server for Kepd {
     }
 }
 
+/// When Dovecot's changes are on the disk.
+#[derive(Clone, Copy)]
+pub enum Syncs {
+    /// `mail_fsync = optimized`: mail is, flags are not.
+    ItsDefault,
+    /// `mail_fsync = always`: all that is answered is, as it is here.
+    Always,
+}
+
 pub struct Dovecot {
     process: Child,
     port: u16,
@@ -160,7 +169,7 @@ const PASSWORD: &str = "dogru-at-pil-zimba";
 
 impl Dovecot {
     /// `None` when it is not installed.
-    pub fn start(folder: &Path, format: &str) -> Option<Self> {
+    pub fn start(folder: &Path, format: &str, syncs: Syncs) -> Option<Self> {
         let binary = Path::new("/usr/sbin/dovecot");
         if !binary.exists() {
             return None;
@@ -175,7 +184,11 @@ impl Dovecot {
         fs::write(folder.join("cert.pem"), cert.cert.pem()).unwrap();
         fs::write(folder.join("key.pem"), cert.signing_key.serialize_pem()).unwrap();
         fs::write(folder.join("passwd"), accounts()).unwrap();
-        fs::write(folder.join("dovecot.conf"), configuration(folder, format, port)).unwrap();
+        fs::write(
+            folder.join("dovecot.conf"),
+            configuration(folder, format, port, syncs),
+        )
+        .unwrap();
         // It serves as a user of its own; the folder must be that user's.
         let _ = Command::new("chown")
             .args(["-R", "mail:mail"])
@@ -235,11 +248,15 @@ fn accounts() -> String {
         .collect()
 }
 
-fn configuration(folder: &Path, format: &str, port: u16) -> String {
+fn configuration(folder: &Path, format: &str, port: u16, syncs: Syncs) -> String {
     let dir = folder.display();
+    let fsync = match syncs {
+        Syncs::ItsDefault => "optimized",
+        Syncs::Always => "always",
+    };
     format!(
         "base_dir = {dir}/run\nstate_dir = {dir}/state\nlog_path = {dir}/log\nprotocols = imap\nssl = required\n\
-         ssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_location = {format}:{dir}/mail/%u\nmail_uid = mail\nmail_gid = mail\n\
+         ssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_fsync = {fsync}\nmail_location = {format}:{dir}/mail/%u\nmail_uid = mail\nmail_gid = mail\n\
          first_valid_uid = 1\nfirst_valid_gid = 1\nmail_max_userip_connections = 2000\ndefault_process_limit = 2000\ndefault_client_limit = 8000\n\
          service imap-login {{\n  inet_listener imap {{\n    port = 0\n  }}\n  inet_listener imaps {{\n    address = 127.0.0.1\n    port = {port}\n  }}\n  \
          service_count = 0\n  process_min_avail = 2\n  vsz_limit = 1G\n}}\nservice imap {{\n  process_limit = 2000\n  service_count = 100\n}}\nservice auth {{\n  vsz_limit = 1G\n}}\nservice auth-worker {{\n  vsz_limit = 1G\n}}\n\

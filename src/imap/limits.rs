@@ -50,6 +50,9 @@ pub const FIELD_NAMES_MAX: usize = 256;
 pub const PART_LEVELS_MAX: usize = STRUCTURE_DEPTH_MAX;
 /// Commands that were malformed, one after another, before the session ends.
 pub const BAD_COMMANDS_MAX: u32 = 20;
+/// Commands before login, well or malformed: a client needs some five, one that tries every mechanism and capability a
+/// dozen. Without a bound a stranger could keep a core busy for the whole minute he has.
+pub const COMMANDS_MAX_BEFORE_LOGIN: u32 = 100;
 /// Answers that wait to be written before more commands are read. Short commands have long answers: without this, what
 /// is read at once could be answered with a hundred times as much.
 pub const OUTPUT_HELD_MAX: usize = 32 * 1024;

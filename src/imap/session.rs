@@ -16,7 +16,7 @@ mod searching;
 use super::ask::{Answer, Ask, Changes, Code, Out, Refusal, Row};
 use super::command::{FetchItem, ListCommand, Numbering, SearchReturns, Secret, SelectWith, StatusItems};
 use super::framer::{Frame, Framer};
-use super::limits::{BAD_COMMANDS_MAX, OUTPUT_HELD_MAX};
+use super::limits::{BAD_COMMANDS_MAX, COMMANDS_MAX_BEFORE_LOGIN, OUTPUT_HELD_MAX};
 use super::name::{MailboxName, Spelling};
 use super::parse::{self, BadCommand};
 use super::parse_search::{BAD_CHARSET, BAD_CHARSET_SAVING};
@@ -70,6 +70,8 @@ pub struct Session {
     compressed: bool,
     bad_commands: u32,
     failed_logins: u32,
+    /// Commands of a client that has not logged in yet.
+    commands_before_login: u32,
     /// Commands are left unread until the output has been taken.
     held_back: bool,
 }
@@ -209,6 +211,7 @@ impl Session {
             compressed: false,
             bad_commands: 0,
             failed_logins: 0,
+            commands_before_login: 0,
             held_back: false,
         }
     }
@@ -411,6 +414,15 @@ impl Session {
     }
 
     fn frame(&mut self, frame: Frame) -> Option<Ask> {
+        if matches!(self.phase, Phase::NotAuthenticated)
+            && matches!(frame, Frame::Command(_) | Frame::Bad { .. })
+        {
+            self.commands_before_login += 1;
+            if self.commands_before_login > COMMANDS_MAX_BEFORE_LOGIN {
+                self.bye("too many commands without logging in");
+                return None;
+            }
+        }
         match frame {
             Frame::Command(octets) => match parse::parse(&octets, self.spelling()) {
                 Ok(tagged) => {

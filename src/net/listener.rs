@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Connections of one door at a time: each costs a task, a buffer and TLS state, some 100 KiB together.
 pub const CONNECTIONS_MAX: usize = 4096;
@@ -23,6 +24,9 @@ pub const PER_ADDRESS_MAX: usize = 64;
 pub const DRAIN: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, and trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Refused connections are told of at most so often: a stranger can make as many as he likes, and a log is not his to fill.
+const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// The sign to close: becomes true once. Every task that serves holds one.
 pub type Closing = watch::Receiver<bool>;
@@ -88,6 +92,7 @@ impl Listener {
     {
         let room = Arc::new(Semaphore::new(self.limits.connections_max));
         let guests = Guests::default();
+        let mut refusals = Sparing::default();
         let mut tasks = JoinSet::new();
         tracing::info!(door = self.name, address = %self.address, "open");
         loop {
@@ -103,10 +108,13 @@ impl Listener {
                 continue;
             };
             let Some(guest) = guests.enter(from.ip(), &self.limits) else {
-                tracing::warn!(door = self.name, %from, "too many connections of one address");
+                if let Some(untold) = refusals.tells(Instant::now()) {
+                    tracing::warn!(door = self.name, %from, untold, "too many connections of one address");
+                }
                 continue;
             };
-            let service = serve(stream, from);
+            // Boxed, so that the task does not hold it twice: as what it was given, and as what it waits for.
+            let service = Box::pin(serve(stream, from));
             tasks.spawn(async move {
                 service.await;
                 drop((guest, permit));
@@ -145,6 +153,28 @@ impl Listener {
                 None
             }
         }
+    }
+}
+
+/// Which of many events alike are told of.
+#[derive(Debug, Default)]
+struct Sparing {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Sparing {
+    /// Whether this one is told of, and how many before it were not.
+    fn tells(&mut self, now: Instant) -> Option<u64> {
+        let due = self
+            .told
+            .is_none_or(|told| now.saturating_duration_since(told) >= REFUSALS_TOLD_EVERY);
+        if !due {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -232,6 +262,16 @@ mod tests {
             let many: Vec<_> = (0..9).map(|_| enter(near)).collect();
             assert!(many.iter().all(Option::is_some), "{near}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_a_line_now_and_then() {
+        let (mut refusals, start) = (Sparing::default(), Instant::now());
+        let told: Vec<u64> = (0..30_000)
+            .filter_map(|ms| refusals.tells(start + Duration::from_millis(ms)))
+            .collect();
+        assert_eq!(told, [0, 9999, 9999]);
+        assert_eq!(refusals.tells(start + Duration::from_secs(3600)), Some(9999));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 
 use super::db::{Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write};
 use super::probe::{self, Probe};
-use super::{StoreError, fjall_engine, sled_engine};
+use super::{StoreError, fjall_engine, row_cache, sled_engine};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -68,6 +68,7 @@ pub(super) fn open(kind: EngineKind, dir: &Path, probe: Arc<dyn Probe>) -> Resul
     }
     .map_err(failed)?;
     let disk = dir.to_owned();
+    let engine = row_cache::over(engine);
     start(engine, dir, probe, lock, Box::new(move || free_bytes(&disk)))
 }
 

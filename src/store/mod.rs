@@ -12,6 +12,7 @@ mod group;
 pub mod many_folders;
 pub mod probe;
 pub mod row;
+mod row_cache;
 mod sled_engine;
 pub mod spool;
 pub mod tables;

@@ -5,6 +5,7 @@ use super::imap_client::door;
 use super::mailbox_house::{House, PASSWORD};
 use kepd::domain::audit::Origin;
 use kepd::domain::network::Trusted;
+use kepd::imap::limits::COMMANDS_MAX_BEFORE_LOGIN;
 use kepd::imap::name::{Pattern, Spelling};
 use kepd::net::imap::{
     Begin, Ended, ImapDoor, LOGIN_WITHIN, MESSAGE_SILENCE_MAX, MESSAGE_WITHIN, SILENCE_MAX, WRITE_MAX,
@@ -20,6 +21,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than any of the door's own limits.
 const ENDLESS: Duration = Duration::from_secs(24 * 3600);
+/// Of the task of one connection, its stream and what is read aside: there are thousands of them.
+const TASK_MAX_OCTETS: usize = 8 * 1024;
 /// A client's turn of the clock.
 const TEN: Duration = Duration::from_secs(10);
 
@@ -118,19 +121,55 @@ async fn who_does_not_log_in_is_out_after_a_minute_however_slow_or_busy() {
     // Data that is always there already.
     let mut busy = Client::connect(&door, Origin::Inside, 4 * 1024 * 1024);
     busy.hear("* OK").await;
-    let said = 100_000;
-    assert!(busy.write("a NOOP\r\n".repeat(said).as_bytes()).await);
+    let said = 60;
+    let long = format!("a ID (\"name\" \"{}\")\r\n", "x".repeat(1000));
+    assert!(busy.write(long.repeat(said).as_bytes()).await);
     tokio::time::advance(LOGIN_WITHIN + TEN).await;
     let (heard, _) = busy.end().await;
     let answered = heard.matches("a OK").count();
-    assert!(heard.contains("* BYE") && answered < said, "{answered} answers");
+    assert!(
+        heard.contains("* BYE [UNAVAILABLE]") && answered < said,
+        "{answered} answers"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_chatters_before_login_is_sent_away() {
+    let (_house, door) = house().await;
+    for chatter in ["a NOOP\r\n", "a NOOP\r\na nonsense\r\n"] {
+        let mut busy = Client::connect(&door, Origin::Inside, 4 * 1024 * 1024);
+        busy.hear("* OK").await;
+        assert!(busy.write(chatter.repeat(50_000).as_bytes()).await);
+        let (heard, took) = busy.end().await;
+        let answered = heard.lines().filter(|line| line.starts_with("a ")).count();
+        assert_eq!(answered as u32, COMMANDS_MAX_BEFORE_LOGIN, "{heard}");
+        assert!(heard.contains("* BYE too many commands"), "{heard}");
+        assert!(took < LOGIN_WITHIN, "{took:?}");
+    }
+    // The bound is for strangers.
+    let mut user = Client::logged_in(&door, 64 * 1024).await;
+    for _ in 0..2 * COMMANDS_MAX_BEFORE_LOGIN {
+        assert!(user.ask("b NOOP\r\n").await.contains("b OK"));
+    }
+}
+
+/// What a connection needs while a command is carried out, a search or a filing of thousands, is not held while it idles.
+/// Rows of a table in docs/benchmarks.md say what else it costs.
+#[tokio::test]
+async fn a_connection_that_waits_is_a_small_task() {
+    let (_house, door) = house().await;
+    let (_client, server) = tokio::io::duplex(16);
+    let (_keep, stopping) = watch::channel(false);
+    let serving = door.serve(server, Begin::Tls, Origin::Inside, stopping);
+    let octets = std::mem::size_of_val(&serving);
+    assert!(octets <= TASK_MAX_OCTETS, "{octets} octets");
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_does_not_read_is_not_read_and_then_let_go() {
     let (house, door) = house().await;
     // Before login: what is answered waits in the pipe, and the rest is not even read.
-    let mut deaf = Client::connect(&door, Origin::Inside, 64 * 1024);
+    let mut deaf = Client::connect(&door, Origin::Inside, 4 * 1024);
     let mut taken = 0;
     while let Ok(true) = timeout(Duration::from_secs(1), deaf.write(b"a CAPABILITY\r\n")).await {
         taken += 1;

@@ -328,8 +328,16 @@ impl Play {
             "{user} {name}: {fresh:?} {stored:?}"
         );
         assert_eq!(view.row.count(by.user) as usize, stored.len(), "{user} {name}");
+        // Counted long ago and kept up since, as what was looked at just now has it.
+        let having = |flag: &str| fresh.flags.values().filter(|f| f.contains(flag)).count();
+        let counted = [stored.len(), stored.len() - having("\\Seen"), having("\\Deleted")];
         let status = checker_status(self.checker(user), name).await;
-        assert_eq!(status, stored.len(), "{user} {name}");
+        assert_eq!(status, counted, "{user} {name}: {fresh:?}");
+        let unseen = fresh.flags.values().position(|f| !f.contains("\\Seen"));
+        assert_eq!(
+            first_unseen(self.checker(user), name).await,
+            unseen.map(|n| n + 1)
+        );
         Some(fresh)
     }
 
@@ -392,13 +400,26 @@ impl Play {
     }
 }
 
-async fn checker_status(checker: &mut Client, name: &str) -> usize {
-    let heard = checker.ask(&format!("STATUS \"{name}\" (MESSAGES)")).await;
+/// Messages, those unseen, and those marked as deleted.
+async fn checker_status(checker: &mut Client, name: &str) -> [usize; 3] {
+    let heard = checker
+        .ask(&format!("STATUS \"{name}\" (MESSAGES UNSEEN DELETED)"))
+        .await;
+    ["MESSAGES ", "UNSEEN ", "DELETED "].map(|word| {
+        let told = heard.untagged.iter().find_map(|line| line.split_once(word));
+        let number = told.unwrap().1.split([' ', ')']).next();
+        number.unwrap().parse().unwrap()
+    })
+}
+
+/// The sequence number that EXAMINE tells (RFC 3501 6.3.1).
+async fn first_unseen(checker: &mut Client, name: &str) -> Option<usize> {
+    let heard = checker.ask(&format!("EXAMINE \"{name}\"")).await;
     let told = heard
         .untagged
         .iter()
-        .find_map(|line| line.split_once("(MESSAGES "));
-    told.unwrap().1.trim_end_matches(')').parse().unwrap()
+        .find_map(|line| line.split_once("[UNSEEN "))?;
+    told.1.split(']').next().unwrap().parse().ok()
 }
 
 /// What a client does with the answer to a question about what changed.

@@ -2,6 +2,7 @@
 
 use super::mailbox_id::mailbox_id;
 use super::recents::recent_from;
+use super::status::counting;
 use super::turn::Turn;
 use super::{Connection, Ended, row};
 use crate::domain::selector::Mailbox;
@@ -16,9 +17,15 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{DECISIONS, Filed, MarkHow, Marks, News, Verb};
 use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Characters of a client's name or version that are logged.
 const CLIENT_TOLD_CHARS: usize = 64;
+
+/// How long an answer goes on without looking whether its reader still may read: some hundred rows. What he may see and
+/// may not is told by the same look, so no row is told by half of a change.
+const SEAT_HELD: Duration = Duration::from_millis(1);
 
 /// Flags by UID with their mod-sequence, as this connection set them.
 pub(super) type Echo = HashMap<u32, (Flags, u64)>;
@@ -156,8 +163,7 @@ impl Connection<'_> {
             Ask::Select { mailbox, read_only } => self.select(by, &mailbox, read_only).await,
             Ask::Status { mailbox, items } => {
                 let which = mailboxes.resolve(by, mailbox.as_str())?;
-                let flags = self.flags_for(by, items)?;
-                let status = mailboxes.status(by, which, &flags, items.size).await?;
+                let status = mailboxes.status(by, which, counting(items)).await?;
                 Ok(Answer::Status(
                     self.door.status_of(by, which, items, &status).await?,
                 ))
@@ -406,9 +412,12 @@ impl Connection<'_> {
         };
         let mut undecoded = false;
         let mut turn = Turn::begin();
+        let (mut seat, mut seated) = (mailboxes.seat(by)?, Instant::now());
         for member in members {
             // Rights may be lost in the middle of a long answer.
-            let seat = mailboxes.seat(by)?;
+            if seated.elapsed() >= SEAT_HELD {
+                (seat, seated) = (mailboxes.seat(by)?, Instant::now());
+            }
             let viewer = seat.viewer();
             let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
             undecoded |= matches!(made, row::Made::Undecodable);

@@ -1,26 +1,21 @@
 //! LIST, LSUB, STATUS and subscriptions: from the user's mailboxes to the engine's.
 
+use super::status::counting;
 use super::turn::Turn;
 use super::{Connection, property};
 use crate::domain::selector::Mailbox;
 use crate::imap::ask::Mailbox as ListedMailbox;
 use crate::imap::ask::{Answer, ListAsk, SpecialUse};
-use crate::imap::command::StatusItems;
 use crate::imap::name::MailboxName;
 use crate::imap::property::{Depth, GetMetadata};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::FlagsOfUser;
 use std::collections::BTreeSet;
 
 impl Connection<'_> {
     pub(super) async fn list(&mut self, by: &Principal, ask: &ListAsk) -> Result<Answer, Failure> {
         let mailboxes = self.door.mailboxes.clone();
         let subscriptions = mailboxes.subscriptions(by)?;
-        let flags = match ask.returns.status {
-            Some(items) => self.flags_for(by, items)?,
-            None => FlagsOfUser::default(),
-        };
         let mut answer = Vec::new();
         let mut there = BTreeSet::new();
         let mut turn = Turn::begin();
@@ -37,7 +32,7 @@ impl Connection<'_> {
             };
             if ask.wants(&name) {
                 if let (Some(items), Some(which)) = (ask.returns.status, listed.mailbox) {
-                    let status = mailboxes.status(by, which, &flags, items.size).await?;
+                    let status = mailboxes.status(by, which, counting(items)).await?;
                     mailbox.status = Some(self.door.status_of(by, which, items, &status).await?);
                 }
                 if ask.returns.my_rights {
@@ -69,14 +64,6 @@ impl Connection<'_> {
             }
         }
         Ok(Answer::Mailboxes(answer))
-    }
-
-    /// Reading all flags costs; it is done only when their numbers are asked for.
-    pub(super) fn flags_for(&self, by: &Principal, items: StatusItems) -> Result<FlagsOfUser, Failure> {
-        if items.unseen || items.deleted {
-            return self.door.mailboxes.flags_of_user(by);
-        }
-        Ok(FlagsOfUser::default())
     }
 
     pub(super) async fn subscribe(

@@ -243,7 +243,8 @@ impl Connection<'_> {
         let (mut heard, mut spoke) = (Instant::now(), true);
         loop {
             while let Some(ask) = self.session.receive(&mut input) {
-                if let Some(answer) = self.carry_out(ask).await? {
+                // Boxed: what a command needs while it is carried out is not held while a client idles.
+                if let Some(answer) = Box::pin(self.carry_out(ask)).await? {
                     self.session.answer(answer);
                 }
                 self.leave_if_barred();
@@ -279,7 +280,7 @@ impl Connection<'_> {
                 // Commands sent in one go with the login may have been answered already: what happened since the last
                 // of them rang before anybody listened.
                 if self.listens() {
-                    self.push_news(stroke).await?;
+                    Box::pin(self.push_news(stroke)).await?;
                     continue;
                 }
             }
@@ -290,7 +291,7 @@ impl Connection<'_> {
                 Woken::Rung(stroke) => {
                     self.leave_if_barred();
                     if !self.session.is_closing() {
-                        self.push_news(stroke).await?;
+                        Box::pin(self.push_news(stroke)).await?;
                     }
                 }
                 Woken::Stopping => self.session.shut_down("the server is going down; come back soon"),
@@ -361,8 +362,10 @@ impl Connection<'_> {
         for out in self.session.take_output() {
             match out {
                 Out::Bytes(octets) => self.gathered.extend_from_slice(&octets),
-                Out::Content { member, offset, len } => self.content(member, offset, len).await?,
-                decoded @ Out::Decoded { .. } => self.decoded(decoded).await?,
+                Out::Content { member, offset, len } => {
+                    Box::pin(self.content(member, offset, len)).await?;
+                }
+                decoded @ Out::Decoded { .. } => Box::pin(self.decoded(decoded)).await?,
             }
             if self.gathered.len() >= WRITE_OCTETS {
                 self.flush().await?;

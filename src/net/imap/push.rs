@@ -73,7 +73,7 @@ impl Connection<'_> {
         let Some(ask) = self.session.owed_rows() else {
             return Ok(());
         };
-        match self.push_rows(&ask).await {
+        match Box::pin(self.push_rows(&ask)).await {
             Ok(()) => Ok(()),
             // The client knows that the messages are there, and may fetch them.
             Err(carry::Stop::Failed(failure)) => {

@@ -7,7 +7,15 @@ use crate::imap::ask::Status;
 use crate::imap::command::StatusItems;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox;
+use crate::service::mailbox::{self, Counting};
+
+/// What has to be counted: only what is asked for.
+pub(super) fn counting(items: StatusItems) -> Counting {
+    Counting {
+        flags: items.unseen || items.deleted,
+        size: items.size,
+    }
+}
 
 impl ImapDoor {
     pub(super) async fn status_of(

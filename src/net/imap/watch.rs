@@ -19,8 +19,9 @@ use std::collections::BTreeMap;
 
 /// Mailboxes one session watches. A client that wants more is better served by asking.
 const WATCHED_MAX: usize = 256;
-/// Messages of all watched mailboxes together: some 100 octets each are held.
-const WATCHED_MESSAGES_MAX: u64 = 200_000;
+/// Messages of all watched mailboxes together. Who is in a mailbox is shared by all who watch it, or have it open; when the
+/// shared copy makes room for others a session goes on with its own, which is twelve octets for each message: 24 MB.
+const WATCHED_MESSAGES_MAX: u64 = 2_000_000;
 
 /// What is watched for one session.
 pub(super) struct Watch {
@@ -190,7 +191,7 @@ impl ImapDoor {
                 continue;
             }
             let opened = self.mailboxes.open(by, mailbox).await?;
-            let there = u32::try_from(opened.members().count()).unwrap_or(u32::MAX);
+            let there = u32::try_from(opened.roster().len()).unwrap_or(u32::MAX);
             messages += u64::from(there);
             let one = Watched {
                 opened,

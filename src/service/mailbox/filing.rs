@@ -396,15 +396,7 @@ impl Mailboxes {
                     }
                 }
             }
-            None => {
-                let mut deleted = Vec::new();
-                items::for_each_flags(&*self.db, by.tenant, by.user, |id, flags| {
-                    deleted.extend(flags.deleted.then_some(id));
-                })?;
-                for id in deleted {
-                    which.extend(self.known_uid(by, opened, id)?.map(|uid| (uid, id)));
-                }
-            }
+            None => which = self.deleted_in(by, opened).await?,
         }
         let mut marked = Marked::default();
         let (now, from) = (self.clock.now(), opened.mailbox);

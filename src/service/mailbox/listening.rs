@@ -1,8 +1,8 @@
 //! Many who listen to one mailbox: the view is caught up once for all of them, and who has nothing to hear reads nothing.
 //!
 //! A stroke of the tenant's bell wakes all its sessions at once. The first of them catches the view up; the others wait for
-//! that and look, in what is in memory by then, whether anything of it is about a message they know. Only for those is
-//! the mailbox asked ([`Mailboxes::poll`]). What was read after a stroke holds for everybody who has heard that
+//! that and look, in what is in memory by then, whether anything of it is about a message they know. Only those ask
+//! what is new for them, and nobody catches the view up again. What was read after a stroke holds for everybody who has heard that
 //! stroke or an earlier one.
 
 use super::asking::Asker;
@@ -78,7 +78,7 @@ impl Mailboxes {
                 return Ok(News::default());
             }
         }
-        self.poll(by, opened).await
+        self.news_of(by, opened, caught).await
     }
 
     /// Whether nothing between what he knows and a change is about a message he knows, or about his flags on one. Who

@@ -33,7 +33,7 @@ mod views;
 pub use appending::Appending;
 pub use changes::Changes;
 pub use comparing::{Found, Sought};
-pub use counting::{Counts, FlagsOfUser};
+pub use counting::{Counting, Counts};
 pub use decoding::{Decoded, DecodingReader};
 pub use fetch::{Letter, Look, Sheet, Shown};
 pub use filing::{Filed, Verb};

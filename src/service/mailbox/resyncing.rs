@@ -10,7 +10,7 @@ use super::{Mailboxes, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;
-use crate::id::{ItemId, ModSeq, ViewId};
+use crate::id::{ModSeq, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
@@ -36,10 +36,6 @@ impl MayHaveChanged {
 const CHANGES_MAX: usize = 100_000;
 /// Changes and tombstones read in one step.
 const STEP: usize = 4096;
-/// Messages looked at before others get their turn.
-const TURN: usize = 256;
-/// Messages whose flags are looked at to find the first unseen one; beyond, nobody is told it.
-const UNSEEN_LOOKED_AT_MAX: usize = 500;
 
 /// When the words of an item's labels last changed.
 pub(super) fn words_of(org: &Organisation, item: &Item) -> ModSeq {
@@ -185,31 +181,6 @@ impl Mailboxes {
         }
         gone.sort_unstable();
         Ok(Some(gone))
-    }
-
-    /// UID of the first message its user has not seen, when it is one of the first few.
-    pub async fn first_unseen(&self, by: &Principal, opened: &Opened) -> Result<Option<u32>, Failure> {
-        let first: Vec<(u32, ItemId)> = opened.members().take(UNSEEN_LOOKED_AT_MAX).collect();
-        let numbers = || first.iter().map(|(_, item)| *item);
-        let (Some(low), Some(high)) = (numbers().min(), numbers().max()) else {
-            return Ok(None);
-        };
-        // They mostly lie side by side, and are read in one go.
-        let most = 4 * UNSEEN_LOOKED_AT_MAX;
-        let together = items::flags_between(&*self.db, by.tenant, by.user, &(low..=high), most)?;
-        for (n, (uid, item)) in first.iter().enumerate() {
-            if n % TURN == TURN - 1 {
-                tokio::task::yield_now().await;
-            }
-            let seen = match &together {
-                Some(all) => all.get(item).is_some_and(|flags| flags.seen),
-                None => items::flags(&*self.db, by.tenant, by.user, *item)?.is_some_and(|f| f.row.seen),
-            };
-            if !seen {
-                return Ok(Some(*uid));
-            }
-        }
-        Ok(None)
     }
 
     /// UIDs below the next one that are not in an open mailbox, as ascending ranges: all that can ever have left it.

@@ -104,6 +104,19 @@ impl Mailboxes {
         };
         let right_to = Some((known, opened.known_to));
         let caught = self.catch_up(by, opened.mailbox, right_to).await?;
+        self.news_of(by, opened, &caught).await
+    }
+
+    /// The same of a view that was just brought up, by whomever.
+    pub(super) async fn news_of(
+        &self,
+        by: &Principal,
+        opened: &mut Opened,
+        caught: &CaughtUp,
+    ) -> Result<News, Failure> {
+        let Some(known) = opened.view else {
+            return Ok(News::default());
+        };
         let mut news = News::default();
         if caught.view.id != known {
             // The user's own place changed so that another view answers his question: its UIDs are strangers here.
@@ -112,7 +125,7 @@ impl Mailboxes {
             opened.view = None;
             return Ok(news);
         }
-        let present = self.present(by, &caught, Some(opened)).await?;
+        let present = self.present(by, caught, Some(opened)).await?;
         news.removed = opened.roster.left(&present.roster);
         let first_new = present.roster.position(opened.uid_next);
         let added = present.roster.range(first_new..present.roster.len());

@@ -337,24 +337,6 @@ pub fn step_back(
     rows.into_iter().map(item).collect()
 }
 
-/// Walks all flags of one user, in the order of the items' numbers.
-pub fn for_each_flags(
-    db: &dyn Db,
-    tenant: TenantId,
-    user: UserId,
-    mut each: impl FnMut(ItemId, UserFlags),
-) -> Result<(), StoreError> {
-    let prefix = Key::tenant(tenant, b"fl").number(user.0).done();
-    for_each_raw(db, &prefix, |key, octets| {
-        let number = key.get(prefix.len()..).and_then(|n| n.try_into().ok());
-        let flags = Stamped::<UserFlags>::decode(key, octets)?;
-        if let Some(number) = number {
-            each(ItemId(u64::from_be_bytes(number)), flags.row);
-        }
-        Ok(())
-    })
-}
-
 /// Adds to the batch: only if the user has said nothing about the item meanwhile. [`Stamped::require_unchanged`] where
 /// he had said something.
 pub fn require_no_flags(batch: &mut Batch, tenant: TenantId, user: UserId, item: ItemId) {

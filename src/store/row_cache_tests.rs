@@ -1,0 +1,222 @@
+//! The cache against the engine it stands before: whatever readers and the writer do in whatever order, it never says
+//! anything else.
+
+use super::*;
+use crate::store::probe::NoProbe;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// Few keys, so that readers and the writer meet at them all the time.
+const KEYS: usize = 6;
+const READERS: usize = 4;
+
+fn key(n: usize) -> Vec<u8> {
+    format!("k{}", n % KEYS).into_bytes()
+}
+
+/// Where a reader stands: he has looked and missed, then he has the engine's word, then he keeps it.
+enum Reader {
+    Idle,
+    Missed(Ticket, Vec<u8>),
+    Read(Ticket, Vec<u8>, Option<Vec<u8>>),
+}
+
+/// Where the writer stands: a group is made, taken out of the cache, in the engine, done.
+enum Writer {
+    Idle,
+    Begun(Writing, Changes),
+    Applied(Writing, Changes),
+}
+
+struct Model {
+    cache: RowCache,
+    engine: BTreeMap<Vec<u8>, Vec<u8>>,
+    readers: Vec<Reader>,
+    writer: Writer,
+    version: u32,
+}
+
+impl Model {
+    fn new(most_bytes: usize) -> Self {
+        Self {
+            cache: RowCache::new(most_bytes),
+            engine: BTreeMap::new(),
+            readers: (0..READERS).map(|_| Reader::Idle).collect(),
+            writer: Writer::Idle,
+            version: 0,
+        }
+    }
+
+    /// A reader's next step. What is found in the cache is what the engine says at that moment.
+    fn read(&mut self, reader: usize, n: usize) {
+        let reader = &mut self.readers[reader % READERS];
+        *reader = match std::mem::replace(reader, Reader::Idle) {
+            Reader::Idle => match self.cache.look(&key(n)) {
+                Look::Found(row) => {
+                    assert_eq!(row.as_ref(), self.engine.get(&key(n)), "an old row");
+                    Reader::Idle
+                }
+                Look::Missed(ticket) => Reader::Missed(ticket, key(n)),
+            },
+            Reader::Missed(ticket, key) => {
+                let row = self.engine.get(&key).cloned();
+                Reader::Read(ticket, key, row)
+            }
+            Reader::Read(ticket, key, row) => {
+                self.cache.keep(ticket, &key, row.as_deref());
+                Reader::Idle
+            }
+        };
+    }
+
+    /// The writer's next step. A group may fail, wholly or half done.
+    fn write(&mut self, keys: &[usize], fails: bool) {
+        self.writer = match std::mem::replace(&mut self.writer, Writer::Idle) {
+            Writer::Idle => {
+                self.version += 1;
+                let row = |n: &usize| (!n.is_multiple_of(3)).then(|| self.version.to_string().into_bytes());
+                let changes: Changes = keys.iter().map(|n| (key(*n), row(n))).collect();
+                Writer::Begun(self.cache.begin(&changes), changes)
+            }
+            Writer::Begun(writing, changes) => {
+                let most = if fails { changes.len() / 2 } else { changes.len() };
+                for (key, row) in changes.iter().take(most) {
+                    match row {
+                        Some(row) => self.engine.insert(key.clone(), row.clone()),
+                        None => self.engine.remove(key),
+                    };
+                }
+                match fails {
+                    true => {
+                        self.cache.end(writing, None);
+                        Writer::Idle
+                    }
+                    false => Writer::Applied(writing, changes),
+                }
+            }
+            Writer::Applied(writing, changes) => {
+                self.cache.end(writing, Some(&changes));
+                Writer::Idle
+            }
+        };
+    }
+
+    /// All that is kept is what the engine says.
+    fn check(&self) {
+        for shard in &self.cache.shards {
+            let shard = shard.lock().unwrap();
+            for (key, row) in shard.young.values().chain(shard.old.values()) {
+                let now = self.engine.get(key.as_ref());
+                assert_eq!(row.as_deref(), now.map(Vec::as_slice), "an old row is kept");
+            }
+            let bytes: usize = shard.young.values().map(|(key, row)| cost(key, row)).sum();
+            assert_eq!(bytes, shard.young_bytes);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn no_order_of_steps_brings_an_old_row_back(
+        steps in prop::collection::vec((0..5usize, 0..READERS, 0..KEYS, prop::collection::vec(0..KEYS, 1..4), 0..8u8), 1..120),
+        // Room for everything, and for hardly anything.
+        most_bytes in prop_oneof![Just(KEPT_MAX_BYTES), Just(SHARDS * 2 * (ENTRY_BYTES + 8))],
+    ) {
+        let mut model = Model::new(most_bytes);
+        for (what, reader, n, keys, chance) in steps {
+            match what {
+                0 | 1 => model.write(&keys, chance == 0),
+                _ => model.read(reader, n),
+            }
+            model.check();
+        }
+    }
+}
+
+/// Counts how often it is asked.
+#[derive(Default)]
+struct Asked {
+    rows: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    gets: Mutex<usize>,
+}
+
+impl Engine for Asked {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        *self.gets.lock().unwrap() += 1;
+        Ok(self.rows.lock().unwrap().get(key).cloned())
+    }
+
+    fn range(&self, _: &[u8], _: &[u8], _: usize, _: bool) -> Result<Rows, StoreError> {
+        Ok(Rows::new())
+    }
+
+    fn write(&self, changes: &Changes, _: &dyn Probe) -> Result<(), String> {
+        for (key, row) in changes {
+            match row {
+                Some(row) if row == b"refuse" => return Err("refused".into()),
+                Some(row) => self.rows.lock().unwrap().insert(key.clone(), row.clone()),
+                None => self.rows.lock().unwrap().remove(key),
+            };
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_row_is_read_once_and_what_is_written_over_it_is_known() {
+    let engine = Arc::new(Asked::default());
+    let cached = over(engine.clone());
+    let get = |key: &[u8]| cached.get(key).unwrap();
+    let write = |key: &[u8], row: Option<&[u8]>| {
+        let changes = Changes::from([(key.to_vec(), row.map(<[u8]>::to_vec))]);
+        cached.write(&changes, &NoProbe)
+    };
+    let gets = || *engine.gets.lock().unwrap();
+    // That a row is absent is kept, too.
+    assert_eq!((get(b"a"), get(b"a"), gets()), (None, None, 1));
+    write(b"a", Some(b"1")).unwrap();
+    assert_eq!((get(b"a"), gets()), (Some(b"1".to_vec()), 1));
+    write(b"a", None).unwrap();
+    assert_eq!((get(b"a"), gets()), (None, 1));
+    // What nobody has asked for is not kept because it is written.
+    write(b"b", Some(b"2")).unwrap();
+    assert_eq!(
+        (get(b"b"), get(b"b"), gets()),
+        (Some(b"2".to_vec()), Some(b"2".to_vec()), 2)
+    );
+    // A large row is asked for each time; after a failed write the engine is asked anew.
+    write(b"c", Some(&[7; VALUE_MAX_BYTES + 1])).unwrap();
+    assert_eq!((get(b"c"), get(b"c")).0.unwrap().len(), VALUE_MAX_BYTES + 1);
+    assert_eq!(gets(), 4);
+    assert!(write(b"b", Some(b"refuse")).is_err());
+    assert_eq!((get(b"b"), gets()), (Some(b"2".to_vec()), 5));
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_what_is_asked_for_stays() {
+    let cache = RowCache::new(SHARDS * 2 * 16 * (ENTRY_BYTES + 16));
+    let look = |key: &[u8]| match cache.look(key) {
+        Look::Found(_) => true,
+        Look::Missed(ticket) => {
+            cache.keep(ticket, key, Some(b"12345678"));
+            false
+        }
+    };
+    assert!(!look(b"often"));
+    let mut found = 0;
+    for n in 0..4000u64 {
+        look(&n.to_be_bytes());
+        found += usize::from(look(b"often"));
+    }
+    assert_eq!(found, 4000);
+    let held = |shard: &Mutex<Shard>| {
+        let shard = shard.lock().unwrap();
+        shard.young.len() + shard.old.len()
+    };
+    let held: usize = cache.shards.iter().map(held).sum();
+    assert!(
+        (SHARDS * 16..=SHARDS * 2 * 17).contains(&held),
+        "{held} rows are kept"
+    );
+}
