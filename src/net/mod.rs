@@ -7,6 +7,7 @@ pub mod autoconfig;
 pub mod imap;
 pub mod listener;
 pub mod metrics;
+mod private_key;
 pub mod refusals;
 pub mod relay_in;
 pub mod relay_out;
