@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod imap;
 pub mod listener;
 pub mod metrics;
+mod private_key;
 pub mod refusals;
 pub mod relay_in;
 pub mod relay_out;

@@ -7,6 +7,7 @@
 //! are not looked at: the administrator who pinned it vouches for it, and rotation goes by pinning the next one.
 
 use super::asking::Asking;
+use super::private_key::signing_key;
 use crate::domain::provider::Fingerprint;
 use crate::seal::key::read_pair;
 use crate::smtp::timeouts;
@@ -16,7 +17,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -240,9 +241,13 @@ fn certified(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
             "there is no certificate in it".into(),
         ));
     }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| unusable("the private key", e.to_string()))?;
-    let certified = CertifiedKey::from_der(chain, key, &provider())
-        .map_err(|e| unusable("certificate and key", e.to_string()))?;
+    let key = signing_key(key).map_err(|why| unusable("the private key", why))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Of some kinds of keys it cannot be known.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
+        Err(e) => return Err(unusable("certificate and key", e.to_string())),
+    }
     Ok(Arc::new(certified))
 }
 
