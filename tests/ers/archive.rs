@@ -217,7 +217,7 @@ impl Archive {
         self.renewals.push((self.clock.now(), Renewal::HashTree));
     }
 
-    fn with_places<T>(&self, document: usize, f: impl FnOnce(&[Place<'_, &[u8]>]) -> T) -> T {
+    fn with_places<'s, T>(&'s self, document: usize, f: impl FnOnce(&[Place<'_, &'s [u8]>]) -> T) -> T {
         let nights = self.documents[document].places.iter();
         let parts: Vec<(Batch, Tree<&[u8]>, u32)> = nights
             .map(|(night, leaf)| (self.batch(*night), self.tree(*night), *leaf))
@@ -234,22 +234,23 @@ impl Archive {
     }
 
     pub fn sequence(&self, document: usize) -> Vec<u8> {
-        self.with_places(document, |places| batch::sequence(places))
-            .unwrap()
+        self.with_places(document, batch::sequence).unwrap()
     }
 
     pub fn record(&self, document: usize) -> Vec<u8> {
-        self.with_places(document, |places| batch::record(places))
-            .unwrap()
+        self.with_places(document, batch::record).unwrap()
     }
 }
+
+/// The fingerprint of a signer and a moment, and whether it was to be trusted then.
+type Known = HashMap<([u8; 32], UtcTime), Result<(), String>>;
 
 /// Who verifies: roots, a policy, and the record.
 pub struct Court {
     pub roots: Vec<Certificate>,
     policy: AlgorithmPolicy,
     /// Paths that were looked for: the answer depends on the signer and the moment only.
-    known: RefCell<HashMap<([u8; 32], UtcTime), Result<(), String>>>,
+    known: RefCell<Known>,
 }
 
 impl Court {
