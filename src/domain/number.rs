@@ -18,7 +18,7 @@ impl Tckn {
 
     /// As it may be shown: enough to tell two apart, too little to use. `172******60`.
     pub fn masked(&self) -> String {
-        let shown = |n: usize| n < 3 || n >= 9;
+        let shown = |n: usize| !(3..9).contains(&n);
         let digits = self.0.chars().enumerate();
         digits.map(|(n, d)| if shown(n) { d } else { '*' }).collect()
     }

@@ -133,7 +133,7 @@ impl ClientFirst {
         if authcid.is_empty() || authcid.len() > LOGIN_MAX_OCTETS || !nonce_ok(nonce) {
             return Err(malformed);
         }
-        let mut channel = text[..text.len() - bare.len()].as_bytes().to_vec();
+        let mut channel = text.as_bytes()[..text.len() - bare.len()].to_vec();
         channel.extend_from_slice(value);
         Ok(Self {
             authzid,

@@ -468,7 +468,7 @@ async fn scram_over_the_wire() {
             lines
                 .say("EHLO client")
                 .await
-                .ends_with("AUTH SCRAM-SHA-256 PLAIN")
+                .ends_with("AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN")
         );
         let (mut client, first) = ScramClient::start(login, &Secret::new(password.into()), [3; 18]);
         let challenge = lines

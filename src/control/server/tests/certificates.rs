@@ -130,7 +130,10 @@ async fn certificates_are_bound_listed_and_taken_away_on_the_record() {
         "{reply:?}"
     );
 
-    let line = format!("user|cert|ayse@ornekas|--remove|{}", fingerprint.to_uppercase());
+    let line = format!(
+        "user|cert|ayse@ornekas|--remove|{}",
+        fingerprint.to_ascii_uppercase()
+    );
     assert!(
         listed(&r, &line)
             .await
