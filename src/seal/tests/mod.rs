@@ -1,7 +1,9 @@
 //! Tests of the whole room: independent judges, mutations, time-stamp authorities that lie.
 
 mod attacks;
+mod corpus;
 mod foreign;
+mod forge;
 mod judges;
 mod stamps;
 
