@@ -1,9 +1,21 @@
 //! A distinguished name for people, RFC 4514 like: `CN=..., O=..., C=TR`.
 //!
 //! Names are never compared by this text. Who issued what is told by their DER; only name constraints look deeper
-//! ([`is_within`]).
+//! ([`is_within`]), and [`same`] is for names that repeat what a digest has proved already.
 
-use super::der::{self, Tlv};
+use super::der::{self, Reader, Tlv, context};
+
+/// The name in GeneralNames that hold one directoryName and nothing else (RFC 5280 4.2.1.6).
+pub(super) fn directory_name(general_names: &[u8]) -> Option<&[u8]> {
+    let mut list = Reader::new(general_names);
+    let only = list.expect(context(4), "directoryName").ok()?;
+    list.is_empty().then_some(only.value)
+}
+
+/// Whether two names say the same, in whatever string types and letter case (RFC 5280 7.1).
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other || display(one).eq_ignore_ascii_case(&display(other))
+}
 
 /// A Name for people, most specific part first.
 pub(super) fn display(name: &[u8]) -> String {

@@ -8,6 +8,7 @@ use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 use super::ber;
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, Tlv, context};
+use super::name;
 use crate::clock::UtcTime;
 use std::borrow::Cow;
 
@@ -307,6 +308,10 @@ impl<'a> SignedView<'a> {
             return Err(CmsError::Profile("SignedData version"));
         }
         let attributes = Attributes::read(self.signed_attributes.value)?;
+        // RFC 5652 5.4: what is signed is the DER of the SET. Verifiers that encode it anew find another order, and say no.
+        if !attributes.sorted {
+            return Err(CmsError::Profile("the signed attributes are not in DER order"));
+        }
         let content_type = attributes
             .single(ATTR_CONTENT_TYPE)?
             .ok_or(CmsError::Profile("no contentType"))?;
@@ -371,14 +376,22 @@ impl<'a> SignedView<'a> {
 }
 
 /// A set of attributes, each type at most once.
-struct Attributes<'a>(Vec<(&'a [u8], &'a [u8])>);
+struct Attributes<'a> {
+    list: Vec<(&'a [u8], &'a [u8])>,
+    /// Whether they stand in DER order (X.690 11.6).
+    sorted: bool,
+}
 
 impl<'a> Attributes<'a> {
     fn read(octets: &'a [u8]) -> Result<Self, CmsError> {
         let mut list = Reader::new(octets);
         let mut out: Vec<(&[u8], &[u8])> = Vec::new();
+        let (mut before, mut sorted): (&[u8], bool) = (&[], true);
         while !list.is_empty() {
-            let mut fields = list.enter(der::SEQUENCE, "attribute")?;
+            let whole = list.expect(der::SEQUENCE, "attribute")?;
+            sorted &= before <= whole.raw;
+            before = whole.raw;
+            let mut fields = Reader::new(whole.value);
             let oid = fields.expect(der::OID, "attribute type")?.value;
             let values = fields.expect(der::SET, "attribute values")?.value;
             fields.end("attribute")?;
@@ -387,12 +400,12 @@ impl<'a> Attributes<'a> {
             }
             out.push((oid, values));
         }
-        Ok(Self(out))
+        Ok(Self { list: out, sorted })
     }
 
     /// The one value of an attribute that may have only one.
     fn single(&self, oid: &[u8]) -> Result<Option<Tlv<'a>>, CmsError> {
-        let Some((_, values)) = self.0.iter().find(|(o, _)| *o == oid) else {
+        let Some((_, values)) = self.list.iter().find(|(o, _)| *o == oid) else {
             return Ok(None);
         };
         let mut values = Reader::new(values);
@@ -401,23 +414,29 @@ impl<'a> Attributes<'a> {
         Ok(Some(value))
     }
 
+    /// Every version that is there must name the certificate (RFC 5035 3: they name the same).
     fn check_signing_certificate(&self, c: &Certificate, wanted: SigningCertificate) -> Result<(), CmsError> {
-        if let Some(value) = self.single(ATTR_SIGNING_CERTIFICATE_V2)? {
+        let (first, second) = (
+            self.single(ATTR_SIGNING_CERTIFICATE)?,
+            self.single(ATTR_SIGNING_CERTIFICATE_V2)?,
+        );
+        if second.is_none() && (first.is_none() || wanted == SigningCertificate::V2) {
+            return Err(CmsError::Profile("no signing-certificate attribute"));
+        }
+        if let Some(value) = first {
+            use aws_lc_rs::digest;
+            let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, c.der());
+            match_certificate_id(first_certificate_id(&value)?, sha1.as_ref(), c)?;
+        }
+        if let Some(value) = second {
             let mut id = first_certificate_id(&value)?;
             let algorithm = match id.peek() {
                 Some(der::SEQUENCE) => DigestAlgorithm::read(id.enter(der::SEQUENCE, "hashAlgorithm")?)?,
                 _ => DigestAlgorithm::Sha256,
             };
-            return match_certificate_id(id, &algorithm.digest(c.der()), c);
+            match_certificate_id(id, &algorithm.digest(c.der()), c)?;
         }
-        match (wanted, self.single(ATTR_SIGNING_CERTIFICATE)?) {
-            (SigningCertificate::V1OrV2, Some(value)) => {
-                use aws_lc_rs::digest;
-                let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, c.der());
-                match_certificate_id(first_certificate_id(&value)?, sha1.as_ref(), c)
-            }
-            _ => Err(CmsError::Profile("no signing-certificate attribute")),
-        }
+        Ok(())
     }
 }
 
@@ -432,15 +451,18 @@ fn first_certificate_id<'a>(value: &Tlv<'a>) -> Result<Reader<'a>, CmsError> {
 
 fn match_certificate_id(mut id: Reader<'_>, digest: &[u8], c: &Certificate) -> Result<(), CmsError> {
     let hash_fits = id.expect(der::OCTET_STRING, "certHash")?.value == digest;
-    let serial_fits = match id.optional(der::SEQUENCE)? {
+    let issuer_fits = match id.optional(der::SEQUENCE)? {
         None => true,
         Some(issuer_serial) => {
             let mut fields = Reader::new(issuer_serial.value);
-            fields.expect(der::SEQUENCE, "issuer")?;
-            fields.expect(der::INTEGER, "serialNumber")?.value == c.serial()
+            let issuer = fields.expect(der::SEQUENCE, "issuer")?.value;
+            let serial = fields.expect(der::INTEGER, "serialNumber")?.value;
+            // RFC 5035 4: for a certificate, the one directoryName of its issuer.
+            name::directory_name(issuer).is_some_and(|n| name::same(n, c.issuer_der()))
+                && serial == c.serial()
         }
     };
-    if hash_fits && serial_fits {
+    if hash_fits && issuer_fits {
         Ok(())
     } else {
         Err(CmsError::SigningCertificate)

@@ -7,6 +7,7 @@
 use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, context};
+use super::name;
 use super::path;
 use super::signed::{CONTENT_TST_INFO, CmsError, SignedView, SigningCertificate, definite, small_integer};
 use crate::clock::UtcTime;
@@ -38,6 +39,10 @@ pub enum StampError {
     Policy(String),
     #[error("the certificate of the time-stamp has not the one critical purpose time-stamping")]
     Purpose,
+    #[error("the time-stamp names another authority than its signer")]
+    OtherAuthority,
+    #[error("the time-stamp has a critical extension that is not understood")]
+    Extension,
     #[error("the time of the time-stamp, {stamp}, is implausible at {now}")]
     Time { stamp: UtcTime, now: UtcTime },
 }
@@ -149,12 +154,15 @@ pub fn refused(failure: Failure, text: &str) -> Vec<u8> {
     der::sequence(&[&status])
 }
 
-/// The token of a response that was granted (status 0 or 1); otherwise the authority's words.
+/// The token of a response that was granted (status 0 or 1, and no failure stated: RFC 3161 2.4.2 has one or the other);
+/// otherwise the authority's words. A token granted "with modifications" is judged like any other.
 pub fn token_of_response(octets: &[u8]) -> Result<Vec<u8>, StampError> {
     let mut response = der::whole(octets, der::SEQUENCE, "TimeStampResp")?;
     let mut info = response.enter(der::SEQUENCE, "PKIStatusInfo")?;
     let status = small_integer(&mut info)?;
-    if status > 1 {
+    let mut rest = info.clone();
+    rest.optional(der::SEQUENCE)?;
+    if status > 1 || rest.peek() == Some(der::BIT_STRING) {
         return Err(StampError::Refused {
             status,
             text: status_text(info),
@@ -263,6 +271,19 @@ pub struct Token {
     pub algorithm: SignatureAlgorithm,
 }
 
+/// No extension of TSTInfo is known here, so none may be critical (RFC 5280 4.2 has the meaning).
+fn check_extensions(octets: &[u8]) -> Result<(), StampError> {
+    let mut list = Reader::new(octets);
+    while !list.is_empty() {
+        let mut fields = list.enter(der::SEQUENCE, "extension")?;
+        fields.expect(der::OID, "extension")?;
+        if fields.optional(der::BOOLEAN)?.is_some_and(|b| b.value != [0]) {
+            return Err(StampError::Extension);
+        }
+    }
+    Ok(())
+}
+
 impl Token {
     /// Reads and verifies a TimeStampToken that carries its signer's certificate.
     pub fn read(token_der: &[u8]) -> Result<Self, StampError> {
@@ -294,8 +315,16 @@ impl Token {
         t.optional(der::SEQUENCE)?; // accuracy
         t.optional(der::BOOLEAN)?; // ordering
         let nonce = t.optional(der::INTEGER)?.map(|n| n.value.to_vec());
-        t.optional(context(0))?; // tsa
-        t.optional(context(1))?; // extensions
+        if let Some(tsa) = t.optional(context(0))? {
+            // RFC 3161 2.4.2: if it is there, it is a name of the certificate that verifies the token.
+            let named = name::directory_name(tsa.value);
+            if !named.is_some_and(|n| name::same(n, verified.signer.subject_der())) {
+                return Err(StampError::OtherAuthority);
+            }
+        }
+        if let Some(extensions) = t.optional(context(1))? {
+            check_extensions(extensions.value)?;
+        }
         t.end("TSTInfo")?;
         let imprint = ContentDigest::from_octets(algorithm, hash).ok_or(DerError("messageImprint"))?;
         let (signer, certificates) = (verified.signer, verified.certificates);

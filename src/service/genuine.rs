@@ -316,3 +316,7 @@ fn check_pin(signer: Option<&Signer>, peer: &Peer) -> Result<(), NotGenuine> {
     let say = format!("the seal is not the one known for {}", peer.domain);
     Err(NotGenuine::new(Reason::PolicyViolation, say))
 }
+
+#[cfg(test)]
+#[path = "genuine_tests.rs"]
+mod tests;

@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 48;
 const ELEMENTS_MAX: usize = 50_000;
 /// Most `=` in one tag: bounds attributes, whose uniqueness parsers check pairwise.
 const ATTRIBUTES_MAX: usize = 32;
+/// Most namespace declarations in scope: parsers copy them to every element that adds one, so many above and many
+/// elements below multiply. Evidence with XAdES has six.
+const NAMESPACES_MAX: usize = 64;
 
 /// Checks the octets and gives them back as text.
 pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
@@ -21,6 +24,13 @@ pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
         return Err(XmlError::Guard("it is larger than 1 MiB"));
     }
     let text = std::str::from_utf8(octets).map_err(|_| XmlError::Guard("it is not UTF-8"))?;
+    // Parsers differ about the mark and about what they skip; XML 1.0 2.2 knows no other control characters.
+    if text.starts_with('\u{feff}') {
+        return Err(XmlError::Guard("it begins with a byte order mark"));
+    }
+    if octets.iter().any(|o| *o < b' ' && !b"\t\n\r".contains(o)) {
+        return Err(XmlError::Guard("it has a control character"));
+    }
     let body = after_declaration(text)?;
     check_markup(body.as_bytes(), Strays::Refused)?;
     Ok(text)
@@ -40,7 +50,9 @@ enum Strays {
 
 /// Skips the XML declaration, which may only say version 1.0 and UTF-8.
 fn after_declaration(text: &str) -> Result<&str, XmlError> {
-    let Some(rest) = text.strip_prefix("<?xml") else {
+    // `<?xmlfoo?>` and `<?xml-stylesheet?>` are instructions.
+    let declared = text.strip_prefix("<?xml");
+    let Some(rest) = declared.filter(|r| r.starts_with(|c: char| c.is_ascii_whitespace())) else {
         return Ok(text);
     };
     let (declaration, body) = rest.split_once("?>").ok_or(XmlError::Guard("XML declaration"))?;
@@ -64,6 +76,8 @@ fn after_declaration(text: &str) -> Result<&str, XmlError> {
 
 fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
     let (mut at, mut depth, mut elements) = (0, 0usize, 0usize);
+    // Declarations in scope at each depth.
+    let mut in_scope = [0usize; DEPTH_MAX + 1];
     while let Some(found) = octets[at..].iter().position(|o| *o == b'<') {
         let start = at + found;
         let markup = &octets[start..];
@@ -101,9 +115,24 @@ fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
         if depth > DEPTH_MAX || elements > ELEMENTS_MAX {
             return Err(XmlError::Guard("it has too many or too deep elements"));
         }
+        if !markup.starts_with(b"</") {
+            let outside = in_scope[depth.saturating_sub(usize::from(!empty))];
+            let declared = outside + declarations(&markup[..length]);
+            if declared > NAMESPACES_MAX {
+                return Err(XmlError::Guard("too many namespaces are in scope"));
+            }
+            if !empty {
+                in_scope[depth] = declared;
+            }
+        }
         at = start + length;
     }
     Ok(())
+}
+
+/// How many namespaces a tag declares, at most: `xmlns` in a value counts too.
+fn declarations(tag: &[u8]) -> usize {
+    tag.windows(5).filter(|w| w == b"xmlns").count()
 }
 
 /// The length of a tag with its brackets; a `>` inside quotes does not end it.
@@ -140,6 +169,9 @@ mod tests {
             "<!DOCTYPE a><a/>",
             "<a><!-- c --></a>",
             "<?pi x?><a/>",
+            "<?xmlversion='1.0'?><a/>",
+            "\u{feff}<a/>",
+            "<a>\0</a>",
             "<?xml version=\"1.0\" encoding=\"ISO-8859-9\"?><a/>",
             "<?xml version=\"1.1\"?><a/>",
             "<a b=\"",
@@ -151,6 +183,10 @@ mod tests {
         assert!(check("<a>".repeat(100).as_bytes()).is_err());
         assert!(check("<a/>".repeat(60_000).as_bytes()).is_err());
         assert!(check(&vec![b' '; DOCUMENT_MAX_OCTETS + 1]).is_err());
+        let spaces = |n: usize| format!("<a{}>", " xmlns:a='b'".repeat(n));
+        let siblings = format!("<r>{}</r>", format!("{}</a>", spaces(30)).repeat(9));
+        assert!(check(siblings.as_bytes()).is_ok());
+        assert!(check(spaces(30).repeat(3).as_bytes()).is_err());
     }
 
     #[test]

@@ -7,8 +7,10 @@
 
 pub mod foreign;
 mod guard;
+mod inside;
 mod nodes;
 pub mod profile;
+mod spelling;
 mod stamps;
 pub mod xades;
 
@@ -41,6 +43,6 @@ pub enum XmlError {
 /// The exclusive canonical form of a document, without comments (what two documents must share to say the same).
 pub fn canonical_form(octets: &[u8]) -> Result<Vec<u8>, XmlError> {
     use bergshamra::c14n::{C14nMode, canonicalize};
-    let text = check_input(octets)?;
-    canonicalize(text, C14nMode::Exclusive, None, &[] as &[&str]).map_err(|e| XmlError::Parse(e.to_string()))
+    let text = spelling::normalised(check_input(octets)?);
+    canonicalize(&text, C14nMode::Exclusive, None, &[] as &[&str]).map_err(|e| XmlError::Parse(e.to_string()))
 }

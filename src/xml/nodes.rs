@@ -63,3 +63,12 @@ pub(super) fn base64_of(node: Node<'_, '_>) -> Result<Vec<u8>, XmlError> {
     let packed: String = text_of(node)?.split_ascii_whitespace().collect();
     STANDARD.decode(packed).map_err(|_| XmlError::Profile("base64"))
 }
+
+/// A name that a fragment can only mean literally: no XPointer, no escapes. ASCII, for nobody writes others.
+pub(super) fn is_plain_name(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    text.bytes().next().is_some_and(letter)
+        && text
+            .bytes()
+            .all(|b| letter(b) || b.is_ascii_digit() || b == b'-' || b == b'.')
+}

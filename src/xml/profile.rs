@@ -3,13 +3,16 @@
 //! House profile over XAdES (EN 319 132-1): one `ds:Signature`, last child of the root; two references, one to the whole
 //! document (enveloped-signature or its XPath form, then exclusive C14N), one to the SignedProperties of this signature;
 //! SHA-2 with ECDSA or RSA; the key is that of the certificate named by SigningCertificateV2 (or V1). No other
-//! transform, no external reference, no Manifest. That closes signature wrapping: there is nothing in the document that
-//! the signature does not cover. Trust and time-stamps are checked elsewhere.
+//! transform, no external reference, no Manifest. That closes signature wrapping: outside the signature there is nothing
+//! that it does not cover, and inside there is nothing but keys, stamps and what is signed. Trust and time-stamps are
+//! checked elsewhere.
 
-use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, text_of};
+use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
+use super::spelling::normalised;
 use super::stamps::SignatureTimeStamp;
 use super::{
-    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, stamps,
+    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, inside,
+    stamps,
 };
 use crate::clock::UtcTime;
 use aws_lc_rs::digest;
@@ -19,6 +22,8 @@ use std::collections::HashSet;
 
 /// Most certificates read from KeyInfo.
 const CERTIFICATES_MAX: usize = 16;
+/// TS 119 312 leaves nothing below 2048 bits.
+const RSA_OCTETS_MIN: usize = 256;
 const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 const ENVELOPED_XPATH: &str = "not(ancestor-or-self::ds:Signature)";
 const METHODS: [&str; 6] = [
@@ -140,6 +145,9 @@ impl<'a, 'input> Shape<'a, 'input> {
             ));
         };
         expect(qualifying, XADES, "QualifyingProperties")?;
+        inside::check(signature)?;
+        inside::check_key_info(*key_info)?;
+        inside::check_qualifying(*qualifying)?;
         let id = signature
             .attribute("Id")
             .ok_or(XmlError::Profile("the signature has no Id"))?;
@@ -163,9 +171,6 @@ impl<'a, 'input> Shape<'a, 'input> {
     fn certificates(&self) -> Result<Vec<Vec<u8>>, XmlError> {
         let mut out = Vec::new();
         for data in elements(self.key_info)? {
-            if data.has_tag_name((DSIG, "RetrievalMethod")) {
-                return Err(XmlError::Profile("KeyInfo points elsewhere"));
-            }
             for item in data
                 .children()
                 .filter(|n| n.has_tag_name((DSIG, "X509Certificate")))
@@ -181,13 +186,19 @@ impl<'a, 'input> Shape<'a, 'input> {
 
     /// Which certificate SigningCertificateV2 (or the older SigningCertificate, with SHA-2) names.
     fn signing_certificate(&self, certificates: &[Vec<u8>]) -> Result<usize, XmlError> {
-        let property = elements(self.signature_properties)?
+        let is_property = |n: &Node<'_, '_>| {
+            n.has_tag_name((XADES, "SigningCertificateV2")) || n.has_tag_name((XADES, "SigningCertificate"))
+        };
+        let mut properties = elements(self.signature_properties)?
             .into_iter()
-            .find(|n| {
-                n.has_tag_name((XADES, "SigningCertificateV2"))
-                    || n.has_tag_name((XADES, "SigningCertificate"))
-            })
+            .filter(is_property);
+        let property = properties
+            .next()
             .ok_or(XmlError::Profile("no SigningCertificateV2"))?;
+        // EN 319 132-1 6.3: one or the other. Two could contradict each other, and readers differ about which counts.
+        if properties.next().is_some() {
+            return Err(XmlError::Profile("more than one signing-certificate property"));
+        }
         let first = elements(property)?
             .into_iter()
             .next()
@@ -251,6 +262,13 @@ fn check_signed_info(
             "the SignedProperties of this signature are not referenced",
         ));
     }
+    // An Id like `xpointer(id('x'))` would be this element's name for us, and for the library a pointer to another.
+    let mut fragments = [document_uri, properties_uri]
+        .into_iter()
+        .filter_map(|u| u.strip_prefix('#'));
+    if !fragments.all(is_plain_name) {
+        return Err(XmlError::Profile("an Id that is no plain name"));
+    }
     let transforms = reference_transforms(*document)?;
     let [remove, canonical] = transforms.as_slice() else {
         return Err(XmlError::Profile("the document's transforms are not allowed"));
@@ -305,14 +323,16 @@ fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
 /// The signature value and both digests, over what `bergshamra` resolves and canonicalises.
 fn check_signature(text: &str, signer_der: &[u8], shape: &Shape<'_, '_>) -> Result<(), XmlError> {
     let failed = |e: bergshamra::Error| XmlError::Signature(e.to_string());
+    let key = bergshamra::keys::loader::load_x509_cert_der(signer_der).map_err(failed)?;
+    check_value_length(key.data.algorithm_name(), shape.signature_value)?;
     let mut keys = KeysManager::new();
-    keys.add_key(bergshamra::keys::loader::load_x509_cert_der(signer_der).map_err(failed)?);
+    keys.add_key(key);
     // Only the key given here counts, not what KeyInfo carries. The strict mode would refuse the reference to
     // SignedProperties; what it protects from is excluded by the shape above.
     let context = DsigContext::new(keys)
         .with_strict_verification(false)
         .with_trusted_keys_only(true);
-    match bergshamra::verify(&context, text).map_err(failed)? {
+    match bergshamra::verify(&context, &normalised(text)).map_err(failed)? {
         VerifyResult::Invalid { reason } => Err(XmlError::Signature(reason)),
         VerifyResult::Valid { references, .. } => {
             let mut uris: Vec<&str> = references.iter().map(|r| r.uri.as_str()).collect();
@@ -328,6 +348,32 @@ fn check_signature(text: &str, signer_der: &[u8], shape: &Shape<'_, '_>) -> Resu
                 ))
             }
         }
+    }
+}
+
+/// XML Signature 1.1 6.4.3: r||s, each as long as the order. The library would take DER and other lengths as well, and then
+/// one signature has many spellings. RSA's is as long as the modulus (RFC 8017 8.2.2), which the library checks.
+fn check_value_length(key: &str, signature_value: Node<'_, '_>) -> Result<(), XmlError> {
+    let length = base64_of(signature_value)?.len();
+    let wanted = match key {
+        "EC-P256" => 64,
+        "EC-P384" => 96,
+        "RSA" if length < RSA_OCTETS_MIN => {
+            return Err(XmlError::Profile("an RSA signature of less than 2048 bits"));
+        }
+        "RSA" => return Ok(()),
+        _ => {
+            return Err(XmlError::Profile(
+                "the signer's key is neither ECDSA P-256, P-384 nor RSA",
+            ));
+        }
+    };
+    if length == wanted {
+        Ok(())
+    } else {
+        Err(XmlError::Profile(
+            "the signature value has not the length that its key gives",
+        ))
     }
 }
 

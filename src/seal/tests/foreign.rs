@@ -37,7 +37,7 @@ fn a_short_rsa_key_is_no_key() {
     let signed = std::fs::read(folder.path().join("signed.xml")).unwrap();
     let finding = judge(&house, &signed).findings.signature;
     assert!(
-        matches!(&finding, Finding::Failed(why) if why.contains("key")),
+        matches!(&finding, Finding::Failed(why) if why.contains("2048 bits")),
         "{finding:?}"
     );
 }
@@ -164,30 +164,4 @@ async fn streamed_ber_is_read_like_der() {
         matches!(&report.signature, Finding::Failed(why) if why.contains("detached")),
         "{report:?}"
     );
-}
-
-/// No change of one octet of a sealed entity's SignedData goes unnoticed, but for the two version numbers, which say
-/// nothing about who signed what.
-#[tokio::test]
-async fn every_changed_octet_of_signed_data_is_noticed() {
-    let house = house(KeyAlgorithm::P256);
-    let digest = sha256(b"content");
-    let good = house.sealer.seal_entity(digest, now()).await.unwrap();
-    let mut unnoticed = Vec::new();
-    for i in 0..good.len() {
-        for bit in [0x01, 0x22] {
-            let mut changed = good.clone();
-            changed[i] ^= bit;
-            let report = verify_entity(digest, &changed, &house.trust);
-            if [&report.signature, &report.trust, &report.timestamp]
-                .into_iter()
-                .all(Finding::is_ok)
-            {
-                unnoticed.push((i, bit));
-            }
-        }
-        let cut = verify_entity(digest, &good[..i], &house.trust);
-        assert!(!cut.signature.is_ok());
-    }
-    assert!(unnoticed.len() <= 2, "{unnoticed:?} in {:?}", &good[..40]);
 }

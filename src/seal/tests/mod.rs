@@ -2,7 +2,9 @@
 
 mod attacks;
 mod authorities;
+mod corpus;
 mod foreign;
+mod forge;
 mod judges;
 mod revocation;
 mod revocation_judges;
