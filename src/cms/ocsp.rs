@@ -8,7 +8,7 @@
 
 mod writing;
 
-pub use writing::{Answer, Request, internal_error, read_request};
+pub use writing::{Answer, Asked, Request, internal_error, read_request};
 
 use super::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use super::certificate::{Certificate, EKU_OCSP_SIGNING, bit_string};

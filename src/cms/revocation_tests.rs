@@ -78,7 +78,7 @@ fn a_quiet_list_of_every_authority_makes_a_path_valid() {
     let house = house();
     let quiet = List::of(&house.middle, "05-30", "06-05").der();
     assert_eq!(
-        house.judge("06-01", &[quiet.clone()], &[]),
+        house.judge("06-01", std::slice::from_ref(&quiet), &[]),
         Standing::ValidAt(at("06-01"))
     );
     // Nothing of the one, or of the other.
@@ -161,7 +161,7 @@ fn a_value_must_be_of_the_time_or_later() {
     assert_eq!(doubt(house.judge_with("06-01", &week, &[], DAY)), not_final);
     let half = List::of(&house.middle, "06-01T12:00", "06-08").der();
     assert_eq!(
-        doubt(house.judge_with("06-01", &[half.clone()], &[], DAY)),
+        doubt(house.judge_with("06-01", std::slice::from_ref(&half), &[], DAY)),
         not_final
     );
     let last = List::of(&house.middle, "06-02", "06-09").der();
@@ -185,13 +185,13 @@ fn hold_is_lifted_by_a_newer_value_and_nothing_else_is() {
         .der();
     let lifted = List::of(&house.middle, "06-10", "06-17").der();
     let hold = revoked("Signer", "05-31", CertificateHold);
-    assert_eq!(house.judge("06-02", &[held.clone()], &[]), hold);
+    assert_eq!(house.judge("06-02", std::slice::from_ref(&held), &[]), hold);
     assert_eq!(
         house.judge("06-02", &[held.clone(), lifted.clone()], &[]),
         Standing::ValidAt(at("06-02"))
     );
     assert_eq!(
-        house.judge("05-30", &[held.clone()], &[]),
+        house.judge("05-30", std::slice::from_ref(&held), &[]),
         Standing::ValidAt(at("05-30"))
     );
     // From hold to the end.
@@ -418,7 +418,7 @@ fn a_delegate_is_itself_asked_about() {
     let reply = Reply::good(&house.leaf, &house.middle, "05-31", "06-02")
         .by(&desk)
         .der();
-    let doubted = doubt(house.judge("06-01", &[], &[reply.clone()]));
+    let doubted = doubt(house.judge("06-01", &[], std::slice::from_ref(&reply)));
     assert!(matches!(doubted, Doubt::Responder { .. }), "{doubted:?}");
     // By the issuer's own answer it stands; by its own it does not.
     let about_desk = Reply::good(&desk, &house.middle, "05-31", "06-02");

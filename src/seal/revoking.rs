@@ -77,9 +77,9 @@ impl RevocationOffice {
     }
 
     fn try_answer(&self, request_der: &[u8], now: UtcTime) -> Option<Vec<u8>> {
-        let (id, read, nonce) = read_request(request_der).ok()?;
-        let status = match self.revoked.get(read.serial) {
-            _ if !read.is_of(&self.certificate) => Status::Unknown,
+        let asked = read_request(request_der).ok()?;
+        let status = match self.revoked.get(asked.id.serial) {
+            _ if !asked.id.is_of(&self.certificate) => Status::Unknown,
             None => Status::Good,
             Some(entry) => Status::Revoked {
                 at: entry.revoked_at,
@@ -88,7 +88,7 @@ impl RevocationOffice {
             },
         };
         let answer = Answer {
-            id,
+            id: asked.id_der,
             status,
             responder: &self.certificate,
             along: &[],
@@ -96,7 +96,7 @@ impl RevocationOffice {
             produced_at: now,
             this_update: now,
             next_update: Some(now.plus(VALIDITY)),
-            nonce,
+            nonce: asked.nonce,
         };
         let tbs = answer.to_be_signed();
         Some(answer.der(&tbs, &self.key.sign(&tbs).ok()?))

@@ -50,8 +50,17 @@ fn cert_id(digest: IdDigest, issuer: &Certificate, serial: &[u8]) -> Vec<u8> {
     ])
 }
 
-/// Reads a request for one certificate: its id in DER, read, and the nonce.
-pub fn read_request(octets: &[u8]) -> Result<(&[u8], CertId<'_>, Option<&[u8]>), DerError> {
+/// A request for one certificate, as a responder reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// CertID in DER, to be given back as it is.
+    pub id_der: &'a [u8],
+    pub id: CertId<'a>,
+    pub nonce: Option<&'a [u8]>,
+}
+
+/// Reads a request for one certificate.
+pub fn read_request(octets: &[u8]) -> Result<Asked<'_>, DerError> {
     if octets.len() > REQUEST_MAX_OCTETS {
         return Err(DerError("the request is too large"));
     }
@@ -74,7 +83,11 @@ pub fn read_request(octets: &[u8]) -> Result<(&[u8], CertId<'_>, Option<&[u8]>),
         })?;
     }
     tbs.end("tbsRequest")?;
-    Ok((id.raw, CertId::read(Reader::new(id.value))?, nonce))
+    Ok(Asked {
+        id_der: id.raw,
+        id: CertId::read(Reader::new(id.value))?,
+        nonce,
+    })
 }
 
 /// What a responder says about one certificate.

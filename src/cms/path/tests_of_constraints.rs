@@ -391,15 +391,21 @@ mod policies {
     #[test]
     fn a_policy_must_be_stated_all_the_way_when_one_is_asked_for() {
         let upper = vec![states(&[NES, SEAL])];
-        assert_eq!(judged(&[upper.clone()], &[states(&[NES])], &[NES]), Ok(3));
-        assert_eq!(judged(&[vec![states(&[ANY])]], &[states(&[NES])], &[NES]), Ok(3));
-        assert_eq!(judged(&[upper.clone()], &[states(&[ANY])], &[NES]), Ok(3));
         assert_eq!(
-            judged(&[upper.clone()], &[states(&[SEAL])], &[NES]),
+            judged(std::slice::from_ref(&upper), &[states(&[NES])], &[NES]),
+            Ok(3)
+        );
+        assert_eq!(judged(&[vec![states(&[ANY])]], &[states(&[NES])], &[NES]), Ok(3));
+        assert_eq!(
+            judged(std::slice::from_ref(&upper), &[states(&[ANY])], &[NES]),
+            Ok(3)
+        );
+        assert_eq!(
+            judged(std::slice::from_ref(&upper), &[states(&[SEAL])], &[NES]),
             Err(PathError::OtherPolicy("CN=Leaf".to_owned()))
         );
         assert_eq!(
-            judged(&[upper.clone()], &[], &[NES]),
+            judged(std::slice::from_ref(&upper), &[], &[NES]),
             Err(PathError::NoPolicy("CN=Leaf".to_owned()))
         );
         // The authority does not have what the leaf states.
@@ -418,7 +424,10 @@ mod policies {
     #[test]
     fn an_authority_may_ask_itself() {
         let strict = vec![states(&[NES]), requires(Some(0), None)];
-        assert_eq!(judged(&[strict.clone()], &[states(&[NES])], &[]), Ok(3));
+        assert_eq!(
+            judged(std::slice::from_ref(&strict), &[states(&[NES])], &[]),
+            Ok(3)
+        );
         assert_eq!(
             judged(&[strict], &[states(&[SEAL])], &[]),
             Err(PathError::NoPolicy("CN=Leaf".to_owned()))
@@ -441,8 +450,11 @@ mod policies {
     #[test]
     fn mappings_translate_into_the_words_of_the_upper_domain() {
         let bridge = vec![states(&[NES]), maps(&[(NES, FOREIGN)])];
-        assert_eq!(judged(&[bridge.clone()], &[states(&[FOREIGN])], &[NES]), Ok(3));
-        assert!(judged(&[bridge.clone()], &[states(&[FOREIGN])], &[FOREIGN]).is_err());
+        assert_eq!(
+            judged(std::slice::from_ref(&bridge), &[states(&[FOREIGN])], &[NES]),
+            Ok(3)
+        );
+        assert!(judged(std::slice::from_ref(&bridge), &[states(&[FOREIGN])], &[FOREIGN]).is_err());
         assert!(judged(&[bridge], &[states(&[NES])], &[NES]).is_err());
         // From anyPolicy as well.
         let bridge = vec![states(&[ANY]), maps(&[(NES, FOREIGN)])];

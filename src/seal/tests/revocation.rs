@@ -221,7 +221,7 @@ async fn what_is_known_is_kept_when_the_place_falls_silent() {
     fn any_task<T: Send>(future: T) -> T {
         future
     }
-    let _ = any_task(scene.collector.collect(&[], at("06-01"), HOUR));
+    any_task(scene.collector.collect(&[], at("06-01"), HOUR)).await;
 }
 
 #[tokio::test]

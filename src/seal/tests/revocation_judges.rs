@@ -139,7 +139,7 @@ fn lists_before_openssl() {
     court.agree(
         "none",
         "06-01",
-        &[quiet_root.clone()],
+        std::slice::from_ref(&quiet_root),
         false,
         "unable to get certificate CRL",
     );
