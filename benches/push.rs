@@ -17,6 +17,7 @@ use kepd::domain::item::{Item, ItemKind};
 use kepd::id::ItemId;
 use kepd::net::imap::Begin;
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
+use kepd::service::account::Accounts;
 use kepd::service::outline::Outline;
 use kepd::store::db::Batch;
 use kepd::store::tables::items::{self, Content};
@@ -114,10 +115,11 @@ async fn listen(house: &House, pki: &DevPki) -> u16 {
         .with_single_cert(chain, key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let door = Arc::new(mailbox_house::door(
-        house.mailboxes.clone(),
-        house.accounts.clone(),
-    ));
+    // Two users have all the connections: more than a user usually may.
+    let organisations = house.mailboxes.organisations.clone();
+    let accounts = Accounts::new(house.mailboxes.db.clone(), organisations).unwrap();
+    let accounts = Arc::new(accounts.with_limits(Arc::default(), CONNECTIONS));
+    let door = Arc::new(mailbox_house::door(house.mailboxes.clone(), accounts));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

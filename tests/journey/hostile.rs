@@ -154,7 +154,7 @@ async fn who_only_chatters_before_login_is_sent_away() {
 }
 
 /// What a connection needs while a command is carried out, a search or a filing of thousands, is not held while it idles.
-/// Rows of a table in docs/benchmarks.md say what else it costs.
+/// docs/benchmarks.md says what else it costs.
 #[tokio::test]
 async fn a_connection_that_waits_is_a_small_task() {
     let (_house, door) = house().await;

@@ -338,6 +338,8 @@ impl Play {
             first_unseen(self.checker(user), name).await,
             unseen.map(|n| n + 1)
         );
+        let (told, summed) = octets(self.checker(user), name).await;
+        assert_eq!(told, summed, "{user} {name}");
         Some(fresh)
     }
 
@@ -410,6 +412,22 @@ async fn checker_status(checker: &mut Client, name: &str) -> [usize; 3] {
         let number = told.unwrap().1.split([' ', ')']).next();
         number.unwrap().parse().unwrap()
     })
+}
+
+/// The octets of a mailbox that is open, as STATUS tells them and as its messages do.
+async fn octets(checker: &mut Client, name: &str) -> (u64, u64) {
+    let number = |line: &str, word: &str| -> Option<u64> {
+        let told = line.split_once(word)?.1.split([' ', ')']).next()?;
+        told.parse().ok()
+    };
+    let heard = checker.ask(&format!("STATUS \"{name}\" (SIZE)")).await;
+    let told = heard.untagged.iter().find_map(|line| number(line, "(SIZE "));
+    let heard = checker.ask("UID FETCH 1:* (RFC822.SIZE)").await;
+    let sizes = heard
+        .untagged
+        .iter()
+        .filter_map(|line| number(line, "RFC822.SIZE "));
+    (told.unwrap(), sizes.sum())
 }
 
 /// The sequence number that EXAMINE tells (RFC 3501 6.3.1).

@@ -23,8 +23,8 @@ use tokio::time::Instant;
 /// Characters of a client's name or version that are logged.
 const CLIENT_TOLD_CHARS: usize = 64;
 
-/// How long an answer goes on without looking whether its reader still may read: some hundred rows. What he may see and
-/// may not is told by the same look, so no row is told by half of a change.
+/// How long an answer goes on without looking whether its reader still may read, when nothing had to be written
+/// meanwhile: some hundred rows.
 const SEAT_HELD: Duration = Duration::from_millis(1);
 
 /// Flags by UID with their mod-sequence, as this connection set them.
@@ -412,11 +412,13 @@ impl Connection<'_> {
         };
         let mut undecoded = false;
         let mut turn = Turn::begin();
-        let (mut seat, mut seated) = (mailboxes.seat(by)?, Instant::now());
+        let mut seat = mailboxes.seat(by)?;
+        let mut seated = (self.writes, Instant::now());
         for member in members {
-            // Rights may be lost in the middle of a long answer.
-            if seated.elapsed() >= SEAT_HELD {
-                (seat, seated) = (mailboxes.seat(by)?, Instant::now());
+            // Rights may be lost in the middle of a long answer, and a client may take its time to read it.
+            if seated.0 != self.writes || seated.1.elapsed() >= SEAT_HELD {
+                seat = mailboxes.seat(by)?;
+                seated = (self.writes, Instant::now());
             }
             let viewer = seat.viewer();
             let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;

@@ -153,6 +153,8 @@ struct Connection<'d> {
     /// Who has not logged in by then does not want to.
     login_until: Instant,
     gathered: Vec<u8>,
+    /// How often something was written: each time the client may have been waited for.
+    writes: u64,
     /// The last read took all the room there was.
     filled: bool,
     /// The message whose row is being written: its key, and where its octets are.
@@ -205,6 +207,7 @@ impl ImapDoor {
             tell_again_at: None,
             login_until: Instant::now() + LOGIN_WITHIN,
             gathered: Vec::new(),
+            writes: 0,
             filled: false,
             at_hand: None,
         };
@@ -450,6 +453,7 @@ impl Connection<'_> {
                 self.stream.flush().await
             };
             timeout(most, write).await.map_err(|_| Ended::TooSlow)??;
+            self.writes += 1;
         }
         self.gathered.clear();
         // What one large row took is not kept.
