@@ -35,8 +35,6 @@ pub use value::{Moment, Period, Size};
 
 /// The holidays of Türkiye, as they come with this version.
 const HOLIDAYS: &str = include_str!("../config/holidays.toml");
-/// The algorithm policy, as it comes with this version.
-const ALGORITHMS: &str = include_str!("../config/algorithms.toml");
 /// Largest configuration file read.
 const FILE_MAX_OCTETS: u64 = 1024 * 1024;
 /// A path that begins with this lies in the folder of systemd's credentials (systemd.exec(5), `LoadCredential=`).
@@ -397,7 +395,7 @@ impl Config {
 
     /// Until when algorithms may be relied on; an error when the embedded policy cannot be used.
     pub fn algorithms(&self) -> Result<AlgorithmPolicy, PolicyError> {
-        AlgorithmPolicy::parse(ALGORITHMS)
+        AlgorithmPolicy::of_this_version()
     }
 
     /// What the services need of it.

@@ -255,6 +255,7 @@ const SHARED: &[&str] = &[
     "bell",
     "directory",
     "effect",
+    "evidence_records",
     "failure",
     "genuine",
     "identity",

@@ -89,6 +89,8 @@ mod naive;
 mod officers;
 #[path = "journey/outside.rs"]
 mod outside;
+#[path = "journey/preserving.rs"]
+mod preserving;
 #[path = "journey/provider.rs"]
 mod provider;
 #[path = "journey/rehearsing.rs"]

@@ -76,7 +76,9 @@ impl Qualification {
 /// Reads it. What is malformed counts as not said.
 pub fn qualification(certificate: &Certificate) -> Qualification {
     let first_oids = |extension: &[u8]| {
-        let listed = certificate.extension(extension).map(|(_, value)| first_oids(value));
+        let listed = certificate
+            .extension(extension)
+            .map(|(_, value)| first_oids(value));
         listed.unwrap_or_default()
     };
     let statements = first_oids(QC_STATEMENTS);

@@ -127,7 +127,15 @@ pub struct Due {
     pub last: UtcTime,
 }
 
+/// The policy as it comes with this version.
+const OF_THIS_VERSION: &str = include_str!("../../config/algorithms.toml");
+
 impl AlgorithmPolicy {
+    /// The policy of this version; an error when the file that was built in cannot be used.
+    pub fn of_this_version() -> Result<Self, PolicyError> {
+        Self::parse(OF_THIS_VERSION)
+    }
+
     /// Reads a file like `config/algorithms.toml`.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let file: File = toml::from_str(text).map_err(|e| PolicyError::Unreadable(e.to_string()))?;

@@ -281,7 +281,7 @@ mod tests {
     fn a_long_needle_is_found_too() {
         let long = "çıkı".repeat(90);
         assert!(is_in(
-            &format!("a{}b", long.to_uppercase()),
+            &format!("a{}b", "ÇIKI".repeat(90)),
             &long.replace('ı', "i"),
             Letters::AnyI
         ));

@@ -20,6 +20,8 @@ use std::sync::{Mutex, PoisonError};
 const FILE_MAX_OCTETS: u64 = 64 * 1024 * 1024;
 /// Name of the folder of trust material in an export bundle.
 const TRUST_FOLDER: &str = "trust";
+/// How the evidence record of a document is named, behind the document's own name.
+const RECORD_ENDING: &str = ".ers";
 /// How a report names what came by standard input.
 const STANDARD_INPUT: &str = "-";
 /// Most bundles judged in one call: a year of a busy institution.
@@ -144,7 +146,16 @@ fn judge_matter(
         let judged = judge_bundle(&name, &Folder(path), trust);
         return Ok(Found::Bundle(name, judged));
     }
-    Ok(Found::Documents(judge(&name, &read(path)?, original, trust)))
+    let octets = read(path)?;
+    let mut judged = judge(&name, &octets, original, trust);
+    // The evidence record beside it, as bundles have it.
+    let record = PathBuf::from(format!("{name}{RECORD_ENDING}"));
+    if record.is_file()
+        && let Some(first) = judged.first_mut()
+    {
+        *first = first.clone().with_record(&read(&record)?, &octets, trust);
+    }
+    Ok(Found::Documents(judged))
 }
 
 /// Judges all, by as many threads as there are cores; the order stays. Of thousands, a line tells how far it is.

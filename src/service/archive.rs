@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::pdf::summary::{MailFacts, Side};
+use crate::service::evidence_records::EvidenceRecords;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
 use crate::service::octets::cut;
@@ -146,8 +147,9 @@ impl Archive {
     /// Writes the summary alone into a file, which must not exist.
     pub async fn export_summary(&self, tenant: TenantId, mail: MailId, file: &Path) -> Result<(), Failure> {
         let sums = Arc::new(Sums::begin()?);
+        let parts = self.parts(tenant, mail)?;
         let mut bundle = Bundle::of_nothing(self);
-        let (_, octets) = self.fill(&sums, tenant, mail, &mut bundle).await?;
+        let octets = self.fill(&sums, tenant, mail, &parts, &mut bundle).await?;
         let mut file = NewFile::create(file).map_err(unwritable)?;
         file.write(&octets).map_err(unwritable)?;
         blocking(move || file.finish().map_err(unwritable)).await
@@ -160,8 +162,10 @@ impl Archive {
         mail: MailId,
         dir: PathBuf,
     ) -> Result<Exported, Failure> {
+        // Nothing is begun for a mail that is not there.
+        let parts = self.parts(tenant, mail)?;
         let mut bundle = Bundle::into(self, NewFolder::create(&dir).map_err(unwritable)?);
-        let (parts, _) = self.fill(sums, tenant, mail, &mut bundle).await?;
+        self.fill(sums, tenant, mail, &parts, &mut bundle).await?;
         let (mail_id, original_sha256) = (mail.to_string(), hex(&parts.original_sha256));
         let manifest = Manifest {
             mail_id: &mail_id,
@@ -185,9 +189,9 @@ impl Archive {
         sums: &Arc<Sums>,
         tenant: TenantId,
         mail: MailId,
+        parts: &Parts,
         bundle: &mut Bundle<'_>,
-    ) -> Result<(Parts, Vec<u8>), Failure> {
-        let parts = self.parts(tenant, mail)?;
+    ) -> Result<Vec<u8>, Failure> {
         let digest = bundle.content("original.eml", &parts.original, None).await?;
         if digest != parts.original_sha256 {
             return Err(Failure::Broken(format!(
@@ -200,15 +204,17 @@ impl Archive {
             } else {
                 format!("dispatch-blind-{number}.eml")
             };
-            bundle
+            let digest = bundle
                 .content(&name, dispatch, Some(&parts.dispatch_issuer))
                 .await?;
+            self.record(bundle, &name, digest).await?;
         }
         let mut documents = Vec::new();
         for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
             let name = format!("evidence/{:02}-{}.xml", n + 1, row.kind.element_name());
             let xml = self.spool.load(&row.xml).await?;
             bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
+            self.record(bundle, &name, row.xml.id.0).await?;
             documents.push(Evidence { name, row, xml });
         }
         bundle.octets("approvals.json", &approvals(&parts.decisions)?, None)?;
@@ -225,11 +231,23 @@ impl Archive {
             at: self.clock.now(),
             by: self.identity.domain.to_string(),
         };
-        let summing = summing::Summing::new(&parts, &bundle.files, documents, trust, made);
+        let summing = summing::Summing::new(parts, &bundle.files, documents, trust, made);
         let sums = sums.clone();
         let octets = blocking(move || sums.print(&summing)).await?;
         bundle.octets(SUMMARY, &octets, None)?;
-        Ok((parts, octets))
+        Ok(octets)
+    }
+
+    /// The evidence record of a sealed document beside it, once a hash tree covers it: from the night after its day on.
+    async fn record(&self, bundle: &mut Bundle<'_>, name: &str, sha256: [u8; 32]) -> Result<(), Failure> {
+        let records = EvidenceRecords {
+            db: self.db.clone(),
+            spool: self.spool.clone(),
+        };
+        match records.record_of(sha256).await? {
+            Some(der) => bundle.octets(&format!("{name}.ers"), &der, Some(self.identity.domain.as_str())),
+            None => Ok(()),
+        }
     }
 
     /// The anchors of every provider concerned, by domain; our own first.

@@ -334,12 +334,12 @@ async fn signatures_over_something_else_or_by_somebody_else() {
     );
     let signer = report.signer.unwrap();
     assert_eq!(signer.rfc822_names, ["kep@hs02.kep.test"]);
-    assert_eq!(signer.fingerprint, other.sealer.certificate().fingerprint());
+    assert_eq!(signer.fingerprint, other.sealer.published()[0].fingerprint());
     // Whoever trusts both tells them apart by the certificate that is pinned.
     g.provider.trust = other.trust.clone();
     let (_, _, report) = g.judge(&g.message(ENTITY)).unwrap();
     assert!(report.trust.is_ok());
-    let ours = g.provider.sealer.certificate().fingerprint();
+    let ours = g.provider.sealer.published()[0].fingerprint();
     assert_ne!(report.signer.unwrap().fingerprint, ours);
     let mut pinned = TrustStore::clone(&other.trust);
     pinned.add_pin(ours);

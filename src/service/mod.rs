@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod effect;
 pub mod enquiry;
+pub mod evidence_records;
 pub mod failure;
 pub mod gauges;
 pub mod genuine;

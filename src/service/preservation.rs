@@ -10,16 +10,16 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::cms::algorithm::{ContentDigest, DigestAlgorithm};
-use crate::cms::ers::tree::Octets;
-use crate::cms::ers::{self, BatchError, Place, Tree, TreeBuilder, TreeError};
+use crate::cms::ers::{self, Tree, TreeBuilder};
 use crate::cms::tsp::Token;
 use crate::domain::algorithm_policy::{AlgorithmPolicy, Due, Renewal, Standing};
 use crate::domain::schedule::DAY;
 use crate::seal::tsa::{StampFailure, Stamps};
+use crate::service::evidence_records::{Kept, places};
 use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
 use crate::store::db::{Batch, CommitError, Db};
-use crate::store::spool::{BlobId, BlobRef, Spool};
+use crate::store::spool::Spool;
 use crate::store::tables::Stored;
 use crate::store::tables::items::Content;
 use crate::store::tables::preservation::{self, Generation, Listed, PreservedNight, PreservedPlace};
@@ -42,9 +42,6 @@ pub struct Preservation {
     pub stamps: Arc<dyn Stamps>,
     pub policy: Arc<AlgorithmPolicy>,
 }
-
-/// The generations of a night that make an object's record, as the record is cut from them.
-type Kept<S> = Vec<(ers::Batch, Tree<S>)>;
 
 impl Preservation {
     /// Files what an interruption left, takes in what is owed, renews what is due. Gives how much there was.
@@ -133,7 +130,11 @@ impl Preservation {
         };
         let mut batch = Batch::new();
         preservation::add_night(&mut batch, &night)?;
-        work::add(&mut batch, due.from, &RenewalDue { night: number })?;
+        work::add(
+            &mut batch,
+            due.from.max(now.plus(DAY)),
+            &RenewalDue { night: number },
+        )?;
         self.db.commit(batch).await?;
         let missing = || Failure::Broken(format!("night {number} was written and is not there"));
         preservation::night(&*self.db, number)?.ok_or_else(missing)
@@ -250,6 +251,13 @@ impl Preservation {
                 .renewed(&tree, leaf as u32, &token)
                 .map_err(broken)?;
             let due = self.due(&renewed)?;
+            if due.last <= self.due(&renewing.last)?.last {
+                // Asked for again and again it would only grow; an operator has to name an authority that lasts longer.
+                tracing::error!(night = renewing.night.row.number, ends = %due.last,
+                    "a renewed time-stamp would end no later; name an authority whose certificate is newer");
+                self.postpone(renewing.work, now.plus(DAY)).await?;
+                continue;
+            }
             let mut night = renewing.night.row.clone();
             if let Some(generation) = night.generations.last_mut() {
                 generation.stamps = self.spool.store(&renewed.to_der()).await?;
@@ -300,7 +308,8 @@ impl Preservation {
     async fn replace(&self, renewing: Renewing<'_>, night: &PreservedNight, due: Due) -> Result<(), Failure> {
         let mut batch = Batch::new();
         renewing.night.replace(&mut batch, night)?;
-        work::postpone(&mut batch, renewing.work, due.from, &renewing.work.row)?;
+        let next = due.from.max(self.clock.now().plus(DAY));
+        work::postpone(&mut batch, renewing.work, next, &renewing.work.row)?;
         commit(&*self.db, batch).await
     }
 
@@ -375,69 +384,6 @@ struct Renewing<'a> {
     work: &'a Stored<RenewalDue>,
     night: Stored<PreservedNight>,
     last: ers::Batch,
-}
-
-fn places<S>(kept: &Kept<S>, leaf: u32) -> Vec<Place<'_, S>> {
-    let place = |(batch, tree)| Place { batch, tree, leaf };
-    kept.iter().map(|(batch, tree)| place((batch, tree))).collect()
-}
-
-/// Cuts evidence records from what is kept; for whoever exports.
-#[derive(Clone)]
-pub struct EvidenceRecords {
-    pub db: Arc<dyn Db>,
-    pub spool: Arc<Spool>,
-}
-
-impl EvidenceRecords {
-    /// The evidence record (RFC 4998, DER) of the object with this SHA-256; `None` when no night has covered it yet.
-    /// Reads some kilobytes of each tree, whatever its size.
-    pub async fn record_of(&self, sha256: [u8; 32]) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(place) = preservation::place(&*self.db, &sha256)? else {
-            return Ok(None);
-        };
-        let missing = || Failure::Broken(format!("night {} is not there", place.night));
-        let night = preservation::night(&*self.db, place.night)?
-            .ok_or_else(missing)?
-            .row;
-        let mut batches = Vec::new();
-        for generation in &night.generations {
-            let stamps = self.spool.load(&generation.stamps).await?;
-            batches.push((ers::Batch::from_der(&stamps).map_err(broken)?, generation.tree));
-        }
-        let spool = self.spool.clone();
-        let cut = tokio::task::spawn_blocking(move || cut(&spool, batches, place.leaf));
-        cut.await.map_err(broken)?.map(Some).map_err(broken)
-    }
-}
-
-fn cut(spool: &Spool, batches: Vec<(ers::Batch, BlobRef)>, leaf: u32) -> Result<Vec<u8>, BatchError> {
-    let mut kept: Kept<Lying<'_>> = Vec::new();
-    for (batch, tree) in batches {
-        kept.push((batch, Tree::open(Lying { spool, blob: tree.id })?));
-    }
-    ers::batch::record(&places(&kept, leaf))
-}
-
-/// A hash tree where it lies.
-struct Lying<'a> {
-    spool: &'a Spool,
-    blob: BlobId,
-}
-
-impl Octets for Lying<'_> {
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), TreeError> {
-        let failed = |e: crate::store::spool::SpoolError| TreeError::Read(e.to_string());
-        let octets = self
-            .spool
-            .read_blocking(&self.blob, offset, out.len())
-            .map_err(failed)?;
-        if octets.len() != out.len() {
-            return Err(TreeError::Damaged);
-        }
-        out.copy_from_slice(&octets);
-        Ok(())
-    }
 }
 
 async fn commit(db: &dyn Db, batch: Batch) -> Result<(), Failure> {

@@ -99,9 +99,19 @@ fn examine(name: &str, files: &dyn Files, trust: &TrustStore, bundle: &mut Bundl
         wrong.extend(belongs(&file.path, &octets, &manifest));
         if is_sealed(&file.path) {
             let stated = from_hex(&manifest.original_sha256);
-            bundle
-                .documents
-                .extend(judge(&format!("{name}/{}", file.path), &octets, stated, trust));
+            let mut judged = judge(&format!("{name}/{}", file.path), &octets, stated, trust);
+            if let Some(record) = manifest
+                .files
+                .iter()
+                .find(|f| f.path == format!("{}.ers", file.path))
+            {
+                // It is read again when its own turn comes, and found missing or changed then.
+                let record = files.read(&record.path).unwrap_or_default();
+                if let Some(first) = judged.first_mut() {
+                    *first = first.clone().with_record(&record, &octets, trust);
+                }
+            }
+            bundle.documents.extend(judged);
         }
     }
     let present = files.names()?;

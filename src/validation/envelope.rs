@@ -4,6 +4,7 @@
 //! states, and whether it comes from whom the certificate names (RFC 8550 3): what a mail client shows is not covered by
 //! the signature.
 
+use super::preserved::Preserved;
 use super::{Judged, OriginalMatch, Piece, judge_evidence, without_anchors};
 use crate::cms::algorithm::sha256;
 use crate::cms::{ContentDigest, DigestAlgorithm, signed};
@@ -89,6 +90,7 @@ fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, t
         trust_moment: report.trust_moment,
         facts: None,
         original: OriginalMatch::NotStated,
+        preserved: Preserved::NotGiven,
         unstamped,
     }
 }

@@ -9,6 +9,7 @@
 pub mod attached;
 pub mod bundle;
 mod envelope;
+pub mod preserved;
 pub mod report;
 
 use crate::clock::UtcTime;
@@ -18,6 +19,7 @@ use crate::rem::{evidence_read, schema};
 use crate::seal::verifier::{Signer, TrustMoment};
 use crate::seal::{Finding, Findings, TrustStore, verify_evidence};
 use crate::xml::foreign::{Arithmetic, Portrait};
+use preserved::{Preserved, judge_record};
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub struct Judged {
     /// What the document states. It is proved only if [`Judged::is_ok`].
     pub facts: Option<EvidenceFacts>,
     pub original: OriginalMatch,
+    /// What the evidence record beside it proves.
+    pub preserved: Preserved,
     /// The signature holds and carries no time-stamp at all.
     unstamped: bool,
 }
@@ -82,7 +86,8 @@ pub struct Judged {
 impl Judged {
     /// Whether the document proves what it states, of the original at hand if there is one.
     pub fn is_ok(&self) -> bool {
-        self.findings.all_ok() && self.original != OriginalMatch::Other
+        let preserved = !matches!(self.preserved, Preserved::Failed(_));
+        self.findings.all_ok() && preserved && self.original != OriginalMatch::Other
     }
 
     /// Whether something is shown to be wrong, as against not decided.
@@ -90,6 +95,7 @@ impl Judged {
         let failed = |f: &Finding| matches!(f, Finding::Failed(_));
         let findings = &self.findings;
         self.original == OriginalMatch::Other
+            || matches!(self.preserved, Preserved::Failed(_))
             || [
                 &findings.schema,
                 &findings.signature,
@@ -119,8 +125,15 @@ impl Judged {
             trust_moment: None,
             facts: None,
             original: OriginalMatch::NotStated,
+            preserved: Preserved::NotGiven,
             unstamped: false,
         }
+    }
+
+    /// With what the evidence record beside it says; `document` is what was judged.
+    pub fn with_record(mut self, record: &[u8], document: &[u8], trust: &TrustStore) -> Self {
+        self.preserved = judge_record(record, document, trust);
+        self
     }
 
     fn with_original(mut self, given_sha256: Option<[u8; 32]>) -> Self {
@@ -170,6 +183,7 @@ pub fn judge_evidence(
         trust_moment: report.trust_moment,
         facts: evidence_read::read(octets).ok().map(|read| read.facts),
         original: OriginalMatch::NotStated,
+        preserved: Preserved::NotGiven,
         unstamped: false,
     };
     judged.with_original(original_sha256)

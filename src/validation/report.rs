@@ -3,6 +3,7 @@
 //! Deterministic: the same octets and anchors give the same report, on any machine and in any year.
 
 use super::bundle::Bundle;
+use super::preserved::Preserved;
 use super::{Judged, OriginalMatch};
 use crate::clock::UtcTime;
 use crate::domain::evidence::EvidenceFacts;
@@ -43,6 +44,7 @@ pub fn entries(judged: &Judged) -> Vec<(&'static str, Value)> {
         ("signing_time", time(judged.signing_time).into()),
         ("trusted_at", judged.trust_moment.map(moment).into()),
         ("original", original_word(judged.original).into()),
+        ("preserved", preserved_value(&judged.preserved)),
         ("remarks", judged.remarks.clone().into()),
         ("states", judged.facts.as_ref().map_or(Value::Null, stated)),
     ]);
@@ -88,6 +90,22 @@ fn stated(facts: &EvidenceFacts) -> Value {
     })
 }
 
+fn preserved_value(preserved: &Preserved) -> Value {
+    match preserved {
+        Preserved::NotGiven => Value::Null,
+        Preserved::Failed(why) => format!("failed: {why}").into(),
+        Preserved::Since {
+            since,
+            renewed,
+            until,
+        } => json!({
+            "since": since.to_string(),
+            "renewed": renewed.to_string(),
+            "until": until.to_string(),
+        }),
+    }
+}
+
 fn moment(at: TrustMoment) -> String {
     match at {
         TrustMoment::Stamped(at) => at.to_string(),
@@ -126,6 +144,17 @@ pub fn words(judged: &Judged, language: Language) -> String {
     }
     if let Some(time) = judged.stamp_time {
         line(Word::Stamped, &shown(time));
+    }
+    match &judged.preserved {
+        Preserved::NotGiven => {}
+        Preserved::Failed(why) => line(
+            Word::Preserved,
+            &format!("{}: {}", Word::Failed.of(language), reason(why, language)),
+        ),
+        Preserved::Since { since, until, .. } => {
+            line(Word::Preserved, &shown(*since));
+            line(Word::PreservedUntil, &shown(*until));
+        }
     }
     if let Some(facts) = &judged.facts {
         let heading = if judged.is_ok() {

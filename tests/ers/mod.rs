@@ -3,4 +3,4 @@
 mod archive;
 mod authority;
 mod renewals;
-mod twenty_years;
+pub mod twenty_years;

@@ -189,7 +189,7 @@ fn the_others_agree(world: &World) {
 }
 
 /// One line for each record of a folder.
-fn read(folder: &Path, now: UtcTime) -> String {
+pub fn read(folder: &Path, now: UtcTime) -> String {
     let reader = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ers/read.py");
     let out = Command::new("python3")
         .args(["-B", reader])

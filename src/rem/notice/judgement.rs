@@ -71,6 +71,8 @@ words! {
     OriginalDiffers "verilen ileti bu değildir" "the message given is another one";
     OriginalAbsent "verilmedi, karşılaştırılmadı" "not given, so not compared";
     OriginalNotStated "delil bir SHA-256 özeti belirtmiyor" "the evidence states no SHA-256 digest";
+    Preserved "kanıt kaydı, şu tarihten beri var olduğu" "evidence record: it exists since";
+    PreservedUntil "kaydın son damgasının geçerlilik sonu" "the record's last time-stamp holds until";
     Remark "ayrıca" "also";
     Verdict "Sonuç" "Result";
     Valid "GEÇERLİ" "VALID";

@@ -77,7 +77,7 @@ impl FromStr for TokenUri {
             seen.push(name);
             uri.take(name, value, is_query, malformed)?;
         }
-        uri.is_enough()
+        uri.checked()
     }
 }
 
@@ -119,7 +119,7 @@ impl TokenUri {
         Ok(())
     }
 
-    fn is_enough(self) -> Result<Self, UriError> {
+    fn checked(self) -> Result<Self, UriError> {
         let names_token = self.token.is_some() || self.serial.is_some();
         if !names_token {
             return Err(UriError::Lacks("token= or serial="));

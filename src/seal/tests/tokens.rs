@@ -195,7 +195,7 @@ fn a_token_that_is_away_delays_and_its_return_mends() {
         let pull = || module.clone().finalize().unwrap();
         block_on(async {
             house.sealer.sign_entity([1; 32], now()).await.unwrap();
-            std::fs::rename(&here, &away).unwrap();
+            rustix::fs::rename(&here, &away).unwrap();
             std::fs::create_dir(&here).unwrap();
             pull();
             let failure = house.sealer.sign_entity([1; 32], now()).await.unwrap_err();
@@ -204,7 +204,7 @@ fn a_token_that_is_away_delays_and_its_return_mends() {
                 "{failure:?}"
             );
             std::fs::remove_dir(&here).unwrap();
-            std::fs::rename(&away, &here).unwrap();
+            rustix::fs::rename(&away, &here).unwrap();
             pull();
             house.sealer.sign_entity([1; 32], now()).await.unwrap();
         });
