@@ -1,16 +1,17 @@
 //! The audit record, as it is read.
 
-use super::words::{ControlDoor, Outcome, list, not_built};
+use super::words::{Answer, ControlDoor, Outcome, list, one};
 use crate::control::protocol::{AuditShow, AuditWord, LIST_MAX, Record};
 use crate::domain::audit::{AuditRecord, AuditRoute, Matter, Origin};
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::Who;
 use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
+use crate::service::auditing::Verified;
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{unknown, who_named};
 
 impl ControlDoor {
-    pub(super) fn audit(&self, word: AuditWord) -> Outcome {
+    pub(super) async fn audit(&self, word: AuditWord) -> Outcome {
         match word {
             AuditWord::Show(show) => {
                 self.demand(Permission::Account)?;
@@ -20,9 +21,60 @@ impl ControlDoor {
                 let records = self.records.audit(organisation.tenant.id, matter, limit)?;
                 list(records.iter().map(|r| audit_record(&organisation, r)))
             }
-            AuditWord::Verify(rest) => not_built("audit verify", &rest),
+            AuditWord::Verify(_) => {
+                self.demand_provider()?;
+                Ok(Answer::List(verified(&self.book.verify().await?)))
+            }
+            AuditWord::Export { out } => {
+                self.demand_provider()?;
+                let segments = self.book.export(&out).await?;
+                one(Record::new()
+                    .text("folder", out.display())
+                    .with("segments", segments))
+            }
         }
     }
+}
+
+/// A line for each segment, one for what the store holds otherwise than it was sealed, one for what is not sealed yet.
+fn verified(found: &Verified) -> Vec<Record> {
+    let line = |what: &str, records: Option<usize>, finding: String, ok: bool| {
+        Record::new()
+            .text("what", what)
+            .with("records", records)
+            .text("finding", finding)
+            .with("ok", ok)
+    };
+    let mut out = Vec::new();
+    for segment in &found.segments {
+        let findings = [
+            ("chain", &segment.chain),
+            ("signature", &segment.signature),
+            ("trust", &segment.trust),
+            ("timestamp", &segment.timestamp),
+        ];
+        let wrong: Vec<String> = findings
+            .into_iter()
+            .filter(|(_, f)| !f.is_ok())
+            .map(|(name, f)| format!("{name} {f}"))
+            .collect();
+        let finding = match (wrong.is_empty(), segment.stamp_time) {
+            (true, Some(at)) => format!("ok, stamped at {at}"),
+            (true, None) => "ok".to_owned(),
+            (false, _) => wrong.join("; "),
+        };
+        let records = segment.checked.as_ref().map(|c| c.records);
+        out.push(line(&segment.name, records, finding, segment.is_ok()));
+    }
+    out.extend(
+        found
+            .differences
+            .iter()
+            .map(|why| line("store", None, why.clone(), false)),
+    );
+    let open = "not sealed yet: the segment of the day is made at its end";
+    out.push(line("open", Some(found.open_records), open.to_owned(), true));
+    out
 }
 
 /// What is asked about; `None`: everything of the tenant. What is gone has no name any more, and is asked for by the

@@ -8,6 +8,7 @@ use crate::domain::tenant::Language;
 use crate::service::account::{Accounts, Principal};
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
+use crate::service::auditing::AuditBook;
 use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Published;
@@ -32,6 +33,8 @@ pub struct ControlDoor {
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
     pub archive: Arc<Archive>,
+    /// The audit record.
+    pub book: Arc<AuditBook>,
     /// What a user sees, and what he does with it.
     pub mailboxes: Arc<Mailboxes>,
     /// This provider as its peers have to know it, but for what `published` says.
@@ -133,7 +136,7 @@ impl ControlDoor {
             Word::Contact(rest) => not_built("contact", &rest),
             Word::Notify(rest) => not_built("notify", &rest),
             Word::Credit(rest) => not_built("credit", &rest),
-            Word::Audit(word) => self.audit(word),
+            Word::Audit(word) => self.audit(word).await,
             Word::Backup(rest) => not_built("backup", &rest),
             Word::Restore(rest) => not_built("restore", &rest),
             Word::Store(rest) => not_built("store", &rest),

@@ -17,6 +17,7 @@ use crate::service::account::Accounts;
 use crate::service::answering::Answering;
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
+use crate::service::auditing::{AuditBook, Auditing};
 use crate::service::bell::Bells;
 use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
@@ -61,6 +62,8 @@ pub struct Services {
     pub herald: Arc<Herald>,
     pub answering: Arc<Answering>,
     pub enquiries: Arc<Enquiries>,
+    pub auditing: Arc<Auditing>,
+    pub book: Arc<AuditBook>,
     pub preservation: Arc<Preservation>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
@@ -320,6 +323,11 @@ impl Services {
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         let indexing = Arc::new(parts.indexing());
+        let book = Arc::new(AuditBook {
+            db: parts.db.clone(),
+            spool: parts.spool.clone(),
+            published: seals.published.clone(),
+        });
         Ok(Self {
             herald: Arc::new(parts.herald()),
             answering: Arc::new(Answering {
@@ -334,6 +342,13 @@ impl Services {
                 stamps: seals.authorities.clone(),
                 policy: Arc::new(config.algorithms()?),
             }),
+            auditing: Arc::new(Auditing {
+                book: book.clone(),
+                clock: parts.clock.clone(),
+                sealer: seals.evidence.clone(),
+                identity: parts.identity.clone(),
+            }),
+            book,
             enquiries: Arc::new(parts.enquiries(&seals)),
             notary: Arc::new(parts.notary(&seals.evidence)),
             dispatch: Arc::new(parts.dispatch(&seals.dispatch)),
@@ -395,6 +410,7 @@ impl Services {
         };
         ControlDoor {
             published: self.seals.published.clone(),
+            book: self.book.clone(),
             acting: None,
             organisations: self.organisations.clone(),
             accounts: self.accounts.clone(),

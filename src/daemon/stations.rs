@@ -4,6 +4,7 @@ use super::Services;
 use crate::clock::{Clock, UtcTime};
 use crate::net::listener::closed;
 use crate::net::relay_out::RelayOut;
+use crate::service::auditing;
 use crate::service::bell::Bell;
 use crate::service::failure::Failure;
 use crate::service::indexing::Indexing;
@@ -61,6 +62,13 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
         let herald = herald.clone();
         async move { herald.run_due().await }
     }));
+    let auditing = services.auditing.clone();
+    tasks.spawn(
+        desk("auditing", &Bell::default(), auditing::next_due).run(move || {
+            let auditing = auditing.clone();
+            async move { auditing.run_due().await }
+        }),
+    );
     let preservation = services.preservation.clone();
     // Nobody rings for it: what it does is due at the end of a day, or at the end of an authority.
     tasks.spawn(desk("preservation", &Bell::default(), next_night).run(move || {

@@ -2,6 +2,7 @@
 
 pub mod algorithm_policy;
 pub mod audit;
+pub mod audit_chain;
 pub mod calendar;
 pub mod certificate;
 pub mod enquiry;

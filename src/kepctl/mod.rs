@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 refused (one sentence why, on stderr), 2 usage. Verifying evidence needs no daemon.
 
+mod audit;
 mod client;
 mod period;
 mod ready;
@@ -12,7 +13,7 @@ pub use client::ask;
 pub use verify::verified;
 
 use crate::address::LoginName;
-use crate::control::protocol::{EvidenceWord, MailWord, PeerWord, Reply, TenantWord, Word};
+use crate::control::protocol::{AuditWord, EvidenceWord, MailWord, PeerWord, Reply, TenantWord, Word};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -91,6 +92,14 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
         print(text.as_bytes())?;
         return Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }));
     }
+    if let Word::Audit(AuditWord::Verify(wish)) = &word
+        && let Some(folder) = &wish.from
+    {
+        let (text, all_ok) = audit::verify(folder, wish.trust.as_deref(), cli.json)?;
+        print(text.as_bytes())?;
+        return Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }));
+    }
+    let is_verdict = matches!(word, Word::Audit(AuditWord::Verify(_)));
     let word = ready::ready(word)?;
     // A profile is made to be read by the other side's kepctl.
     let json = cli.json || matches!(word, Word::Peer(PeerWord::Export));
@@ -108,6 +117,11 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
     };
     match reply {
         Reply::List(list) if zone => print(show::zone(&list).as_bytes()),
+        Reply::List(list) if is_verdict => {
+            print(show::list(&list, json)?.as_bytes())?;
+            let all_ok = list.iter().all(|r| r.value("ok") == Some(&true.into()));
+            Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }))
+        }
         Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
         Reply::One(one) => print(show::one(&one, json)?.as_bytes()),
         Reply::Refused(why) | Reply::Unavailable(why) => Err(why),

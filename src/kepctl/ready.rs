@@ -2,7 +2,7 @@
 
 use crate::cms::Certificate;
 use crate::control::protocol::{
-    EvidenceWord, Export, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
+    AuditWord, EvidenceWord, Export, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
 };
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
             }
         }
         Word::Mail(MailWord::Export(export)) => whole(&mut export.out)?,
+        Word::Audit(AuditWord::Export { out }) => whole(out)?,
         Word::Evidence(EvidenceWord::Export(export)) => {
             let Export { out, pdf, .. } = export;
             out.iter_mut().chain(pdf).try_for_each(whole)?;

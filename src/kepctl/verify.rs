@@ -199,7 +199,7 @@ fn tell(done: usize, of: usize) {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
     let name = file.display();
     let mut octets = Vec::new();
     let outcome = if file == Path::new(STANDARD_INPUT) {
@@ -218,7 +218,7 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     Ok(octets)
 }
 
-fn store(folder: &Path) -> Result<TrustStore, String> {
+pub(super) fn store(folder: &Path) -> Result<TrustStore, String> {
     let mut store = TrustStore::new();
     store.add_path(folder).map_err(|e| e.to_string())?;
     Ok(store)

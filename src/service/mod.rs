@@ -8,6 +8,7 @@ pub mod account;
 pub mod answering;
 pub mod approval;
 pub mod archive;
+pub mod auditing;
 pub mod bell;
 pub mod declaring;
 pub mod delivery;

@@ -7,6 +7,7 @@
 //! (`service::genuine`).
 
 pub mod attached;
+pub mod audit;
 pub mod bundle;
 mod envelope;
 pub mod preserved;

@@ -189,6 +189,11 @@ impl Street {
                 relay: Default::default(),
             }),
             archive: p.archive.clone(),
+            book: Arc::new(kepd::service::auditing::AuditBook {
+                db: p.db.clone(),
+                spool: p.spool.clone(),
+                published: Default::default(),
+            }),
             declaring: p.declaring.clone(),
             mailboxes: p.mailboxes.clone(),
             rehearsal: Arc::new(Rehearsal {

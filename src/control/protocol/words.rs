@@ -408,8 +408,24 @@ words! {
     pub enum AuditWord {
         /// Changes of a tenant's organisation and decisions on its jobs, newest first; of one thing when it is named
         Show(AuditShow),
-        /// (not built yet)
-        Verify(NotBuilt),
+        /// Whether the record is what was sealed day by day; of exported files, it needs no daemon
+        Verify(AuditVerify),
+        /// The sealed segments as files, which openssl and sha256sum can check
+        Export {
+            /// A new folder that the daemon may write to
+            #[arg(long, value_name = "DIR")]
+            out: PathBuf,
+        },
+    }
+
+    #[derive(Args)]
+    pub struct AuditVerify {
+        /// A folder of exported segments, judged by itself
+        #[arg(long, value_name = "DIR")]
+        pub from: Option<PathBuf>,
+        /// Folder of trust anchors; "trust" in the folder when left out
+        #[arg(long, value_name = "DIR", requires = "from")]
+        pub trust: Option<PathBuf>,
     }
 
     #[derive(Args)]

@@ -138,7 +138,13 @@ fn door(dir: &Path) -> ControlDoor {
         identity: Arc::new(identity()),
         published: published.clone(),
     };
+    let book = crate::service::auditing::AuditBook {
+        db: db.clone(),
+        spool: spool.clone(),
+        published: published.clone(),
+    };
     ControlDoor {
+        book: Arc::new(book),
         published,
         declaring,
         by: crate::domain::audit::Author::administrator(0),

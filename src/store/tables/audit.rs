@@ -1,14 +1,96 @@
 //! The audit record of a tenant, in the order of commits; and which records are about what. Only ever added to.
 
 use super::{Key, Stored, rows};
+use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRecord, Matter};
 use crate::id::TenantId;
 use crate::store::db::{Batch, Db};
 use crate::store::row::{self, RowError};
+use crate::store::spool::BlobRef;
 use crate::store::{StoreError, prefix_end};
+use serde::{Deserialize, Serialize};
 
 rows! {
     AuditRecord => "audit" v 1;
+    AuditSegment => "audit segments" v 1;
+    AuditMark => "audit mark" v 1;
+}
+
+/// A day's records of all tenants: chained, sealed, time-stamped. Append-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSegment {
+    /// Counts up from 1.
+    pub number: u64,
+    pub made_at: UtcTime,
+    /// It holds every record behind this commit,
+    pub after_commit: u64,
+    /// up to this one.
+    pub to_commit: u64,
+    /// `domain::audit_chain`.
+    pub text: BlobRef,
+    /// Detached CMS over the text.
+    pub seal: BlobRef,
+    /// The last hash of the chain.
+    pub last: [u8; 32],
+}
+
+/// Written to learn the number of a commit: all before it are visible then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditMark {
+    pub at: UtcTime,
+}
+
+fn segment_key(number: u64) -> Vec<u8> {
+    Key::global(b"as").long(number).done()
+}
+
+/// Adds a segment; a conflict if its number is taken.
+pub fn add_segment(batch: &mut Batch, segment: &AuditSegment) -> Result<(), RowError> {
+    super::insert(batch, segment_key(segment.number), segment)
+}
+
+/// All segments, oldest first: some 7,300 in twenty years.
+pub fn segments(db: &dyn Db) -> Result<Vec<Stored<AuditSegment>>, StoreError> {
+    super::read_all(db, &Key::global(b"as").done())
+}
+
+/// The last segment.
+pub fn last_segment(db: &dyn Db) -> Result<Option<AuditSegment>, StoreError> {
+    let prefix = Key::global(b"as").done();
+    let last = db.range_back(&prefix, &prefix_end(&prefix), 1)?.pop();
+    last.map(|(key, octets)| Stored::decode(key, octets).map(|s| s.row))
+        .transpose()
+}
+
+/// Writes the mark.
+pub fn set_mark(batch: &mut Batch, mark: &AuditMark) -> Result<(), RowError> {
+    super::put(batch, Key::global(b"ak").done(), mark)
+}
+
+/// The records of a tenant behind `after_commit`, up to `to_commit`, in order.
+pub fn between(
+    db: &dyn Db,
+    tenant: TenantId,
+    after_commit: u64,
+    to_commit: u64,
+) -> Result<Vec<(Place, AuditRecord)>, StoreError> {
+    let start = prefix(tenant).done();
+    let mut from = prefix(tenant).long(after_commit.saturating_add(1)).done();
+    let to = prefix(tenant).long(to_commit.saturating_add(1)).done();
+    let mut out = Vec::new();
+    loop {
+        let rows = db.range(&from, &to, super::SCAN_STEP_ROWS)?;
+        let more = rows.len() == super::SCAN_STEP_ROWS;
+        for (key, octets) in rows {
+            from = [key.as_slice(), &[0]].concat();
+            if let Some(place) = key.strip_prefix(start.as_slice()).and_then(place) {
+                out.push((place, Stored::decode(key, octets)?.row));
+            }
+        }
+        if !more {
+            return Ok(out);
+        }
+    }
 }
 
 /// Where a record stands: the number of its commit, and its place among the records of that.
