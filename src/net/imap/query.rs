@@ -163,7 +163,7 @@ impl Connection<'_> {
                     item,
                 };
                 match question.ask(&mailboxes, &viewer, &at, wanted).await? {
-                    Asked::Found(known) => keep(known)?,
+                    Asked::Found(known) => keep(*known)?,
                     Asked::Not => {}
                     Asked::Lost => lost += 1,
                 }

@@ -41,7 +41,7 @@ pub(super) struct Question {
 /// What came of asking about a message.
 pub(super) enum Asked {
     Not,
-    Found(Known),
+    Found(Box<Known>),
     /// It could not be read.
     Lost,
 }
@@ -142,7 +142,7 @@ impl Question {
         let flags = flags(&look.marks);
         known.look = Some((look, flags));
         match self.complete(mailboxes, &mut known, wanted).await {
-            Ok(true) => Ok(Asked::Found(known)),
+            Ok(true) => Ok(Asked::Found(Box::new(known))),
             Ok(false) => Ok(Asked::Not),
             // Ours, and the same next time: the other messages are not to suffer from it for ever.
             Err(Failure::Broken(why)) => {

@@ -121,7 +121,7 @@ mod tests {
             (asked(&unread), unread.of(tenant).next),
             (vec![0, 4, 5], ItemId(4))
         );
-        for n in 2..=TENANTS_MAX as u64 + 1 {
+        for n in 2..=TENANTS_MAX as u32 + 1 {
             unread.add(TenantId(n), ItemId(1), &read);
         }
         assert!(unread.seen().len() <= TENANTS_MAX);
