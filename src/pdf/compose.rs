@@ -192,7 +192,6 @@ fn fill(ink: Ink) -> Fill {
         Ink::Green => (20, 100, 50),
         Ink::Red => (165, 20, 20),
         Ink::Amber => (140, 85, 0),
-        Ink::White => (255, 255, 255),
         Ink::PaleBlue => (229, 235, 243),
         Ink::PaleGrey => (245, 246, 248),
         Ink::PaleGreen => (230, 243, 234),

@@ -18,7 +18,6 @@ pub(super) enum Ink {
     Green,
     Red,
     Amber,
-    White,
     /// Grounds, pale.
     PaleBlue,
     PaleGrey,

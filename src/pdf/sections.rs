@@ -104,7 +104,7 @@ impl Print<'_, '_> {
         self.paper.paragraph(&[
             span("Hazırlayan sağlayıcı: ", LABEL),
             span(self.summary.provider.clone(), STRONG),
-            span("  ·  Hazırlanma zamanı: ", LABEL),
+            span("\nHazırlanma zamanı: ", LABEL),
             span(made, BODY),
         ]);
         self.paper.gap(4.0);

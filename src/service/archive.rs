@@ -146,8 +146,9 @@ impl Archive {
     /// Writes the summary alone into a file, which must not exist.
     pub async fn export_summary(&self, tenant: TenantId, mail: MailId, file: &Path) -> Result<(), Failure> {
         let sums = Arc::new(Sums::begin()?);
+        let parts = self.parts(tenant, mail)?;
         let mut bundle = Bundle::of_nothing(self);
-        let (_, octets) = self.fill(&sums, tenant, mail, &mut bundle).await?;
+        let octets = self.fill(&sums, tenant, mail, &parts, &mut bundle).await?;
         let mut file = NewFile::create(file).map_err(unwritable)?;
         file.write(&octets).map_err(unwritable)?;
         blocking(move || file.finish().map_err(unwritable)).await
@@ -160,8 +161,10 @@ impl Archive {
         mail: MailId,
         dir: PathBuf,
     ) -> Result<Exported, Failure> {
+        // Nothing is begun for a mail that is not there.
+        let parts = self.parts(tenant, mail)?;
         let mut bundle = Bundle::into(self, NewFolder::create(&dir).map_err(unwritable)?);
-        let (parts, _) = self.fill(sums, tenant, mail, &mut bundle).await?;
+        self.fill(sums, tenant, mail, &parts, &mut bundle).await?;
         let (mail_id, original_sha256) = (mail.to_string(), hex(&parts.original_sha256));
         let manifest = Manifest {
             mail_id: &mail_id,
@@ -185,9 +188,9 @@ impl Archive {
         sums: &Arc<Sums>,
         tenant: TenantId,
         mail: MailId,
+        parts: &Parts,
         bundle: &mut Bundle<'_>,
-    ) -> Result<(Parts, Vec<u8>), Failure> {
-        let parts = self.parts(tenant, mail)?;
+    ) -> Result<Vec<u8>, Failure> {
         let digest = bundle.content("original.eml", &parts.original, None).await?;
         if digest != parts.original_sha256 {
             return Err(Failure::Broken(format!(
@@ -225,11 +228,11 @@ impl Archive {
             at: self.clock.now(),
             by: self.identity.domain.to_string(),
         };
-        let summing = summing::Summing::new(&parts, &bundle.files, documents, trust, made);
+        let summing = summing::Summing::new(parts, &bundle.files, documents, trust, made);
         let sums = sums.clone();
         let octets = blocking(move || sums.print(&summing)).await?;
         bundle.octets(SUMMARY, &octets, None)?;
-        Ok((parts, octets))
+        Ok(octets)
     }
 
     /// The anchors of every provider concerned, by domain; our own first.
