@@ -125,7 +125,7 @@ async fn ask_for(tsa: &Tsa, says: Says, policies: &[&str]) -> Result<(), StampFa
     };
     let policies = policies.iter().map(|p| (*p).to_owned()).collect();
     let client = client(transport, &tsa.trust).with_policies(policies);
-    client.stamp([9; 32], now()).await.map(|_| ())
+    client.stamp([9; 32].into(), now()).await.map(|_| ())
 }
 
 #[tokio::test]
