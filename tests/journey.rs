@@ -19,6 +19,8 @@ mod answering;
 mod approving;
 #[path = "journey/audience.rs"]
 mod audience;
+#[path = "journey/auditing.rs"]
+mod auditing;
 #[path = "journey/autoconfig.rs"]
 mod autoconfig;
 #[path = "journey/binary.rs"]

@@ -185,14 +185,24 @@ impl Desk {
         F: FnMut() -> R,
         R: Future<Output = Result<usize, Failure>>,
     {
+        let mut failures = 0u32;
         while !*self.closing.borrow() {
-            let wait = match look().await {
+            let outcome = look().await;
+            failures = if outcome.is_err() {
+                failures.saturating_add(1)
+            } else {
+                0
+            };
+            let wait = match outcome {
                 // A bell that rings while we work is kept, so nothing is missed by looking again first.
                 Ok(done) if done > 0 => Duration::ZERO,
                 Ok(_) => self.until_due(),
                 Err(failure) => {
                     tracing::error!(station = self.name, %failure, "a look failed");
+                    // An authority that is away for hours is not asked every second.
                     PAUSE
+                        .saturating_mul(1 << (failures - 1).min(8))
+                        .min(LOOK_AT_LEAST_EVERY)
                 }
             };
             if wait.is_zero() {

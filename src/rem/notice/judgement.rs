@@ -444,6 +444,44 @@ const PATTERNS: &[(&str, &str)] = &[
         "xml: attributes above a time-stamped signature",
         "damgalı imzanın üstünde xml: öznitelikleri var",
     ),
+    (
+        "the signed attributes are not in DER order",
+        "imzalanan öznitelikler DER sırasında değil",
+    ),
+    (
+        "the time-stamp has a critical extension that is not understood",
+        "zaman damgasında anlaşılmayan kritik bir uzantı var",
+    ),
+    (
+        "the time-stamp names another authority than its signer",
+        "zaman damgası, imzalayanından başka bir makamı gösteriyor",
+    ),
+    (
+        "it begins with a byte order mark",
+        "bayt sırası imiyle (BOM) başlıyor",
+    ),
+    ("it has a control character", "içinde denetim karakteri var"),
+    (
+        "too many namespaces are in scope",
+        "aynı anda geçerli ad alanları çok fazla",
+    ),
+    ("an Id that is no plain name", "düz bir ad olmayan bir Id"),
+    (
+        "an RSA signature of less than 2048 bits",
+        "2048 bitten kısa bir RSA imzası",
+    ),
+    (
+        "more than one signing-certificate property",
+        "imzalayanın sertifikasını gösteren birden fazla özellik",
+    ),
+    (
+        "the signature value has not the length that its key gives",
+        "imza değerinin uzunluğu anahtarınınkine uymuyor",
+    ),
+    (
+        "the signer's key is neither ECDSA P-256, P-384 nor RSA",
+        "imzalayanın anahtarı ECDSA P-256, P-384 veya RSA değil",
+    ),
     // xml::foreign
     (
         "it has a comment, which no signature covers",
