@@ -1,4 +1,5 @@
-//! Evidence records at scale: a hash tree over a million documents, proofs cut from it, and verifying a record.
+//! Evidence at scale: documents built, sealed and judged; bundles of a thousand mails; a hash tree over a million documents,
+//! proofs cut from it, and verifying a record.
 //!
 //! `cargo bench --bench evidence`. One core, no disk but for the tree that is cut from a file. The peak of memory is that
 //! of the whole process (`VmHWM`), so trees are built one after the other and dropped.
@@ -14,13 +15,22 @@ mod authority;
 
 use archive::Court;
 use authority::{Kind, Root, at};
+use kepd::clock::ManualClock;
 use kepd::cms::ContentDigest;
 use kepd::cms::algorithm::DigestAlgorithm;
 use kepd::cms::ers::tree::Octets;
 use kepd::cms::ers::{Batch, Object, Place, Question, Scope, Tree, TreeBuilder, TreeError, batch, verify};
+use kepd::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Issuer, MessageFacts, Party};
+use kepd::id::EvidenceId;
+use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
+use kepd::seal::tsa::{Exchange, LocalTransport, SystemNonces};
+use kepd::seal::{DevAuthority, SealKey, Sealer, TimestampClient, TimestampTransport, TrustStore};
+use kepd::validation::judge_evidence;
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const LEAVES: u32 = 1_000_000;
@@ -88,6 +98,9 @@ fn proofs<S: Octets>(name: &str, tree: &Tree<S>) {
 }
 
 fn main() {
+    let (pki, sealed) = documents(KeyAlgorithm::P256, "P-256");
+    documents(KeyAlgorithm::Rsa3072, "RSA-3072");
+    bundles(&pki, &sealed);
     for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha512] {
         let tree = build(algorithm);
         let name = algorithm.name();
@@ -140,4 +153,172 @@ fn records(tree: &Tree<Vec<u8>>, kind: Kind) {
         verify(record, &question, &Court::new(&root)).unwrap();
     }
     line(&format!("{name}: record verified, µs"), each(begun, RECORDS));
+}
+
+/// Evidence documents sealed and judged in one go.
+const DOCUMENTS: u32 = 3_000;
+/// Mails of the bundles, and evidence documents of each.
+const MAILS: u32 = 1_000;
+const EVIDENCE_OF_MAIL: u32 = 5;
+
+/// The authority stands in this process; what it costs is told apart and taken off.
+struct Counted {
+    inner: LocalTransport,
+    spent_ns: AtomicU64,
+}
+
+impl TimestampTransport for Counted {
+    fn exchange<'a>(&'a self, request_der: Vec<u8>) -> Exchange<'a> {
+        let begun = Instant::now();
+        let answer = self.inner.exchange(request_der);
+        let spent = begun.elapsed().as_nanos() as u64;
+        self.spent_ns.fetch_add(spent, Ordering::Relaxed);
+        answer
+    }
+}
+
+fn facts(n: u32) -> EvidenceFacts {
+    let party = |address: &str| Party {
+        address: address.to_owned(),
+        ..Party::default()
+    };
+    EvidenceFacts {
+        id: EvidenceId(uuid::Uuid::from_u128(u128::from(n) + 1)),
+        kind: EvidenceKind::SubmissionAcceptanceRejection,
+        event: Event::Acceptance,
+        reasons: Vec::new(),
+        policy_ids: Vec::new(),
+        issuer: Issuer {
+            name: "HS01".to_owned(),
+            electronic_address: "kep@hs01.kep.test".to_owned(),
+            ..Issuer::default()
+        },
+        event_time: at("2027-01-01"),
+        submission_time: Some(at("2027-01-01")),
+        sender: party("ornekas@hs01.kep.test"),
+        recipients: vec![party("alici@hs02.kep.test")],
+        refers_to_recipient: None,
+        message: MessageFacts {
+            subject: format!("Teklif {n}"),
+            ua_message_id: Some(format!("<{n}@ornek>")),
+            rem_message_id: format!("<{n}@hs01.kep.test>"),
+            original_sha256: Some([7; 32]),
+        },
+        sender_authentication: None,
+        transaction_log: Vec::new(),
+        extensions: Vec::new(),
+        reply_to: None,
+    }
+}
+
+fn rate(count: u32, spent: Duration) -> String {
+    format!("{:.0}", f64::from(count) / spent.as_secs_f64())
+}
+
+/// Evidence built, signed and stamped; the bare signature beside it; and judged again.
+fn documents(kind: KeyAlgorithm, name: &str) -> (DevPki, Vec<Vec<u8>>) {
+    let pki = DevPki::generate(&Plan {
+        domain: "hs01.kep.test".parse().unwrap(),
+        seal_address: "kep@hs01.kep.test".parse().unwrap(),
+        dns_names: Vec::new(),
+        not_before: at("2026-01-01"),
+        not_after: at("2030-01-01"),
+        seal_key: kind,
+    })
+    .unwrap();
+    let mut trust = TrustStore::new();
+    trust.add_pem_text(&pki.ca.certificate_pem).unwrap();
+    let tsa_key = SealKey::from_pem(&pki.tsa.key_pem).unwrap();
+    let authority = DevAuthority::new(tsa_key, pki.tsa.certificate().unwrap()).unwrap();
+    let clock = Arc::new(ManualClock::at(at("2027-01-01")));
+    let transport = Arc::new(Counted {
+        inner: LocalTransport::new(authority, clock, 1),
+        spent_ns: AtomicU64::new(0),
+    });
+    let trust = Arc::new(trust);
+    let stamps = TimestampClient::new(transport.clone(), Arc::new(SystemNonces), trust.clone());
+    let key = SealKey::from_pem(&pki.seal.key_pem).unwrap();
+    let count = if kind == KeyAlgorithm::P256 {
+        DOCUMENTS
+    } else {
+        DOCUMENTS / 3
+    };
+    let begun = Instant::now();
+    for n in 0..count {
+        black_box(key.sign(&n.to_be_bytes()).unwrap());
+    }
+    line(
+        &format!("{name}: bare signatures, 1/s"),
+        rate(count, begun.elapsed()),
+    );
+    let sealer = Sealer::new(key, vec![pki.seal.certificate().unwrap()], stamps).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let begun = Instant::now();
+    let sealed: Vec<Vec<u8>> = (0..count)
+        .map(|n| {
+            let written = kepd::rem::evidence::write(&facts(n)).unwrap();
+            runtime
+                .block_on(sealer.seal_evidence(&written.xml, at("2027-01-01")))
+                .unwrap()
+        })
+        .collect();
+    let authority = Duration::from_nanos(transport.spent_ns.load(Ordering::Relaxed));
+    line(
+        &format!("{name}: evidence built and sealed B-T, without the authority's part, 1/s"),
+        rate(count, begun.elapsed().saturating_sub(authority)),
+    );
+    let begun = Instant::now();
+    for (n, octets) in sealed.iter().enumerate() {
+        assert!(judge_evidence(n.to_string(), octets, Some([7; 32]), &trust).is_ok());
+    }
+    line(
+        &format!("{name}: evidence judged, 1/s"),
+        rate(count, begun.elapsed()),
+    );
+    (pki, sealed)
+}
+
+/// As a court would: the tool, on a folder of bundles.
+fn bundles(pki: &DevPki, sealed: &[Vec<u8>]) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
+    let original = b"Subject: Teklif\r\n\r\nMerhaba\r\n";
+    for mail in 0..MAILS {
+        let dir = folder.path().join(format!("{mail:04}"));
+        std::fs::create_dir_all(dir.join("evidence")).unwrap();
+        std::fs::create_dir(dir.join("trust")).unwrap();
+        let mut files = Vec::new();
+        let mut put = |path: String, octets: &[u8]| {
+            std::fs::write(dir.join(&path), octets).unwrap();
+            let sha256 = hex(&kepd::cms::algorithm::sha256(octets));
+            files.push(serde_json::json!({"path": path, "sha256": sha256, "size": octets.len()}));
+        };
+        put("original.eml".to_owned(), original);
+        put("trust/hs01.pem".to_owned(), pki.ca.certificate_pem.as_bytes());
+        for n in 0..EVIDENCE_OF_MAIL {
+            let document = &sealed[((mail * EVIDENCE_OF_MAIL + n) % DOCUMENTS) as usize];
+            put(format!("evidence/{n:02}-E.xml"), document);
+        }
+        let digest = hex(&kepd::cms::algorithm::sha256(original));
+        let manifest =
+            serde_json::json!({"mail_id": mail.to_string(), "original_sha256": digest, "files": files});
+        std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
+    }
+    let begun = Instant::now();
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_kepctl"))
+        .args(["evidence", "verify"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let spent = begun.elapsed();
+    // The documents speak of another original: each is judged whole, and the verdict says so.
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(
+        text.matches("signature: ok").count() as u32,
+        MAILS * EVIDENCE_OF_MAIL
+    );
+    line(
+        &format!("bundles of {MAILS} mails with {EVIDENCE_OF_MAIL} evidence documents each, by kepctl, s"),
+        format!("{:.2}", spent.as_secs_f64()),
+    );
 }

@@ -2,8 +2,8 @@
 //!
 //! Checked: signatures, validity at that moment, names chained by their raw DER, CA flag and path length, keyCertSign,
 //! critical extensions that nobody processes, the purpose of the leaf and, where they state one, of the authorities;
-//! name constraints ([`constraints`]) and certificate policies ([`policy`]). Where several certificates could be the
-//! issuer (cross-signing, old and new keys), the one that leads to an anchor is found ([`search`]).
+//! name constraints (`constraints`) and certificate policies (`policy`). Where several certificates could be the
+//! issuer (cross-signing, old and new keys), the one that leads to an anchor is found (`search`).
 //!
 //! **Revocation is not looked at here**: that is the matter of `cms::revocation`, which takes the path found.
 

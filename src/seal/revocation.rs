@@ -3,7 +3,7 @@
 //!
 //! No socket is opened here. What comes is believed nothing: a value is kept only when it is signed by whom it should be and
 //! speaks of the certificate asked about; how the path then stands is judged by `cms::revocation`, here or in twenty years.
-//! The number of fetches for one path is bounded, answers are remembered until their time is over ([`cache`]), and so are, for
+//! The number of fetches for one path is bounded, answers are remembered until their time is over (`cache`), and so are, for
 //! a minute, places that had none. Values that came with a signature are not looked at here.
 
 mod cache;
