@@ -13,8 +13,8 @@ pub type Kept<S> = Vec<(ers::Batch, Tree<S>)>;
 
 /// Where the object at `leaf` lies in each generation.
 pub fn places<S>(kept: &Kept<S>, leaf: u32) -> Vec<Place<'_, S>> {
-    let place = |(batch, tree)| Place { batch, tree, leaf };
-    kept.iter().map(|(batch, tree)| place((batch, tree))).collect()
+    let each = kept.iter();
+    each.map(|(batch, tree)| Place { batch, tree, leaf }).collect()
 }
 
 /// Cuts evidence records from what is kept; for whoever exports.

@@ -47,10 +47,10 @@ impl Preservation {
     /// Files what an interruption left, takes in what is owed, renews what is due. Gives how much there was.
     pub async fn run_due(&self) -> Result<usize, Failure> {
         let mut done = 0;
-        for night in preservation::nights(&*self.db)? {
-            if night.row.filed < night.row.leaves {
-                done += self.file(night, Vec::new()).await?;
-            }
+        if let Some(night) = preservation::last_night(&*self.db)?
+            && night.row.filed < night.row.leaves
+        {
+            done += self.file(night, Vec::new()).await?;
         }
         done += self.take_in().await?;
         Ok(done + self.renew().await?)
@@ -60,8 +60,8 @@ impl Preservation {
     async fn take_in(&self) -> Result<usize, Failure> {
         let now = self.clock.now();
         let owed = work::due::<OwedPreservation>(&*self.db, now, OBJECTS_MAX)?;
-        let (mut list, mut taken, mut batch) = (Vec::new(), Vec::new(), Batch::new());
-        let (mut seen, mut doubled) = (BTreeSet::new(), 0);
+        let (mut list, mut taken, mut doubled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for stored in &owed {
             let row = &stored.row;
             let sha256 = match row.sha256 {
@@ -76,15 +76,16 @@ impl Preservation {
             };
             // Taken in before: by a night that was interrupted, or because both sides of the road are here.
             if !seen.insert(sha256) || preservation::place(&*self.db, &sha256)?.is_some() {
-                stored.remove(&mut batch);
-                doubled += 1;
+                doubled.push(stored);
                 continue;
             }
             let content = row.content.clone();
             list.push(Listed { sha256, content });
             taken.push(stored);
         }
-        if doubled > 0 {
+        for some in doubled.chunks(PLACES_AT_ONCE) {
+            let mut batch = Batch::new();
+            some.iter().for_each(|stored| stored.remove(&mut batch));
             commit(&*self.db, batch).await?;
         }
         if list.is_empty() {
@@ -117,9 +118,7 @@ impl Preservation {
         }
         let (generation, due) = self.generation(builder, now).await?;
         let octets = postcard::to_stdvec(list).map_err(broken)?;
-        let number = preservation::nights(&*self.db)?
-            .last()
-            .map_or(1, |n| n.row.number + 1);
+        let number = preservation::last_night(&*self.db)?.map_or(1, |last| last.row.number + 1);
         let night = PreservedNight {
             number,
             made_at: now,

@@ -4,6 +4,7 @@
 //! here makes a signature acceptable: [`super::profile::verify`] alone does that, and has refused before this is asked.
 //! SHA-1 is computed, because old files have it; MD5 is named and not computed.
 
+use super::profile;
 use super::{DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +20,9 @@ const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 const INCLUSIVE: &str = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
 /// How the signature library (pinned to one version) begins when a digest is not that of what it refers to.
 const DIGEST_FAILED: &str = "Reference digest failed";
-const KNOWN_TRANSFORMS: [&str; 4] = [ENVELOPED, EXCLUSIVE, XPATH, INCLUSIVE];
+/// Most references and transforms that are worked out: XAdES has two references and three transforms.
+const REFERENCES_MAX: usize = 4;
+const TRANSFORMS_MAX: usize = 8;
 
 /// Whether the arithmetic of a refused signature comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +85,14 @@ pub fn portray(octets: &[u8]) -> Option<Portrait> {
         faults.push("the signature does not stand right below the root".to_owned());
     }
     faults.truncate(FAULTS_MAX);
+    let arithmetic = match signatures.len() {
+        1 => sketch.arithmetic(),
+        // The library takes the one it meets first, which may be another.
+        _ => Arithmetic::NotComputed("there are several"),
+    };
     Some(Portrait {
         faults,
-        arithmetic: Some(sketch.arithmetic()),
+        arithmetic: Some(arithmetic),
     })
 }
 
@@ -113,7 +121,7 @@ impl<'a, 'input> Sketch<'a, 'input> {
 
     fn algorithms(&self, faults: &mut Vec<String>) {
         let method = self.method();
-        if !super::profile::is_allowed_method(method) {
+        if !profile::is_allowed_method(method) {
             faults.push(format!("the signature algorithm is {}", named(method)));
         }
         let digests: BTreeSet<&str> = self
@@ -149,18 +157,18 @@ impl<'a, 'input> Sketch<'a, 'input> {
         if !references.iter().any(|n| is_properties(&n)) {
             faults.push("no reference covers the SignedProperties".to_owned());
         }
-        for uri in references.iter().filter_map(|n| n.attribute("URI")) {
-            if !uri.is_empty() && !uri.starts_with('#') {
-                faults.push(format!("a reference is to something outside: {}", short(uri)));
-            }
-        }
-        let transforms = references.iter().flat_map(|r| r.descendants());
-        for transform in transforms.filter(|n| n.has_tag_name((DSIG, "Transform"))) {
-            let algorithm = transform.attribute("Algorithm").unwrap_or_default();
-            if ![ENVELOPED, EXCLUSIVE, XPATH].contains(&algorithm) {
-                faults.push(format!("a transform is {}", named(algorithm)));
-            }
-        }
+        let outside = (references.iter())
+            .filter_map(|n| n.attribute("URI"))
+            .filter(|uri| !uri.is_empty() && !uri.starts_with('#'))
+            .map(|uri| format!("a reference is to something outside: {}", short(uri)));
+        faults.extend(outside.take(FAULTS_MAX));
+        let transforms = (references.iter())
+            .flat_map(|r| r.descendants())
+            .filter(|n| n.has_tag_name((DSIG, "Transform")))
+            .map(|n| n.attribute("Algorithm").unwrap_or_default())
+            .filter(|algorithm| ![ENVELOPED, EXCLUSIVE, XPATH].contains(algorithm))
+            .map(|algorithm| format!("a transform is {}", named(algorithm)));
+        faults.extend(transforms.take(FAULTS_MAX));
     }
 
     fn properties(&self, faults: &mut Vec<String>) {
@@ -190,22 +198,41 @@ impl<'a, 'input> Sketch<'a, 'input> {
         STANDARD.decode(text).ok()
     }
 
+    /// Whether the signature library may be let loose on it. What it follows, it fetches, also from files, and each reference
+    /// costs a walk through the document: so there are few, all within the document, and nothing else to follow.
+    fn may_be_computed(&self) -> bool {
+        let named = |name: &'static str| {
+            let all = self.signature.descendants();
+            all.filter(move |n| n.is_element() && n.tag_name().name() == name)
+        };
+        let nothing_else = ["RetrievalMethod", "KeyInfoReference", "Manifest", "SignedInfo"]
+            .into_iter()
+            .flat_map(named)
+            .count()
+            == 1;
+        // Both parsers find attributes by their local name alone.
+        let plain_attributes = (self.signature.descendants())
+            .flat_map(|n| n.attributes())
+            .all(|a| a.namespace().is_none());
+        let references = self.reference_nodes();
+        let transforms: Vec<Node<'_, '_>> = named("Transform").collect();
+        let canonical = self.find(DSIG, "CanonicalizationMethod");
+        nothing_else
+            && plain_attributes
+            && (1..=REFERENCES_MAX).contains(&references.len())
+            && named("Reference").count() == references.len()
+            && references.iter().all(is_within)
+            && transforms.len() <= TRANSFORMS_MAX
+            && transforms.into_iter().all(is_cheap)
+            && canonical.is_some_and(is_cheap)
+    }
+
     /// What the signature library makes of it, where references and transforms are ones that it may be let loose on.
     fn arithmetic(&self) -> Arithmetic {
         let Some(certificate) = self.certificate() else {
             return Arithmetic::NotComputed("it carries no certificate");
         };
-        let inside = |n: &Node<'_, '_>| {
-            n.attribute("URI")
-                .is_some_and(|u| u.is_empty() || u.starts_with('#'))
-        };
-        let transforms = self
-            .signature
-            .descendants()
-            .filter(|n| n.has_tag_name((DSIG, "Transform")));
-        let known =
-            |n: Node<'_, '_>| KNOWN_TRANSFORMS.contains(&n.attribute("Algorithm").unwrap_or_default());
-        if !self.reference_nodes().iter().all(inside) || !transforms.into_iter().all(known) {
+        if !self.may_be_computed() {
             return Arithmetic::NotComputed(
                 "it refers to something outside, or transforms in a way that is not computed",
             );
@@ -227,6 +254,23 @@ impl<'a, 'input> Sketch<'a, 'input> {
             Err(_) => Arithmetic::NotComputed("an algorithm of it is not computed here"),
         }
     }
+}
+
+/// Whether a reference is to the document or to an element of it by its plain name.
+fn is_within(reference: &Node<'_, '_>) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    reference.attribute("URI").is_some_and(|uri| {
+        uri.is_empty() || uri.strip_prefix('#').is_some_and(|name| name.bytes().all(plain))
+    })
+}
+
+/// Whether a transform is one of the canonicalisations, with at most a list of prefixes, or takes the signature away.
+fn is_cheap(transform: Node<'_, '_>) -> bool {
+    let algorithm = transform.attribute("Algorithm").unwrap_or_default();
+    let mut inside = transform.children().filter(Node::is_element);
+    let prefixes = inside.all(|n| n.has_tag_name((EXCLUSIVE, "InclusiveNamespaces")) && !n.has_children());
+    let bare = [ENVELOPED, EXCLUSIVE, INCLUSIVE].contains(&algorithm) && prefixes;
+    bare || profile::check_enveloped(transform).is_ok()
 }
 
 /// An algorithm as people call it.
@@ -318,6 +362,32 @@ mod tests {
                 .contains(&"a reference is to something outside: http://example.org/".to_owned())
         );
         assert!(matches!(drawn.arithmetic, Some(Arithmetic::NotComputed(_))));
+        // By a file, by an expression, by another part that points, by very many references: each would be work or a way out.
+        let text = String::from_utf8(sample("vefa-sample-signed-rem.xml")).unwrap();
+        let start = text.find("<Reference").unwrap();
+        let end = text.find("</Reference>").unwrap() + "</Reference>".len();
+        let reference = &text[start..end];
+        let enveloped = format!("<Transform Algorithm=\"{ENVELOPED}\"/>");
+        let expression = format!(
+            "<Transform Algorithm=\"{XPATH}\"><XPath>count(//node()//node()) = 1</XPath></Transform>"
+        );
+        for changed in [
+            text.replace("URI=\"\"", "URI=\"#xpointer(id('a'))\""),
+            text.replace("URI=\"\"", "URI=\"/etc/passwd\""),
+            text.replace(&enveloped, &expression),
+            text.replace("<KeyInfo>", "<KeyInfo><RetrievalMethod URI=\"/etc/passwd\"/>"),
+            text.replace(reference, &reference.repeat(500)),
+            text.replace("URI=\"\"", "xmlns:x=\"urn:x\" x:URI=\"\" URI=\"\""),
+        ] {
+            assert_ne!(changed, text);
+            let drawn = portray(changed.as_bytes()).unwrap();
+            assert!(
+                matches!(drawn.arithmetic, Some(Arithmetic::NotComputed(_))),
+                "{:?}",
+                drawn.arithmetic
+            );
+            assert!(drawn.faults.len() <= FAULTS_MAX);
+        }
         assert_eq!(portray(b"<!DOCTYPE a><a/>"), None);
         assert_eq!(portray(b"\xff"), None);
     }

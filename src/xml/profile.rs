@@ -301,7 +301,8 @@ fn reference_transforms<'a, 'input>(reference: Node<'a, 'input>) -> Result<Vec<N
     Ok(list)
 }
 
-fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
+/// The enveloped-signature transform, or its XPath form and no other expression.
+pub(super) fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
     if transform.attribute("Algorithm") == Some(ENVELOPED) {
         return expect_plain(transform, ENVELOPED);
     }

@@ -558,6 +558,7 @@ const PATTERNS: &[(&str, &str)] = &[
         "it refers to something outside, or transforms in a way that is not computed",
         "belgenin dışını gösteriyor ya da hesaplanmayan bir dönüşüm içeriyor",
     ),
+    ("there are several", "birden fazla var"),
     ("its certificate cannot be read", "sertifikası okunamıyor"),
     (
         "an algorithm of it is not computed here",

@@ -6,11 +6,11 @@
 
 use super::{Key, Stored, insert, put, read, read_all, rows};
 use crate::clock::UtcTime;
-use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
+use crate::store::{StoreError, prefix_end};
 use serde::{Deserialize, Serialize};
 
 /// One hash tree over a night's objects, and the time-stamps over its root.
@@ -71,6 +71,13 @@ pub fn add_night(batch: &mut Batch, night: &PreservedNight) -> Result<(), RowErr
 
 pub fn night(db: &dyn Db, number: u64) -> Result<Option<Stored<PreservedNight>>, StoreError> {
     read(db, night_key(number))
+}
+
+/// The last night: the only one whose filing can have been interrupted, for the next begins when it is filed.
+pub fn last_night(db: &dyn Db) -> Result<Option<Stored<PreservedNight>>, StoreError> {
+    let prefix = Key::global(b"pn").done();
+    let last = db.range_back(&prefix, &prefix_end(&prefix), 1)?.pop();
+    last.map(|(key, octets)| Stored::decode(key, octets)).transpose()
 }
 
 /// All nights, oldest first: some thousands in twenty years.
