@@ -2,6 +2,7 @@
 //!
 //! Of the files alone; whether the store still holds what they tell is asked by `service::auditing`.
 
+use super::bundle::from_hex;
 use crate::clock::UtcTime;
 use crate::cms::algorithm::{ContentDigest, DigestAlgorithm};
 use crate::cms::signed;
@@ -105,13 +106,5 @@ impl Walk {
 
 fn stated_previous(text: &str) -> Option<[u8; 32]> {
     let head: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
-    let hex = head.get("previous")?.as_str()?;
-    let mut out = [0; 32];
-    if hex.len() != 2 * out.len() || !hex.is_ascii() {
-        return None;
-    }
-    for (octet, pair) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
+    from_hex(head.get("previous")?.as_str()?)
 }

@@ -160,7 +160,7 @@ fn is_hex_of(hex: &str, digest: &[u8; 32]) -> bool {
     from_hex(hex).is_some_and(|read| read == *digest)
 }
 
-fn from_hex(hex: &str) -> Option<[u8; 32]> {
+pub(super) fn from_hex(hex: &str) -> Option<[u8; 32]> {
     let mut out = [0; 32];
     if hex.len() != 2 * out.len() || !hex.is_ascii() {
         return None;

@@ -34,7 +34,7 @@ fn answer(id: &str, body: &str) -> String {
 }
 
 /// What a user hears when he sends this there.
-async fn send(doors: &Doors, login: &str, to: &[&str], text: &str) -> String {
+pub async fn send(doors: &Doors, login: &str, to: &[&str], text: &str) -> String {
     let mut steps = vec![
         json!(["login", format!("{login}@ornekas"), format!("{login}-parola")]),
         json!(["say", format!("MAIL FROM:<{ORNEKAS}>")]),

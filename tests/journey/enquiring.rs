@@ -1,5 +1,6 @@
 //! Documents mailed to `dogrula@PROVIDER`: the findings come back into the asker's INBOX, and nothing else happens.
 
+use crate::answering::send;
 use crate::doors::{Doors, doors};
 use crate::provider::Provider;
 use crate::road::message;
@@ -8,7 +9,6 @@ use kepd::sasl::encode_base64;
 use kepd::service::submission::Accepted;
 use kepd::store::tables::evidence;
 use kepd::store::tables::work::{self, OwedEvidence};
-use serde_json::{Value, json};
 
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
 const ALICI: &str = "alici@hs02.kep.test";
@@ -50,21 +50,6 @@ fn question(id: &str, attached: &[&[u8]]) -> String {
     text + "--b--\r\n"
 }
 
-/// What a user hears who sends this there.
-async fn ask(doors: &Doors, login: &str, to: &[&str], text: &str) -> String {
-    let mut steps = vec![
-        json!(["login", format!("{login}@ornekas"), format!("{login}-parola")]),
-        json!(["say", format!("MAIL FROM:<{ORNEKAS}>")]),
-    ];
-    steps.extend(to.iter().map(|to| json!(["say", format!("RCPT TO:<{to}>")])));
-    if to.len() == 1 {
-        steps.push(json!(["content", text]));
-    }
-    let replies = doors.client(true, Value::Array(steps)).await;
-    let refused = replies.iter().skip(1).find(|reply| !reply.starts_with("250"));
-    refused.or(replies.last()).unwrap().clone()
-}
-
 fn owed(p: &Provider) -> usize {
     work::all::<OwedEvidence>(&*p.db).unwrap().len()
 }
@@ -78,7 +63,7 @@ async fn findings_on_mailed_documents_come_back_once() {
     let before = (p.items(TENANT).len(), owed(p));
     let text = question("q1", &attached);
     // onay1 may not compose mail: evidence he may have verified all the same.
-    let said = ask(&doors, "onay1", &[DOGRULA], &text).await;
+    let said = send(&doors, "onay1", &[DOGRULA], &text).await;
     let wanted = format!(
         "250 2.0.0 {} documents verified; the findings are in your INBOX",
         documents.len()
@@ -109,7 +94,7 @@ async fn findings_on_mailed_documents_come_back_once() {
         assert!(octets.contains(field), "{field}");
     }
     // The client never saw the 250.
-    let again = ask(&doors, "onay1", &[DOGRULA], &text).await;
+    let again = send(&doors, "onay1", &[DOGRULA], &text).await;
     assert_eq!(again, "250 2.0.0 verified before; the findings are in your INBOX");
     assert_eq!(p.items(TENANT).len(), before.0 + 1);
     assert!(
@@ -128,14 +113,14 @@ async fn a_changed_document_and_a_mail_without_any_are_told_so() {
     let mut document = documents(&doors).await.remove(0);
     let at = String::from_utf8_lossy(&document).find("EventTime>").unwrap() + "EventTime>".len();
     document[at] ^= 1;
-    let said = ask(&doors, "mudur", &[DOGRULA], &question("q2", &[&document])).await;
+    let said = send(&doors, "mudur", &[DOGRULA], &question("q2", &[&document])).await;
     assert!(said.starts_with("250 2.0.0 1 documents verified"), "{said}");
     let heard = told(p, "mudur").await.pop().unwrap();
     assert_eq!(heard.subject, "Doğrulama - Geçerli değil: Bunlar tamam mı");
     for said in ["Sonuç: GEÇERSİZ", "ayrıca: belge, imzalanan belge değil"] {
         assert!(heard.text.contains(said), "{said}: {}", heard.text);
     }
-    ask(&doors, "mudur", &[DOGRULA], &question("q3", &[])).await;
+    send(&doors, "mudur", &[DOGRULA], &question("q3", &[])).await;
     let heard = told(p, "mudur").await.pop().unwrap();
     assert_eq!(heard.subject, "Doğrulama - Belge bulunamadı: Bunlar tamam mı");
 }
@@ -146,7 +131,7 @@ async fn the_address_verifies_and_is_nothing_else() {
     let p = &doors.pair.hs01;
     let before = (p.items(TENANT).len(), owed(p));
     for to in [[DOGRULA, ALICI], [ALICI, DOGRULA]] {
-        let said = ask(&doors, "mudur", &to, "").await;
+        let said = send(&doors, "mudur", &to, "").await;
         assert!(
             said.starts_with("550 5.7.1 documents to be verified go to their address alone"),
             "{said}"
@@ -154,7 +139,7 @@ async fn the_address_verifies_and_is_nothing_else() {
     }
     // Of another's address nothing is taken, and no evidence is left of a question that is refused.
     let foreign = question("q4", &[]).replacen(ORNEKAS, "baska@hs01.kep.test", 1);
-    let said = ask(&doors, "mudur", &[DOGRULA], &foreign).await;
+    let said = send(&doors, "mudur", &[DOGRULA], &foreign).await;
     assert!(said.starts_with("550 5.7.1"), "{said}");
     assert_eq!((p.items(TENANT).len(), owed(p)), before);
 }

@@ -36,8 +36,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of terms held in memory for all tenants together: those of some four hundred thousand mails. Whose were used longest
-/// ago are read again when they are wanted.
+/// Octets of terms held in memory for all tenants together: those of some 275,000 mails. Whose were used longest ago are
+/// read again when they are wanted.
 const HELD_MAX_BYTES: usize = 256 * 1024 * 1024;
 /// From so many items on, a question is worth a second thread.
 const APART_FROM_ITEMS: usize = 5_000;
