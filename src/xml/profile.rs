@@ -9,7 +9,7 @@
 
 use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
 use super::spelling::normalised;
-use super::stamps::SignatureTimeStamp;
+use super::stamps::{SignatureRecord, SignatureTimeStamp, Witnesses};
 use super::{
     DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, inside,
     stamps,
@@ -48,6 +48,8 @@ pub struct Verified {
     /// What the signer says; not proven by anybody.
     pub signing_time: UtcTime,
     pub stamps: Vec<SignatureTimeStamp>,
+    /// Evidence records over the signature, in place of a time-stamp of its own.
+    pub records: Vec<SignatureRecord>,
 }
 
 /// The name of the root element, without any check of the signature.
@@ -72,7 +74,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
     let certificates = shape.certificates()?;
     let named = shape.signing_certificate(&certificates)?;
     check_signature(text, &certificates[named], &shape)?;
-    let stamps = stamps::read(shape.qualifying, shape.signature_value, root)?;
+    let Witnesses { stamps, records } = stamps::read(shape.qualifying, shape.signature_value, root)?;
     let time = child(shape.signature_properties, XADES, "SigningTime")?;
     let signing_time =
         UtcTime::parse_rfc3339(text_of(time)?.trim()).ok_or(XmlError::Profile("SigningTime"))?;
@@ -85,6 +87,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         chain_der,
         signing_time,
         stamps,
+        records,
     })
 }
 

@@ -16,10 +16,12 @@
 
 pub mod batch;
 pub mod record;
+mod shared;
 pub mod tree;
 pub mod verify;
 
 pub use batch::{Batch, BatchError, Place};
+pub use shared::shared_token;
 pub use tree::{Proof, Tree, TreeBuilder, TreeError};
 pub use verify::{Failure, Judge, Object, Proven, Question, Scope, verify};
 

@@ -9,6 +9,7 @@ mod judges;
 mod revocation;
 mod revocation_judges;
 mod rolling;
+mod sharing;
 mod stamp_corpus;
 mod stamps;
 mod tokens;
