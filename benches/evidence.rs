@@ -30,9 +30,10 @@ use kepd::validation::judge_evidence;
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 const LEAVES: u32 = 1_000_000;
 const PROOFS: u32 = 10_000;
@@ -170,19 +171,30 @@ const DOCUMENTS: u32 = 3_000;
 const MAILS: u32 = 1_000;
 const EVIDENCE_OF_MAIL: u32 = 5;
 
-/// The authority stands in this process; what it costs is told apart and taken off.
-struct Counted {
-    inner: LocalTransport,
-    spent_ns: AtomicU64,
+/// The authority stands in this process; what it costs is measured by asking it all again, and taken off.
+#[derive(Clone)]
+struct Remembered {
+    inner: Arc<LocalTransport>,
+    asked: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl TimestampTransport for Counted {
+impl TimestampTransport for Remembered {
     fn exchange<'a>(&'a self, request_der: Vec<u8>) -> Exchange<'a> {
-        let begun = Instant::now();
-        let answer = self.inner.exchange(request_der);
-        let spent = begun.elapsed().as_nanos() as u64;
-        self.spent_ns.fetch_add(spent, Ordering::Relaxed);
-        answer
+        self.asked.lock().unwrap().push(request_der.clone());
+        self.inner.exchange(request_der)
+    }
+}
+
+impl Remembered {
+    /// How often it was asked since the last look, and the CPU that takes.
+    fn cost(&self, runtime: &Runtime) -> (usize, Duration) {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+        let count = asked.len();
+        let begun = cpu();
+        for request in asked {
+            black_box(runtime.block_on(self.inner.exchange(request)).unwrap());
+        }
+        (count, cpu().saturating_sub(begun))
     }
 }
 
@@ -240,12 +252,12 @@ fn documents(kind: KeyAlgorithm, name: &str) -> (DevPki, Vec<Vec<u8>>) {
     let tsa_key = SealKey::from_pem(&pki.tsa.key_pem).unwrap();
     let authority = DevAuthority::new(tsa_key, pki.tsa.certificate().unwrap()).unwrap();
     let clock = Arc::new(ManualClock::at(at("2027-01-01")));
-    let transport = Arc::new(Counted {
-        inner: LocalTransport::new(authority, clock, 1),
-        spent_ns: AtomicU64::new(0),
-    });
+    let transport = Remembered {
+        inner: Arc::new(LocalTransport::new(authority, clock, 1)),
+        asked: Arc::default(),
+    };
     let trust = Arc::new(trust);
-    let stamps = TimestampClient::new(transport.clone(), Arc::new(SystemNonces), trust.clone());
+    let stamps = || TimestampClient::new(Arc::new(transport.clone()), Arc::new(SystemNonces), trust.clone());
     let key = SealKey::from_pem(&pki.seal.key_pem).unwrap();
     let count = if kind == KeyAlgorithm::P256 {
         DOCUMENTS
@@ -260,21 +272,51 @@ fn documents(kind: KeyAlgorithm, name: &str) -> (DevPki, Vec<Vec<u8>>) {
         &format!("{name}: bare signatures, 1/CPU-s"),
         rate(count, cpu().saturating_sub(begun)),
     );
-    let sealer = Sealer::new(key, vec![pki.seal.certificate().unwrap()], stamps).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let sealer = || Sealer::new(key.clone(), vec![pki.seal.certificate().unwrap()], stamps()).unwrap();
+    let own = sealer();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let begun = cpu();
     let sealed: Vec<Vec<u8>> = (0..count)
         .map(|n| {
             let written = kepd::rem::evidence::write(&facts(n)).unwrap();
             runtime
-                .block_on(sealer.seal_evidence(&written.xml, at("2027-01-01")))
+                .block_on(own.seal_evidence(&written.xml, at("2027-01-01")))
                 .unwrap()
         })
         .collect();
-    let authority = Duration::from_nanos(transport.spent_ns.load(Ordering::Relaxed));
+    let spent = cpu().saturating_sub(begun);
+    let (tokens, authority) = transport.cost(&runtime);
     line(
         &format!("{name}: evidence built and sealed B-T, without the authority's part, 1/CPU-s"),
-        rate(count, cpu().saturating_sub(begun).saturating_sub(authority)),
+        rate(count, spent.saturating_sub(authority)),
+    );
+    line(
+        &format!("{name}: tokens for {count} documents"),
+        tokens.to_string(),
+    );
+    line(
+        &format!("{name}: octets of a document"),
+        sealed[0].len().to_string(),
+    );
+    let sharing = Arc::new(sealer().sharing(Duration::from_millis(5)));
+    let begun = cpu();
+    let shared = runtime.block_on(together(sharing, count));
+    let spent = cpu().saturating_sub(begun);
+    let (tokens, authority) = transport.cost(&runtime);
+    line(
+        &format!("{name}: the same where they share tokens, 1/CPU-s"),
+        rate(count, spent.saturating_sub(authority)),
+    );
+    line(
+        &format!("{name}: tokens for {count} documents"),
+        tokens.to_string(),
+    );
+    line(
+        &format!("{name}: octets of a document"),
+        shared[0].len().to_string(),
     );
     let begun = cpu();
     for (n, octets) in sealed.iter().enumerate() {
@@ -285,6 +327,22 @@ fn documents(kind: KeyAlgorithm, name: &str) -> (DevPki, Vec<Vec<u8>>) {
         rate(count, cpu().saturating_sub(begun)),
     );
     (pki, sealed)
+}
+
+/// Evidence sealed by many at once, as the notary does where stamps are shared.
+async fn together(sealer: Arc<Sealer>, count: u32) -> Vec<Vec<u8>> {
+    let mut sealing = JoinSet::new();
+    for n in 0..count {
+        let sealer = sealer.clone();
+        sealing.spawn(async move {
+            let written = kepd::rem::evidence::write(&facts(n)).unwrap();
+            sealer
+                .seal_evidence(&written.xml, at("2027-01-01"))
+                .await
+                .unwrap()
+        });
+    }
+    sealing.join_all().await
 }
 
 /// As a court would: the tool, on a folder of bundles.
