@@ -7,6 +7,7 @@
 //! that it does not cover, and inside there is nothing but keys, stamps and what is signed. Trust and time-stamps are
 //! checked elsewhere.
 
+use super::embedded::{Embedded, Level};
 use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
 use super::spelling::normalised;
 use super::stamps::SignatureTimeStamp;
@@ -48,6 +49,19 @@ pub struct Verified {
     /// What the signer says; not proven by anybody.
     pub signing_time: UtcTime,
     pub stamps: Vec<SignatureTimeStamp>,
+    /// What came along to judge signer and time-stamps by; unsigned, and proven by nobody.
+    pub embedded: Embedded,
+}
+
+impl Verified {
+    /// How much the signature carries.
+    pub fn level(&self) -> Level {
+        match (self.stamps.is_empty(), self.embedded.is_empty()) {
+            (true, _) => Level::Basic,
+            (false, true) => Level::Stamped,
+            (false, false) => Level::Lasting,
+        }
+    }
 }
 
 /// The name of the root element, without any check of the signature.
@@ -73,6 +87,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
     let named = shape.signing_certificate(&certificates)?;
     check_signature(text, &certificates[named], &shape)?;
     let stamps = stamps::read(shape.qualifying, shape.signature_value, root)?;
+    let embedded = Embedded::read(shape.qualifying)?;
     let time = child(shape.signature_properties, XADES, "SigningTime")?;
     let signing_time =
         UtcTime::parse_rfc3339(text_of(time)?.trim()).ok_or(XmlError::Profile("SigningTime"))?;
@@ -85,6 +100,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         chain_der,
         signing_time,
         stamps,
+        embedded,
     })
 }
 
