@@ -86,7 +86,12 @@ mod tests {
     fn lists_and_responses_are_told_apart_and_bounded() {
         let list = |n: u8| der::sequence(&[&[der::INTEGER, 1, n]]);
         let response = der::sequence(&[&[der::ENUMERATED, 1, 0]]);
-        let found = read(&[list(1), other(OCSP_RESPONSE, &response), other(&[0x2a, 3], &list(2))]).unwrap();
+        let found = read(&[
+            list(1),
+            other(OCSP_RESPONSE, &response),
+            other(&[0x2a, 3], &list(2)),
+        ])
+        .unwrap();
         assert_eq!((found.crls, found.ocsp), (vec![list(1)], vec![response.clone()]));
         assert!(read(&[other(OCSP_RESPONSE, &[response.clone(), list(1)].concat())]).is_err());
         assert!(read(&[der::tlv(context(2), &[])]).is_err());

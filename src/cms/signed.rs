@@ -327,8 +327,8 @@ impl<'a> SignedView<'a> {
         known: &[Certificate],
     ) -> Result<Verified, CmsError> {
         // RFC 5652 5.1: 5 where other revocation information than lists is along.
-        let known = matches!(self.version, 1 | 3) || (self.version == 5 && self.along.has_other);
-        if !known || (self.content_type != CONTENT_DATA && self.version == 1) {
+        let fits = matches!(self.version, 1 | 3) || (self.version == 5 && self.along.has_other);
+        if !fits || (self.content_type != CONTENT_DATA && self.version == 1) {
             return Err(CmsError::Profile("SignedData version"));
         }
         let attributes = Attributes::read(self.signed_attributes.value)?;

@@ -264,7 +264,10 @@ pub fn embed_values(document: &[u8], values: &Embedded) -> Result<Vec<u8>, XmlEr
     if there.iter().any(|n| Property::of(n).is_some()) {
         return Err(TWICE);
     }
-    if !there.iter().any(|n| n.has_tag_name((XADES, "SignatureTimeStamp"))) {
+    if !there
+        .iter()
+        .any(|n| n.has_tag_name((XADES, "SignatureTimeStamp")))
+    {
         return Err(XmlError::Profile("values are embedded behind a time-stamp only"));
     }
     if values.is_empty() {
@@ -283,7 +286,9 @@ pub fn embed_values(document: &[u8], values: &Embedded) -> Result<Vec<u8>, XmlEr
         added.push_str("</xades141:TimeStampValidationData>");
     }
     if text.len() + added.len() > guard::DOCUMENT_MAX_OCTETS {
-        return Err(XmlError::Profile("with its values the document would be too large"));
+        return Err(XmlError::Profile(
+            "with its values the document would be too large",
+        ));
     }
     // Comments, instructions and CDATA are refused, so the last `</` of an element is its own end tag.
     let range = place.range();
@@ -417,11 +422,17 @@ mod tests {
         };
         let certificate = "<xades:EncapsulatedX509Certificate>YQ==</xades:EncapsulatedX509Certificate>";
         assert_eq!(values(certificate).unwrap().signer.certificates, [b"a"]);
-        assert!(values("<xades:OtherCertificate>x</xades:OtherCertificate>").unwrap().is_empty());
+        assert!(
+            values("<xades:OtherCertificate>x</xades:OtherCertificate>")
+                .unwrap()
+                .is_empty()
+        );
         let encoded = certificate.replace("Certificate>YQ", "Certificate Encoding=\"urn:other\">YQ");
         assert!(values(&encoded).unwrap().is_empty());
         assert_eq!(values("<xades:Cert>YQ==</xades:Cert>"), Err(OTHER_PARTS));
-        let foreign = certificate.replace("xades:", "y:").replacen('>', " xmlns:y=\"urn:y\">", 1);
+        let foreign = certificate
+            .replace("xades:", "y:")
+            .replacen('>', " xmlns:y=\"urn:y\">", 1);
         assert_eq!(values(&foreign), Err(OTHER_PARTS));
         assert!(values(&certificate.replace("YQ==", "YQ=")).is_err());
         assert!(values(&format!("text{certificate}")).is_err());
