@@ -101,8 +101,8 @@ fn params(name: &str, serial: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2046, 1, 1);
     params.serial_number = Some(SerialNumber::from(serial));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params

@@ -360,3 +360,86 @@ async fn the_seal_of_a_dispatch_is_judged_by_values_beside_it() {
     ]);
     assert!(run(&mut ocsp).contains("Cert Status: good"));
 }
+
+/// A SignedData with revocation values along (RFC 5652 10.2.1, RFC 5940): version 5 where one is an OCSP response.
+fn with_values(cms: &[u8], values: &RevocationValues) -> Vec<u8> {
+    use crate::cms::der::{self, Reader, context};
+    let mut info = der::whole(cms, der::SEQUENCE, "ContentInfo").unwrap();
+    let kind = info.any().unwrap().raw;
+    let explicit = info.any().unwrap().value;
+    let mut fields = Reader::new(Reader::new(explicit).any().unwrap().value);
+    fields.any().unwrap();
+    let parts: Vec<&[u8]> = (0..3).map(|_| fields.any().unwrap().raw).collect();
+    let format = der::tlv(der::OID, &[&[0x2b, 6, 1, 5, 5, 7, 16, 2]]);
+    let responses = values.ocsp.iter().map(|r| der::tlv(context(1), &[&format, r]));
+    let all: Vec<Vec<u8>> = values.crls.iter().cloned().chain(responses).collect();
+    let signers = fields.any().unwrap().raw;
+    let signed_data = der::sequence(&[
+        &[der::INTEGER, 1, 5],
+        parts[0],
+        parts[1],
+        parts[2],
+        &der::set_of(context(1), all),
+        signers,
+    ]);
+    der::sequence(&[kind, &der::tlv(context(0), &[&signed_data])])
+}
+
+#[tokio::test]
+async fn values_that_came_along_in_a_seal_and_in_its_token_are_read() {
+    use crate::cms::tsp::Token;
+    let scene = scene(true, at("06-01"));
+    let content = b"Content-Type: text/plain\r\n\r\nMerhaba\r\n";
+    let cms = scene
+        .sealer
+        .seal_entity(sha256(content), at("06-01"))
+        .await
+        .unwrap();
+    let said = scene.said("06-03", "06-10");
+    let lasting = with_values(&cms, &said);
+    let seal = Certified::of_seal(&lasting).unwrap();
+    assert!(seal.is_lasting);
+    assert_eq!((seal.values().ocsp.len(), seal.values().crls.len()), (1, 3));
+    let judged = seal.judge(&scene.trust, Some(seal.values()), DAY);
+    assert_eq!(proof(judged).stood, Stood::Valid);
+    let report = crate::seal::verify_entity(sha256(content), &lasting, &scene.trust);
+    assert!(report.signature.is_ok() && report.trust.is_ok(), "{report:?}");
+
+    let token = crate::cms::signed::verify_but_content(&cms)
+        .unwrap()
+        .stamp_token
+        .unwrap();
+    let token = Token::read(&with_values(&token, &said)).unwrap();
+    assert_eq!((token.values.ocsp, token.values.crls.len()), (said.ocsp, 3));
+
+    // openssl takes it as well.
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, octets: &[u8]| std::fs::write(folder.path().join(name), octets).unwrap();
+    write("cms.der", &lasting);
+    write("content", content);
+    write("root.pem", scene.root.certificate.pem().as_bytes());
+    write("middle.pem", scene.middle.certificate.pem().as_bytes());
+    let mut command = Command::new("openssl");
+    command
+        .current_dir(folder.path())
+        .args(["cms", "-verify", "-binary", "-cades", "-inform", "DER"]);
+    command.args([
+        "-in",
+        "cms.der",
+        "-content",
+        "content",
+        "-CAfile",
+        "root.pem",
+        "-certfile",
+        "middle.pem",
+    ]);
+    command.args([
+        "-purpose",
+        "any",
+        "-attime",
+        &at("06-01").unix_s().to_string(),
+        "-out",
+        "out",
+    ]);
+    run(&mut command);
+}
