@@ -16,7 +16,7 @@ use crate::mime::Structure;
 use crate::rem::open::{self, Opened};
 use crate::seal::TrustStore;
 use crate::seal::lasting::{Certified, LastingError, Outcome, Paths, Proof, Stood, Wait};
-use crate::seal::revocation::Collector;
+use crate::seal::revocation::{Collector, GRACE_DEFAULT};
 use crate::service::failure::Failure;
 use crate::service::identity::{Identity, Published};
 use crate::service::octets::ContentReader;
@@ -34,6 +34,9 @@ use std::time::Duration;
 const AT_ONCE: usize = 128;
 /// How long collecting for one group may take: sixteen places that each use up the client's own time would take longer.
 const COLLECT_WITHIN: Duration = Duration::from_secs(120);
+/// Added to a delay, and to when there may be a last word: a time-stamp is made a little later than its event, and what is asked for
+/// in that very second is a little too early.
+const MARGIN: Duration = Duration::from_secs(15 * 60);
 /// The pause after the first look that brought no last word, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(10 * 60);
 const PAUSE_LONGEST: Duration = DAY;
@@ -77,7 +80,7 @@ pub struct Figures {
 struct Due {
     owed: Stored<OwedLasting>,
     certified: Certified,
-    /// Of evidence; a dispatch is not kept in memory.
+    /// Of evidence that values can be put into; anything else is not kept in memory.
     octets: Option<Vec<u8>>,
 }
 
@@ -98,7 +101,7 @@ struct Form {
 impl Lasting {
     /// Settles what is due. Gives how many documents were looked at.
     pub async fn run_due(&self) -> Result<usize, Failure> {
-        let until = self.clock.now().minus(self.delay);
+        let until = self.clock.now().minus(self.wait());
         let owed = work::due::<OwedLasting>(&*self.db, until, AT_ONCE)?;
         let count = owed.len();
         let mut groups: BTreeMap<(Domain, [u8; 32]), Vec<Due>> = BTreeMap::new();
@@ -109,8 +112,12 @@ impl Lasting {
                 continue;
             }
             match self.read(&owed.row).await {
-                Ok((certified, _)) if certified.is_lasting => self.remove(&owed).await?,
+                Ok((certified, _)) if self.suffices(&owed.row.issuer, &certified) => {
+                    self.remove(&owed).await?
+                }
                 Ok((certified, octets)) => {
+                    // What brought values of its own is given no more of them; they lie beside it.
+                    let octets = octets.filter(|_| !certified.is_lasting);
                     let key = (owed.row.issuer.clone(), certified.certificates_sha256());
                     let group = groups.entry(key).or_default();
                     // The same document, owed by both sides.
@@ -133,12 +140,12 @@ impl Lasting {
 
     /// When there is something to do next.
     pub fn next_due(&self) -> Result<Option<UtcTime>, Failure> {
-        Ok(work::next_due::<OwedLasting>(&*self.db)?.map(|since| since.plus(self.delay)))
+        Ok(work::next_due::<OwedLasting>(&*self.db)?.map(|since| since.plus(self.wait())))
     }
 
     pub fn figures(&self) -> Result<Figures, Failure> {
         let now = self.clock.now();
-        let owed = lasting::owed(&*self.db, now.minus(self.delay).minus(LATE_AFTER))?;
+        let owed = lasting::owed(&*self.db, now.minus(self.wait()).minus(LATE_AFTER))?;
         Ok(Figures {
             owed: owed.count,
             oldest_s: owed.oldest.map_or(0, |since| since.until(now).as_secs()),
@@ -146,6 +153,21 @@ impl Lasting {
             made: self.counts.made.load(Ordering::Relaxed),
             revoked: self.counts.revoked.load(Ordering::Relaxed),
         })
+    }
+
+    /// How long after the moment that it is filed under something is due. With no delay: at once.
+    fn wait(&self) -> Duration {
+        self.delay.saturating_add(self.delay.min(MARGIN))
+    }
+
+    /// Whether a document brought the last word with it.
+    fn suffices(&self, issuer: &Domain, certified: &Certified) -> bool {
+        let judged = |trust| certified.judge(&trust, Some(certified.values()), self.grace());
+        certified.is_lasting && matches!(self.trust(issuer).map(judged), Ok(Outcome::Final(_)))
+    }
+
+    fn grace(&self) -> Duration {
+        self.collector.as_ref().map_or(GRACE_DEFAULT, |c| c.grace())
     }
 
     async fn remove(&self, owed: &Stored<OwedLasting>) -> Result<(), Failure> {
@@ -165,11 +187,11 @@ impl Lasting {
             .saturating_mul(1 << owed.row.attempts.min(16))
             .min(PAUSE_LONGEST);
         let due = match wait.again_from {
-            Some(from) if from > now => from,
+            Some(from) if from > now => from.plus(MARGIN),
             _ => now.plus(pause),
         };
         let content = owed.row.content.pieces.first().map(|p| p.blob.to_string());
-        if again.since.plus(self.delay).plus(LATE_AFTER) < now {
+        if again.since.plus(self.wait()).plus(LATE_AFTER) < now {
             tracing::error!(content, issuer = %again.issuer, attempt = again.attempts, why = %wait.why,
                 "there is still no last word on the certificates of a document; somebody must look");
         } else {
@@ -177,7 +199,7 @@ impl Lasting {
         }
         let mut batch = Batch::new();
         // Filed under the moment to which the delay is added.
-        work::postpone(&mut batch, owed, due.minus(self.delay), &again)?;
+        work::postpone(&mut batch, owed, due.minus(self.wait()), &again)?;
         commit(&*self.db, batch).await
     }
 
@@ -215,7 +237,7 @@ impl Lasting {
             },
             _ => None,
         };
-        let grace = self.collector.as_ref().map_or(Duration::ZERO, |c| c.grace());
+        let grace = self.grace();
         let judged = blocking(move || Ok(judge_all(group, &trust, values.as_ref(), grace))).await?;
         let (mut settled, mut waiting) = (Vec::new(), Vec::new());
         for one in judged {

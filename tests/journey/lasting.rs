@@ -27,7 +27,7 @@ use kepd::store::tables::lasting::{self, LastingForm, Piece, Standing};
 use kepd::store::tables::mails;
 use kepd::validation::bundle::judge_bundle;
 use kepd::validation::preserved::Preserved;
-use kepd::xml::{Level, verify, without_values};
+use kepd::xml::{Embedded, Level, ValueSet, embed_values, verify, without_values};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -87,21 +87,7 @@ impl House {
     }
 
     fn station_over(&self, transport: Arc<dyn RevocationTransport>, delay: Duration) -> Lasting {
-        let nonces = Arc::new(SystemNonces);
-        let collector = Collector::new(transport, nonces, self.clock.clone(), Settings::default());
-        Lasting {
-            db: self.p.db.clone(),
-            spool: self.p.spool.clone(),
-            clock: self.clock.clone(),
-            identity: self.p.identity.clone(),
-            published: Published::of(Credentials {
-                trust_pem: pki(&self.domain).ca.certificate_pem.clone(),
-                ..Credentials::default()
-            }),
-            collector: Some(Arc::new(collector)),
-            delay,
-            counts: Counts::default(),
-        }
+        station_of(&self.p, &self.domain, transport, delay)
     }
 
     /// Works until nothing is due; gives how many documents were looked at.
@@ -151,6 +137,29 @@ impl House {
             .await
             .unwrap();
         exported.folder
+    }
+}
+
+fn station_of(
+    p: &Provider,
+    domain: &str,
+    transport: Arc<dyn RevocationTransport>,
+    delay: Duration,
+) -> Lasting {
+    let nonces = Arc::new(SystemNonces);
+    let collector = Collector::new(transport, nonces, p.clock.clone(), Settings::default());
+    Lasting {
+        db: p.db.clone(),
+        spool: p.spool.clone(),
+        clock: p.clock.clone(),
+        identity: p.identity.clone(),
+        published: Published::of(Credentials {
+            trust_pem: pki(domain).ca.certificate_pem.clone(),
+            ..Credentials::default()
+        }),
+        collector: Some(Arc::new(collector)),
+        delay,
+        counts: Counts::default(),
     }
 }
 
@@ -219,7 +228,7 @@ async fn what_is_not_final_is_asked_for_again_when_it_may_be() {
     assert_eq!((house.settle(&station).await, house.asked()), (0, 0));
     // Then the office is closed: it is asked less and less often.
     house.office.open.store(false, Ordering::Relaxed);
-    house.clock.advance(HOUR);
+    house.clock.advance(2 * HOUR);
     assert!(house.settle(&station).await > 0);
     let mut looks = 0;
     for _ in 0..8 * 24 {
@@ -250,7 +259,7 @@ async fn a_revocation_before_the_stamp_is_told_and_kept_and_one_after_it_does_no
     house.office.revoke(&seal, house.clock.now());
     house.clock.advance(HOUR);
     let after = house.mail("iki").await;
-    house.clock.advance(DAY);
+    house.clock.advance(DAY + HOUR);
     let station = house.station(DAY);
     house.settle(&station).await;
     let standings = |mail| {
@@ -298,7 +307,7 @@ impl RevocationTransport for Silent {
 async fn an_interruption_loses_nothing_and_doubles_nothing() {
     let house = house("hs74.kep.test").await;
     let mail = house.mail("bir").await;
-    house.clock.advance(DAY);
+    house.clock.advance(DAY + HOUR);
     // Cut off while it asks: everything is as it was.
     let silent = house.station_over(Arc::new(Silent), DAY);
     let owed = silent.figures().unwrap();
@@ -548,4 +557,67 @@ fn a_daemon_makes_its_evidence_lasting_and_the_bundle_needs_nobody_any_more() {
     let seal = Certified::of_seal(&sealed.signature_der).unwrap();
     assert!(seal.values().is_empty());
     valid(seal, &values_of(&bundle));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_a_peer_is_judged_by_the_peers_anchors() {
+    let pair = crate::road::pair().await;
+    let (p, alici) = (&pair.hs01, "alici@hs02.kep.test");
+    let text = crate::road::message("Fiyat", alici);
+    let sent = p.submit("mudur@ornekas", &[alici], &text).await.unwrap();
+    let Accepted::Sent { mail } = sent else {
+        panic!("{sent:?}")
+    };
+    pair.work().await;
+    pair.clock.advance(DAY + HOUR);
+    let station = station_of(p, "hs01.kep.test", Arc::new(Silent), DAY);
+    while station.run_due().await.unwrap() > 0 {}
+    let rows = evidence::of_mail(&*p.db, p.tenant("ornekas"), mail).unwrap();
+    assert!(rows.iter().any(|r| r.row.issuer.as_str() == "hs02.kep.test"));
+    for row in rows {
+        let form = lasting::form_of(&*p.db, &row.row.xml).unwrap().unwrap();
+        // These certificates name no place, so nobody was asked.
+        assert_eq!(form.standing, Standing::NotAsked);
+        let octets = p.spool.load(&form.document.unwrap()).await.unwrap();
+        assert_eq!(verify(&octets).unwrap().level(), Level::Lasting);
+    }
+    assert_eq!(station.figures().unwrap().owed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brought_the_last_word_is_left_alone_and_what_brought_rubbish_is_not() {
+    let house = house("hs76.kep.test").await;
+    let mail = house.mail("bir").await;
+    house.clock.advance(DAY + HOUR);
+    let station = house.station(DAY);
+    house.settle(&station).await;
+    let row = house.evidence(mail).remove(0);
+    let issued = house.p.spool.load(&row.xml).await.unwrap();
+    let rubbish = Embedded {
+        signer: ValueSet {
+            certificates: vec![b"rubbish".to_vec()],
+            ..ValueSet::default()
+        },
+        stamps: ValueSet::default(),
+    };
+    let rubbish = house
+        .p
+        .spool
+        .store(&embed_values(&issued, &rubbish).unwrap())
+        .await
+        .unwrap();
+    let complete = house.forms(mail).remove(0).unwrap().document.unwrap();
+    let mut batch = Batch::new();
+    for blob in [rubbish, complete] {
+        let content = Content::whole(blob.id, blob.size_bytes);
+        let issuer = row.issuer.clone();
+        lasting::owe(&mut batch, row.event_time, Piece::Evidence, content, issuer).unwrap();
+    }
+    house.p.db.commit(batch).await.unwrap();
+    assert_eq!(house.settle(&station).await, 2);
+    assert_eq!(station.figures().unwrap().owed, 0);
+    assert_eq!(lasting::form_of(&*house.p.db, &complete).unwrap(), None);
+    let form = lasting::form_of(&*house.p.db, &rubbish).unwrap().unwrap();
+    assert_eq!((form.document, form.standing), (None, Standing::Valid));
+    assert!(form.certificates.is_some() && form.beside.len() == 2);
 }

@@ -417,8 +417,8 @@ async fn values_that_came_along_in_a_seal_and_in_its_token_are_read() {
     let write = |name: &str, octets: &[u8]| std::fs::write(folder.path().join(name), octets).unwrap();
     write("cms.der", &lasting);
     write("content", content);
-    write("root.pem", scene.root.certificate.pem().as_bytes());
-    write("middle.pem", scene.middle.certificate.pem().as_bytes());
+    let authorities = scene.root.certificate.pem() + &scene.middle.certificate.pem();
+    write("authorities.pem", authorities.as_bytes());
     let mut command = Command::new("openssl");
     command
         .current_dir(folder.path())
@@ -429,17 +429,9 @@ async fn values_that_came_along_in_a_seal_and_in_its_token_are_read() {
         "-content",
         "content",
         "-CAfile",
-        "root.pem",
-        "-certfile",
-        "middle.pem",
+        "authorities.pem",
     ]);
-    command.args([
-        "-purpose",
-        "any",
-        "-attime",
-        &at("06-01").unix_s().to_string(),
-        "-out",
-        "out",
-    ]);
+    let when = at("06-01").unix_s().to_string();
+    command.args(["-purpose", "any", "-attime", &when, "-out", "out"]);
     run(&mut command);
 }

@@ -57,7 +57,7 @@ pub enum Value {
 /// What was kept of the last word on a document's certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastingForm {
-    /// An evidence document with its values in it; none for a dispatch.
+    /// An evidence document with its values in it; none for a dispatch, and for what brought values of its own.
     pub document: Option<BlobRef>,
     /// What is not in the document.
     pub beside: Vec<Value>,
