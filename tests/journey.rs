@@ -73,6 +73,8 @@ mod kamusm;
 mod kepctl;
 #[path = "journey/lasting.rs"]
 mod lasting;
+#[path = "journey/lasting_daemon.rs"]
+mod lasting_daemon;
 #[path = "journey/listening.rs"]
 mod listening;
 #[path = "journey/mailbox_drafts.rs"]

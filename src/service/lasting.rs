@@ -43,7 +43,7 @@ const PAUSE_LONGEST: Duration = DAY;
 /// Owed for so long beyond its delay, somebody must look: lists come weekly at the latest.
 pub const LATE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Largest dispatch looked at; peers agree on far less.
-const DISPATCH_MAX_OCTETS: u64 = 256 * 1024 * 1024;
+const DISPATCH_MAX_OCTETS: u64 = 128 * 1024 * 1024;
 
 pub struct Lasting {
     pub db: Arc<dyn Db>,

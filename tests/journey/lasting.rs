@@ -1,16 +1,11 @@
 //! The station that makes documents last: when it asks, what it keeps, what it does when nobody answers or somebody was
-//! revoked, and that nothing is doubled. Then a real daemon, whose certificates name a place on a socket of this test.
+//! revoked, and that nothing is doubled.
 
-use crate::kepctl::kepctl;
 use crate::office::{Office, authority};
 use crate::provider::{Provider, START, Wires, pki, plant_pki};
-use crate::sealing::write_secret;
-use kepd::clock::{Clock as _, ManualClock, SystemClock, UtcTime};
-use kepd::cms::RevocationValues;
+use kepd::clock::{Clock as _, ManualClock, UtcTime};
 use kepd::domain::schedule::{DAY, next_night};
 use kepd::id::MailId;
-use kepd::mime::Structure;
-use kepd::rem::open::{self, Opened};
 use kepd::seal::TrustStore;
 use kepd::seal::lasting::{Certified, Outcome, Stood};
 use kepd::seal::revocation::{Collector, FetchError, Fetching, RevocationTransport, Settings};
@@ -21,18 +16,19 @@ use kepd::service::lasting::{Counts, Figures, LATE_AFTER, Lasting};
 use kepd::service::preservation::Preservation;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
+use kepd::store::probe::{CRASH_POINTS, NoProbe, Probe};
 use kepd::store::tables::evidence::{self, EvidenceRow};
 use kepd::store::tables::items::Content;
 use kepd::store::tables::lasting::{self, LastingForm, Piece, Standing};
 use kepd::store::tables::mails;
+use kepd::store::tables::work::{self, OwedPreservation};
 use kepd::validation::bundle::judge_bundle;
 use kepd::validation::preserved::Preserved;
 use kepd::xml::{Embedded, Level, ValueSet, embed_values, verify, without_values};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const TENANT: &str = "ali";
@@ -48,11 +44,16 @@ struct House {
 
 /// `domain` is this test's own: its certificates name places.
 async fn house(domain: &str) -> House {
+    house_watched(domain, |_| Arc::new(NoProbe)).await
+}
+
+async fn house_watched(domain: &str, probe: impl FnOnce(&Path) -> Arc<dyn Probe>) -> House {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(START));
     let (made, office) = authority(domain, "http://pki.test", clock.clone());
     plant_pki(domain, made);
-    let p = Provider::open(domain, &dir.path().join("p"), &clock, &Wires::default());
+    let probe = probe(dir.path());
+    let p = Provider::open_probed(domain, &dir.path().join("p"), &clock, &Wires::default(), probe);
     for person in [TENANT, "veli"] {
         p.add_person(person).await;
     }
@@ -351,6 +352,107 @@ async fn an_interruption_loses_nothing_and_doubles_nothing() {
     assert_eq!(house.forms(mail), forms);
 }
 
+/// Copies the provider's folder whenever a durable point is reached: what a crash there would leave behind.
+struct Camera {
+    dir: PathBuf,
+    armed: AtomicBool,
+    shots: Mutex<Vec<(&'static str, PathBuf)>>,
+}
+
+/// Copies taken of each point.
+const SHOTS_EACH: usize = 2;
+
+impl Probe for Camera {
+    fn reached(&self, point: &'static str) {
+        let mut shots = self.shots.lock().unwrap();
+        let taken = shots.iter().filter(|(of, _)| *of == point).count();
+        if self.armed.load(Ordering::Relaxed) && taken < SHOTS_EACH {
+            let to = self.dir.join(format!("shot{}", shots.len()));
+            copy(&self.dir.join("p"), &to);
+            shots.push((point, to));
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|e| e.unwrap()) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_at_any_durable_point_loses_nothing_and_doubles_nothing() {
+    let mut camera = None;
+    let house = house_watched("hs77.kep.test", |dir| {
+        let made = Arc::new(Camera {
+            dir: dir.to_owned(),
+            armed: AtomicBool::new(false),
+            shots: Mutex::default(),
+        });
+        camera = Some(made.clone());
+        made
+    })
+    .await;
+    let camera = camera.unwrap();
+    let mail = house.mail("bir").await;
+    house.clock.advance(DAY + HOUR);
+    camera.armed.store(true, Ordering::Relaxed);
+    let station = house.station(DAY);
+    house.settle(&station).await;
+    camera.armed.store(false, Ordering::Relaxed);
+    let standings = |forms: Vec<Option<LastingForm>>| {
+        let each = forms
+            .into_iter()
+            .map(|form| form.map(|f| (f.standing, f.document.is_some())));
+        each.collect::<Vec<_>>()
+    };
+    let wanted = standings(house.forms(mail));
+    assert!(
+        wanted.iter().all(|w| *w == Some((Standing::Valid, true))),
+        "{wanted:?}"
+    );
+    let owed = |p: &Provider| work::all::<OwedPreservation>(&*p.db).unwrap().len();
+    let preserved = owed(&house.p);
+
+    let shots = camera.shots.lock().unwrap().clone();
+    for point in CRASH_POINTS {
+        assert!(
+            shots.iter().any(|(of, _)| *of == point),
+            "{point} was not reached"
+        );
+    }
+    for (point, dir) in shots {
+        let p = Provider::open(&house.domain, &dir, &house.clock, &Wires::default());
+        let left = House {
+            p,
+            domain: house.domain.clone(),
+            office: house.office.clone(),
+            clock: house.clock.clone(),
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let station = left.station(DAY);
+        left.settle(&station).await;
+        assert_eq!(standings(left.forms(mail)), wanted, "{point}");
+        assert_eq!(
+            (station.figures().unwrap().owed, owed(&left.p)),
+            (0, preserved),
+            "{point}"
+        );
+        for row in left.evidence(mail) {
+            let issued = left.p.spool.load(&row.xml).await.unwrap();
+            let form = lasting::document(&*left.p.db, &row.xml).unwrap();
+            let lasting = left.p.spool.load(&form).await.unwrap();
+            assert_eq!(without_values(&lasting).unwrap(), issued, "{point}");
+        }
+    }
+}
+
 /// What a future gives at once; None when it waits for something that does not come. It is dropped then.
 async fn futures_ready<T>(future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
@@ -436,127 +538,6 @@ async fn hash_trees_cover_the_lasting_form_too_and_the_bundle_holds_it_with_its_
         .unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.contains("verify OK"), "{said}");
-}
-
-/// What stands in the folder `revocation` of a bundle.
-fn values_of(bundle: &std::path::Path) -> RevocationValues {
-    let mut values = RevocationValues::default();
-    for file in std::fs::read_dir(bundle.join("revocation")).unwrap() {
-        let path = file.unwrap().path();
-        let octets = std::fs::read(&path).unwrap();
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("crl") => values.crls.push(octets),
-            Some("ors") => values.ocsp.push(octets),
-            _ => {}
-        }
-    }
-    values
-}
-
-#[test]
-fn a_daemon_makes_its_evidence_lasting_and_the_bundle_needs_nobody_any_more() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let (made, office) = authority("hs01.kep.test", &base, Arc::new(SystemClock));
-    runtime.spawn(office.clone().serve(listener));
-
-    let mut provider = crate::sealing::Provider::fresh();
-    let file = |name: &str| provider.data().join("pki").join(name);
-    std::fs::write(file("ca.pem"), &made.ca.certificate_pem).unwrap();
-    for (name, credential) in [("seal", &made.seal), ("tsa", &made.tsa)] {
-        std::fs::write(file(&format!("{name}.pem")), &credential.certificate_pem).unwrap();
-        write_secret(&file(&format!("{name}.key")), credential.key_pem.as_bytes());
-    }
-    for (from, to) in [
-        ("grace = \"1d\"", "grace = \"0s\""),
-        ("allow_networks = []", "allow_networks = [\"127.0.0.0/8\"]"),
-        ("lasting_delay = \"1d\"", "lasting_delay = \"0s\""),
-    ] {
-        provider.set(from, to);
-    }
-    provider.start();
-    provider.people();
-    provider.mail("kalici");
-
-    // Every evidence of the mail is lasting, and what was issued is something else.
-    let shown = provider.until(|p| {
-        let listed = p.kepctl(&["evidence", "list", "ornekas"]).ok()?;
-        let each = listed.as_array()?.iter().map(|e| {
-            let id = e["evidence"].as_str()?;
-            p.kepctl(&["evidence", "show", "ornekas", id]).ok()
-        });
-        let all: Option<Vec<_>> = each.collect();
-        all.filter(|all| all.len() >= 2 && all.iter().all(|e| e["level"] == "B-LT"))
-    });
-    for evidence in &shown {
-        assert_ne!(evidence["sha256"], evidence["document_sha256"]);
-    }
-    let metrics = provider.until(|p| Some(p.metrics()).filter(|m| m.contains("\nkepd_lasting_owed 0\n")));
-    for line in [
-        "kepd_lasting_late 0",
-        "kepd_lasting_oldest_seconds 0",
-        "kepd_lasting_revoked_total 0",
-    ] {
-        assert!(metrics.contains(&format!("\n{line}\n")), "{line} in {metrics}");
-    }
-
-    let search = [
-        "mail",
-        "search",
-        "ornekas",
-        "--as",
-        "mudur@ornekas",
-        "--subject",
-        "kalici",
-    ];
-    let mail = provider.kepctl(&search).unwrap();
-    let mail = mail[0]["mail"].as_str().unwrap().to_owned();
-    let out = provider.at("out");
-    std::fs::create_dir(&out).unwrap();
-    provider
-        .kepctl(&["mail", "export", &mail, "--out", out.to_str().unwrap()])
-        .unwrap();
-    // The daemon ends and the office closes: from here on there are only files.
-    if let Some(mut daemon) = provider.daemon.take() {
-        daemon.kill().unwrap();
-        daemon.wait().unwrap();
-    }
-    office.open.store(false, Ordering::Relaxed);
-    drop(runtime);
-    let bundle = out.join(&mail);
-    let verified = kepctl(&["--json", "evidence", "verify", bundle.to_str().unwrap()]);
-    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
-    assert!(verified.status.success(), "{said}");
-    assert!(said.contains("\"B-LT\""), "{said}");
-
-    let mut trust = TrustStore::new();
-    trust.add_path(&bundle.join("trust")).unwrap();
-    let valid = |certified: Certified, values: &RevocationValues| {
-        let judged = certified.judge(&trust, Some(values), Duration::ZERO);
-        assert!(matches!(judged, Outcome::Final(proof) if proof.stood == Stood::Valid));
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(bundle.join("evidence"))
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(files.len() >= 2);
-    for file in files {
-        let certified = Certified::of_evidence(&std::fs::read(file).unwrap()).unwrap();
-        let own = certified.values().clone();
-        valid(certified, &own);
-    }
-    let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
-    let structure = Structure::of(&dispatch);
-    let header = structure.root().unwrap().header.of(&dispatch).unwrap();
-    let opened = open::open(&structure, header, |span| span.of(&dispatch).map(<[u8]>::to_vec)).unwrap();
-    let Opened::Dispatch { sealed, .. } = opened else {
-        panic!()
-    };
-    let seal = Certified::of_seal(&sealed.signature_der).unwrap();
-    assert!(seal.values().is_empty());
-    valid(seal, &values_of(&bundle));
 }
 
 #[tokio::test(flavor = "multi_thread")]
