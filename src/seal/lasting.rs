@@ -408,8 +408,8 @@ impl Question<'_> {
 }
 
 fn names_a_place(certificate: &Certificate) -> bool {
-    !is_never_revoked(certificate)
-        && !(locations::ocsp_urls(certificate).is_empty() && locations::crl_urls(certificate).is_empty())
+    let nowhere = locations::ocsp_urls(certificate).is_empty() && locations::crl_urls(certificate).is_empty();
+    !nowhere && !is_never_revoked(certificate)
 }
 
 impl Proof {

@@ -34,8 +34,8 @@ use std::time::Duration;
 const AT_ONCE: usize = 128;
 /// How long collecting for one group may take: sixteen places that each use up the client's own time would take longer.
 const COLLECT_WITHIN: Duration = Duration::from_secs(120);
-/// Added to a delay, and to when there may be a last word: a time-stamp is made a little later than its event, and what is asked for
-/// in that very second is a little too early.
+/// Added to a delay, and to when there may be a last word: a time-stamp is made a little later than its event, and what is
+/// asked for in that very second is a little too early.
 const MARGIN: Duration = Duration::from_secs(15 * 60);
 /// The pause after the first look that brought no last word, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(10 * 60);
