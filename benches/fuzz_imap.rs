@@ -110,6 +110,7 @@ async fn door(chance: &mut Chance, commands: u64) {
     let (mut said, mut rounds, mut ceiling, mut slowest) = (0, 0u64, before, Duration::ZERO);
     while said < commands {
         if rounds > 0 && rounds.is_multiple_of(ROUNDS_PER_HOUSE) {
+            println!("door: {said} commands, {} MiB resident", resident_mib());
             ground = Ground::new().await;
         }
         let round = Instant::now();

@@ -131,7 +131,10 @@ fn sentences(text: &str) -> BTreeSet<String> {
                 pattern.push_str(if i == 0 { "" } else { "{}" });
                 pattern.push_str(fixed);
             }
-            out.insert(pattern);
+            // What only passes on another's words has none of its own.
+            if pattern != "{}" {
+                out.insert(pattern);
+            }
         }
     }
     out
@@ -145,6 +148,7 @@ fn every_reason_of_a_judge_is_told_in_turkish() {
         "cms/signed.rs",
         "cms/tsp.rs",
         "cms/der.rs",
+        "cms/ers/verify.rs",
         "xml/mod.rs",
         "xml/guard.rs",
         "xml/profile.rs",

@@ -11,6 +11,8 @@ const DRIFT_MAX_DEFAULT: Duration = Duration::from_secs(5);
 const DRIFT_MAX: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 /// Stamps are spaced by milliseconds.
 const PER_SECOND_MAX: u32 = 1000;
+/// For longer nobody should wait for others: a sender waits for his evidence.
+const BATCH_MAX: Duration = Duration::from_secs(10);
 /// Authorities that are asked in turn; a stamp's tries end after half a minute anyway.
 const AUTHORITIES_MAX: usize = 16;
 
@@ -25,6 +27,8 @@ pub struct Timestamp {
     pub drift_max: Period,
     /// Zero: as many as are asked for.
     pub per_second: u32,
+    /// How long evidence waits for other evidence to share a stamp with. Zero: each has its own.
+    pub batch: Period,
     pub embedded: bool,
     pub embedded_certificate: PathBuf,
     pub embedded_key: PathBuf,
@@ -39,6 +43,7 @@ impl Default for Timestamp {
             policies: Vec::new(),
             drift_max: Period(DRIFT_MAX_DEFAULT),
             per_second: 0,
+            batch: Period(Duration::ZERO),
             embedded: true,
             embedded_certificate: "pki/tsa.pem".into(),
             embedded_key: "pki/tsa.key".into(),
@@ -130,6 +135,12 @@ impl Timestamp {
                 self.drift_max
             ));
         }
+        if self.batch.0 > BATCH_MAX {
+            return Err(format!(
+                "timestamp.batch is {}; at most 10s, for senders wait for their evidence. 0ms: each document has its own stamp",
+                self.batch
+            ));
+        }
         if self.per_second > PER_SECOND_MAX {
             return Err(format!(
                 "timestamp.per_second is at most {PER_SECOND_MAX}; 0 is no limit"
@@ -215,6 +226,7 @@ mod tests {
             "drift_max = \"500ms\"".to_owned(),
             "drift_max = \"6min\"".to_owned(),
             "per_second = 1001".to_owned(),
+            "batch = \"11s\"".to_owned(),
             "urls = [\"https://a.test/\"]".to_owned(),
             one("user = \"a\""),
             one("kind = \"basic\"\nuser = \"a\""),

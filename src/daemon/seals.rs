@@ -19,6 +19,7 @@ use crate::service::identity::{Credentials, Published};
 use anyhow::{Context as _, bail};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -48,7 +49,11 @@ impl Seals {
         // At start a certificate that has ended seals all the same: mail goes on, and `kepd check` says it.
         let rings = Rings::read(config, None).await?;
         let authorities = Arc::new(authorities(config, around, tasks, closing).await?);
-        let evidence = Arc::new(Sealer::of(rings.evidence, authorities.clone()));
+        let evidence = Sealer::of(rings.evidence, authorities.clone());
+        let evidence = Arc::new(match config.timestamp.batch.0 {
+            Duration::ZERO => evidence,
+            window => evidence.sharing(window),
+        });
         let dispatch = match rings.dispatch {
             Some(ring) => Arc::new(Sealer::of(ring, authorities.clone())),
             None => evidence.clone(),

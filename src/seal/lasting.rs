@@ -9,6 +9,7 @@ use super::trust::{Judged, TrustStore};
 use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;
 use crate::cms::der::DerError;
+use crate::cms::ers::{self, shared_token};
 use crate::cms::revocation::{self, Doubt, RevocationValues, Standing, is_never_revoked};
 use crate::cms::signed::{self, CmsError};
 use crate::cms::tsp::{StampError, Token};
@@ -30,6 +31,8 @@ pub enum LastingError {
     Cms(#[from] CmsError),
     #[error(transparent)]
     Stamp(#[from] StampError),
+    #[error("the record over its signature: {0}")]
+    Record(#[from] ers::Why),
     #[error("a certificate cannot be read: {0}")]
     Der(#[from] DerError),
     #[error("there is no time-stamp on it, so there is no moment to judge it at")]
@@ -125,12 +128,7 @@ impl Certified {
     pub fn of_evidence(octets: &[u8]) -> Result<Self, LastingError> {
         let verified = xml::verify(octets)?;
         let signer = Certificate::from_der(&verified.signer_der)?;
-        let mut stamps = Vec::new();
-        for stamp in &verified.stamps {
-            let token = Token::read(&stamp.token_der)?;
-            token.check_imprint(&stamp.covered)?;
-            stamps.push(token);
-        }
+        let stamps = tokens_of(&verified)?;
         let is_lasting = verified.level() == Level::Lasting;
         let Embedded {
             signer: of_signer,
@@ -312,6 +310,25 @@ impl Certified {
     }
 }
 
+/// The tokens that are over the signature, its own and those that it shares; what each must be over is checked.
+fn tokens_of(verified: &xml::Verified) -> Result<Vec<Token>, LastingError> {
+    let mut tokens = Vec::new();
+    for stamp in &verified.stamps {
+        let token = Token::read(&stamp.token_der)?;
+        token.check_imprint(&stamp.covered)?;
+        tokens.push(token);
+    }
+    for record in &verified.records {
+        let (token, root) = shared_token(&record.record_der, &record.covered)?;
+        let token = Token::read(token)?;
+        if token.imprint != root {
+            return Err(StampError::Imprint.into());
+        }
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
 fn worse(one: Stood, other: Stood) -> Stood {
     match (&one, &other) {
         (Stood::Revoked(_), _) | (_, Stood::Valid) => one,
@@ -438,6 +455,7 @@ impl Proof {
     /// The lasting form of the evidence document that was judged, and the values that are too large to lie in it.
     pub fn embed(&self, document: &[u8]) -> Result<(Vec<u8>, RevocationValues), LastingError> {
         let verified = xml::verify(document)?;
+        let tokens = tokens_of(&verified)?;
         let mut there: Vec<Vec<u8>> = verified.chain_der;
         there.push(verified.signer_der);
         let mut room = EMBEDDED_MAX_OCTETS;
@@ -446,8 +464,7 @@ impl Proof {
         // EN 319 132-1 5.4.1: what stands in the signature already need not stand there again.
         self.signer
             .put(&mut embedded.signer, &mut there, &mut room, &mut beside);
-        for (stamp, grounds) in verified.stamps.iter().zip(&self.stamps) {
-            let token = Token::read(&stamp.token_der)?;
+        for (token, grounds) in tokens.iter().zip(&self.stamps) {
             there.extend(token.certificates.iter().map(|c| c.der().to_vec()));
             grounds.put(&mut embedded.stamps, &mut there, &mut room, &mut beside);
         }

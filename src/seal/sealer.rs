@@ -7,7 +7,7 @@
 
 use super::key::KeyError;
 use super::signatory::{Ring, Signatory};
-use super::tsa::{StampFailure, Stamps};
+use super::tsa::{SharedStamps, StampFailure, Stamps, Witness};
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
 use crate::cms::algorithm::sha256;
@@ -15,6 +15,7 @@ use crate::cms::signed::{Assembly, CONTENT_DATA, SignedAttributes};
 use crate::seal::SealKey;
 use crate::xml::{XmlError, xades};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Why there is no seal.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,8 @@ impl From<XmlError> for SealError {
 pub struct Sealer {
     ring: RwLock<Arc<Ring>>,
     stamps: Arc<dyn Stamps>,
+    /// Set when evidence may share its tokens.
+    shared: Option<SharedStamps>,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -80,7 +83,19 @@ impl Sealer {
         Self {
             ring: RwLock::new(Arc::new(ring)),
             stamps,
+            shared: None,
         }
+    }
+
+    /// The same, but evidence waits up to `window` for other evidence, and all of it shares one token. Entities do not.
+    pub fn sharing(mut self, window: Duration) -> Self {
+        self.shared = Some(SharedStamps::new(self.stamps.clone(), window));
+        self
+    }
+
+    /// Whether evidence shares its stamps.
+    pub fn is_sharing(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Other keys from the next document on; what is being sealed is finished with the old one.
@@ -106,8 +121,15 @@ impl Sealer {
         let prepared = xades::prepare(unsigned_xml, &chain, signatory.key().xml_method(), now)?;
         let signature = signatory.sign(prepared.to_be_signed()).await?;
         let signed = prepared.signed(&signatory.key().xml_value(&signature)?);
-        let stamp = self.stamps.stamp(signed.stamp_imprint().into(), now).await?;
-        Ok(signed.finish(Some(&stamp.token_der)))
+        let imprint = signed.stamp_imprint();
+        let Some(shared) = &self.shared else {
+            let stamp = self.stamps.stamp(imprint.into(), now).await?;
+            return Ok(signed.finish(Some(&stamp.token_der)));
+        };
+        Ok(match shared.witness(imprint, now).await? {
+            Witness::Token(token) => signed.finish(Some(&token)),
+            Witness::Record(record) => signed.finish_with_record(&record),
+        })
     }
 
     /// Signs and time-stamps a MIME entity given by its SHA-256: the DER for `application/pkcs7-signature`.

@@ -7,8 +7,9 @@
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
+use crate::cms::ers::shared_token;
 use crate::cms::signed;
-use crate::cms::tsp::Token;
+use crate::cms::tsp::{StampError, Token};
 use crate::cms::{Certificate, ContentDigest, Purpose};
 use crate::xml::foreign::Portrait;
 use crate::xml::{self, Level};
@@ -147,11 +148,16 @@ pub fn verify_evidence(
         .chain(&embedded.signer.certificates)
         .filter_map(|c| Certificate::from_der(c).ok())
         .collect();
-    let stamps = verified
+    let own = verified
         .stamps
         .iter()
-        .map(|s| (s.token_der.as_slice(), s.covered.as_slice()));
-    let stamped = check_stamps(stamps, Some(verified.signing_time), trust);
+        .map(|s| Ok((s.token_der.as_slice(), Covered::Octets(&s.covered))));
+    // One token may be over the root of a tree with many signatures in it.
+    let shared = verified.records.iter().map(|r| {
+        let (token, root) = shared_token(&r.record_der, &r.covered).map_err(|e| e.to_string())?;
+        Ok((token, Covered::Root(root)))
+    });
+    let stamped = check_stamps(own.chain(shared), Some(verified.signing_time), trust);
     let stamp_time = stamped.as_ref().ok().copied().flatten();
     let timestamp = match stamped {
         Ok(Some(_)) => Finding::Ok,
@@ -217,7 +223,7 @@ pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &
     let stamps = verified
         .stamp_token
         .iter()
-        .map(|t| (t.as_slice(), verified.signature_value.as_slice()));
+        .map(|t| Ok((t.as_slice(), Covered::Octets(&verified.signature_value))));
     let stamped = check_stamps(stamps, verified.signing_time, trust);
     let stamp_time = stamped.as_ref().ok().copied().flatten();
     let timestamp = match stamped {
@@ -252,16 +258,34 @@ fn check_trust(
     Finding::of(trust.check(signer, along, at, Purpose::Signing))
 }
 
+/// What a token must be over.
+enum Covered<'a> {
+    Octets(&'a [u8]),
+    /// The root of a tree in which the signature is.
+    Root(ContentDigest),
+}
+
+impl Covered<'_> {
+    fn check(&self, token: &Token) -> Result<(), StampError> {
+        match self {
+            Self::Octets(octets) => token.check_imprint(octets),
+            Self::Root(root) if token.imprint == *root => Ok(()),
+            Self::Root(_) => Err(StampError::Imprint),
+        }
+    }
+}
+
 /// All stamps must hold; the earliest time counts.
 fn check_stamps<'a>(
-    stamps: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    stamps: impl Iterator<Item = Result<(&'a [u8], Covered<'a>), String>>,
     signing_time: Option<UtcTime>,
     trust: &TrustStore,
 ) -> Result<Option<UtcTime>, String> {
     let mut earliest: Option<UtcTime> = None;
-    for (token_der, covered) in stamps {
+    for stamp in stamps {
+        let (token_der, covered) = stamp?;
         let token = Token::read(token_der).map_err(|e| e.to_string())?;
-        token.check_imprint(covered).map_err(|e| e.to_string())?;
+        covered.check(&token).map_err(|e| e.to_string())?;
         trust
             .check(
                 &token.signer,

@@ -33,6 +33,8 @@ use tokio::task::JoinSet;
 
 /// Documents sealed at the same time: their waits for the authority and for the disk overlap.
 const AT_ONCE: usize = 32;
+/// The same where they wait for each other, to share a stamp.
+const AT_ONCE_SHARING: usize = 1024;
 /// How often a document is filed against others who change the same mail.
 const COMMIT_ATTEMPTS: usize = 16;
 
@@ -58,7 +60,12 @@ struct Sealed {
 impl Notary {
     /// Seals what is owed. Gives how many documents were looked at.
     pub async fn run_due(self: &Arc<Self>) -> Result<usize, Failure> {
-        let due = work::due::<OwedEvidence>(&*self.db, self.clock.now(), AT_ONCE)?;
+        let at_once = if self.sealer.is_sharing() {
+            AT_ONCE_SHARING
+        } else {
+            AT_ONCE
+        };
+        let due = work::due::<OwedEvidence>(&*self.db, self.clock.now(), at_once)?;
         let count = due.len();
         let mut sealing = JoinSet::new();
         for owed in due {

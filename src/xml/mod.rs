@@ -18,12 +18,14 @@ pub mod xades;
 pub use embedded::{Embedded, Level, ValueSet, embed_values, without_values};
 pub use guard::{DOCUMENT_MAX_OCTETS, check as check_input};
 pub use profile::{Verified, verify};
-pub use stamps::SignatureTimeStamp;
+pub use stamps::{SignatureRecord, SignatureTimeStamp};
 
 pub(crate) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub(crate) const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// EN 319 132-1: properties that came later.
 pub(crate) const XADES141: &str = "http://uri.etsi.org/01903/v1.4.1#";
+/// Of the evidence record in an XMLTimeStamp, in base64: our own, for the standard leaves open what an XMLTimeStamp holds.
+pub(crate) const SIGNATURE_RECORD: &str = "urn:kepd:signature-record:1";
 pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 pub(crate) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 pub(crate) const SIGNED_PROPERTIES: &str = "http://uri.etsi.org/01903#SignedProperties";

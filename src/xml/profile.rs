@@ -10,7 +10,7 @@
 use super::embedded::{Embedded, Level};
 use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
 use super::spelling::normalised;
-use super::stamps::SignatureTimeStamp;
+use super::stamps::{SignatureRecord, SignatureTimeStamp, Witnesses};
 use super::{
     DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, inside,
     stamps,
@@ -49,6 +49,8 @@ pub struct Verified {
     /// What the signer says; not proven by anybody.
     pub signing_time: UtcTime,
     pub stamps: Vec<SignatureTimeStamp>,
+    /// Evidence records over the signature, in place of a time-stamp of its own.
+    pub records: Vec<SignatureRecord>,
     /// What came along to judge signer and time-stamps by; unsigned, and proven by nobody.
     pub embedded: Embedded,
 }
@@ -56,10 +58,11 @@ pub struct Verified {
 impl Verified {
     /// How much the signature carries.
     pub fn level(&self) -> Level {
-        match (self.stamps.is_empty(), self.embedded.is_empty()) {
-            (true, _) => Level::Basic,
-            (false, true) => Level::Stamped,
-            (false, false) => Level::Lasting,
+        let is_stamped = !self.stamps.is_empty() || !self.records.is_empty();
+        match (is_stamped, self.embedded.is_empty()) {
+            (false, _) => Level::Basic,
+            (true, true) => Level::Stamped,
+            (true, false) => Level::Lasting,
         }
     }
 }
@@ -86,7 +89,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
     let certificates = shape.certificates()?;
     let named = shape.signing_certificate(&certificates)?;
     check_signature(text, &certificates[named], &shape)?;
-    let stamps = stamps::read(shape.qualifying, shape.signature_value, root)?;
+    let Witnesses { stamps, records } = stamps::read(shape.qualifying, shape.signature_value, root)?;
     let embedded = Embedded::read(shape.qualifying)?;
     let time = child(shape.signature_properties, XADES, "SigningTime")?;
     let signing_time =
@@ -100,6 +103,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         chain_der,
         signing_time,
         stamps,
+        records,
         embedded,
     })
 }

@@ -1,9 +1,10 @@
-//! The SignatureTimeStamps of an XAdES signature and the octets they are over (EN 319 132-1 5.3).
+//! The SignatureTimeStamps of an XAdES signature and the octets they are over (EN 319 132-1 5.3), and the records that stand
+//! in their place when many signatures share one token.
 //!
-//! Tokens are not judged here; only what they must cover is worked out, in the canonical form that each one names.
+//! Tokens and records are not judged here; only what they must cover is worked out, in the canonical form that each one names.
 
-use super::nodes::{base64_of, elements, text_of};
-use super::{DSIG, EXCLUSIVE, XADES, XmlError};
+use super::nodes::{base64_of, child, elements, expect, text_of};
+use super::{DSIG, EXCLUSIVE, SIGNATURE_RECORD, XADES, XmlError};
 use roxmltree::Node;
 
 /// Most SignatureTimeStamps read from one signature.
@@ -21,14 +22,29 @@ pub struct SignatureTimeStamp {
     pub covered: Vec<u8>,
 }
 
+/// An evidence record (RFC 4998) over the signature; not checked here.
+#[derive(Debug, Clone)]
+pub struct SignatureRecord {
+    pub record_der: Vec<u8>,
+    /// The canonical octets that the record must cover: those that a time-stamp would be over.
+    pub covered: Vec<u8>,
+}
+
+/// What proves when the signature existed.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses {
+    pub stamps: Vec<SignatureTimeStamp>,
+    pub records: Vec<SignatureRecord>,
+}
+
 /// Reads every SignatureTimeStamp below `qualifying`, the QualifyingProperties.
 pub(super) fn read(
     qualifying: Node<'_, '_>,
     signature_value: Node<'_, '_>,
     root: Node<'_, '_>,
-) -> Result<Vec<SignatureTimeStamp>, XmlError> {
-    let mut out = Vec::new();
-    let unsigned = elements(qualifying)?
+) -> Result<Witnesses, XmlError> {
+    let mut out = Witnesses::default();
+    let stamps = elements(qualifying)?
         .into_iter()
         .filter(|n| n.has_tag_name((XADES, "UnsignedProperties")))
         .flat_map(|n| {
@@ -39,30 +55,44 @@ pub(super) fn read(
             n.children()
                 .filter(|c| c.has_tag_name((XADES, "SignatureTimeStamp")))
         });
-    for stamp in unsigned {
-        if out.len() >= STAMPS_MAX {
+    for stamp in stamps {
+        if out.stamps.len() + out.records.len() >= STAMPS_MAX {
             return Err(XmlError::Profile("too many time-stamps"));
         }
+        let covered = covered(stamp, signature_value, root)?;
         let parts = elements(stamp)?;
-        let method = parts
-            .iter()
-            .find(|n| n.has_tag_name((DSIG, "CanonicalizationMethod")))
-            .map(|n| n.attribute("Algorithm").unwrap_or_default())
-            // EN 319 132-1 4.5: canonical XML 1.0 where nothing is said.
-            .unwrap_or(INCLUSIVE[0]);
         let mut tokens = parts
             .iter()
-            .filter(|n| n.has_tag_name((XADES, "EncapsulatedTimeStamp")));
+            .filter(|n| matches!(n.tag_name().name(), "EncapsulatedTimeStamp" | "XMLTimeStamp"));
         let (Some(token), None) = (tokens.next(), tokens.next()) else {
             return Err(XmlError::Profile("SignatureTimeStamp must hold one token"));
         };
-        let covered = canonical_signature_value(signature_value, root, method)?;
-        out.push(SignatureTimeStamp {
-            token_der: base64_of(*token)?,
-            covered,
-        });
+        if token.has_tag_name((XADES, "EncapsulatedTimeStamp")) {
+            let token_der = base64_of(*token)?;
+            out.stamps.push(SignatureTimeStamp { token_der, covered });
+        } else {
+            expect(token, XADES, "XMLTimeStamp")?;
+            let record_der = base64_of(child(*token, SIGNATURE_RECORD, "EvidenceRecord")?)?;
+            out.records.push(SignatureRecord { record_der, covered });
+        }
     }
     Ok(out)
+}
+
+/// What a time-stamp speaks of: the signature value, in the canonical form that it names.
+fn covered(
+    stamp: Node<'_, '_>,
+    signature_value: Node<'_, '_>,
+    root: Node<'_, '_>,
+) -> Result<Vec<u8>, XmlError> {
+    let parts = elements(stamp)?;
+    let method = parts
+        .iter()
+        .find(|n| n.has_tag_name((DSIG, "CanonicalizationMethod")))
+        .map(|n| n.attribute("Algorithm").unwrap_or_default())
+        // EN 319 132-1 4.5: canonical XML 1.0 where nothing is said.
+        .unwrap_or(INCLUSIVE[0]);
+    canonical_signature_value(signature_value, root, method)
 }
 
 /// The canonical form of `ds:SignatureValue`, which has one text and at most an Id.

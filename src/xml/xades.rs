@@ -4,7 +4,10 @@
 //! the very places where canonicalisation would put them. So the octets that are signed are the octets in the file, and
 //! nothing is canonicalised but the document itself, once.
 
-use super::{DSIG, ENVELOPED, EXCLUSIVE, SHA256, SIGNED_PROPERTIES, XADES, XmlError, canonical_form, guard};
+use super::{
+    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SIGNATURE_RECORD, SIGNED_PROPERTIES, XADES, XmlError, canonical_form,
+    guard,
+};
 use crate::clock::UtcTime;
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -122,17 +125,38 @@ impl Signed<'_> {
 
     /// The signed document; with `token_der` it is B-T, without it B-B.
     pub fn finish(&self, token_der: Option<&[u8]>) -> Vec<u8> {
-        let p = &self.prepared;
-        let stamp = match token_der {
-            None => String::new(),
-            Some(token) => format!(
-                "<xades:UnsignedProperties><xades:UnsignedSignatureProperties><xades:SignatureTimeStamp>\
+        let stamp = token_der.map(|token| {
+            format!(
+                "<xades:SignatureTimeStamp>\
                  <ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\"></ds:CanonicalizationMethod>\
-                 <xades:EncapsulatedTimeStamp>{}</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>\
-                 </xades:UnsignedSignatureProperties></xades:UnsignedProperties>",
+                 <xades:EncapsulatedTimeStamp>{}</xades:EncapsulatedTimeStamp></xades:SignatureTimeStamp>",
                 STANDARD.encode(token)
-            ),
-        };
+            )
+        });
+        self.document(stamp.as_deref())
+    }
+
+    /// The signed document with an evidence record over [`Signed::stamp_octets`] in place of a token of its own: an XMLTimeStamp,
+    /// of a kind that others need not know (docs/decisions/0036-one-token-for-many-signatures.md).
+    pub fn finish_with_record(&self, record_der: &[u8]) -> Vec<u8> {
+        let record = format!(
+            "<xades:SignatureTimeStamp>\
+             <ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\"></ds:CanonicalizationMethod>\
+             <xades:XMLTimeStamp><r:EvidenceRecord xmlns:r=\"{SIGNATURE_RECORD}\">{}</r:EvidenceRecord></xades:XMLTimeStamp>\
+             </xades:SignatureTimeStamp>",
+            STANDARD.encode(record_der)
+        );
+        self.document(Some(&record))
+    }
+
+    fn document(&self, property: Option<&str>) -> Vec<u8> {
+        let p = &self.prepared;
+        let unsigned = property.map(|property| {
+            format!(
+                "<xades:UnsignedProperties><xades:UnsignedSignatureProperties>{property}\
+                 </xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
+            )
+        });
         let (head, tail) = p.document.split_at(p.insert_at);
         let parts = [
             head,
@@ -150,7 +174,7 @@ impl Signed<'_> {
             &p.id,
             "\">",
             &p.signed_properties,
-            &stamp,
+            unsigned.as_deref().unwrap_or_default(),
             "</xades:QualifyingProperties></ds:Object></ds:Signature>",
             tail,
         ];

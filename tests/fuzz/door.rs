@@ -19,6 +19,8 @@ use tokio::time::timeout;
 const HANGS: Duration = Duration::from_secs(120);
 /// How long a client that does not read tries to write.
 const STUCK: Duration = Duration::from_millis(20);
+/// Pieces that such a client does not get rid of before it gives up: cut octet by octet a command would take minutes.
+const STUCK_PIECES: usize = 50;
 
 /// A house that is attacked, and a neighbour in it that is not.
 pub struct Ground {
@@ -142,8 +144,11 @@ async fn hostile(door: Arc<ImapDoor>, mut chance: Chance, corpus: &Corpus) -> u6
         let mailbox = super::grammar::mailbox(chance);
         first = format!("a LOGIN {user}@ornekas \"{PASSWORD}\"\r\nb SELECT {mailbox}\r\n").into_bytes();
     }
-    let mut tag = 0;
+    let (mut tag, mut stuck) = (0, 0);
     for n in 0..50 {
+        if stuck > STUCK_PIECES {
+            break;
+        }
         let octets = match n {
             0 => std::mem::take(&mut first),
             _ => utterance(chance, corpus, &mut tag, true),
@@ -151,10 +156,13 @@ async fn hostile(door: Arc<ImapDoor>, mut chance: Chance, corpus: &Corpus) -> u6
         for piece in chance.pieces(&octets) {
             let write = writer.write_all(piece);
             let written = match deaf {
-                true => timeout(STUCK, write).await.unwrap_or(Ok(())),
+                true => timeout(STUCK, write).await.unwrap_or_else(|_| {
+                    stuck += 1;
+                    Ok(())
+                }),
                 false => timeout(HANGS, write).await.expect("the door does not read"),
             };
-            if written.is_err() {
+            if written.is_err() || stuck > STUCK_PIECES {
                 break;
             }
         }

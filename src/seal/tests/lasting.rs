@@ -179,6 +179,29 @@ async fn the_lasting_form_holds_before_every_judge_and_needs_nobody_any_more() {
 }
 
 #[tokio::test]
+async fn documents_that_share_a_token_are_made_lasting_like_others() {
+    let scene = scene(true, at("06-01"));
+    let scene = Scene {
+        sealer: scene.sealer.sharing(Duration::from_millis(200)),
+        ..scene
+    };
+    let (one, other) = tokio::join!(scene.sealed("06-01"), scene.sealed("06-01"));
+    let said = scene.said("06-03", "06-10");
+    for issued in [one, other] {
+        let verified = verify(&issued).unwrap();
+        assert_eq!((verified.stamps.len(), verified.records.len()), (0, 1));
+        let (lasting, _) = proof(scene.judge(&issued, Some(&said))).embed(&issued).unwrap();
+        assert_eq!(without_values(&lasting).unwrap(), issued);
+        let alone = Certified::of_evidence(&lasting).unwrap();
+        let judged = alone.judge(&root_only(&scene), Some(alone.values()), DAY);
+        assert_eq!(proof(judged).stood, Stood::Valid);
+        let report = verify_evidence(&lasting, &scene.trust, no_schema);
+        assert!(report.findings.all_ok(), "{report:?}");
+        assert_eq!(report.level, Some(Level::Lasting));
+    }
+}
+
+#[tokio::test]
 async fn before_the_grace_is_over_nothing_is_final() {
     let scene = scene(true, at("06-01"));
     let issued = scene.sealed("06-01").await;

@@ -10,6 +10,7 @@ mod lasting;
 mod revocation;
 mod revocation_judges;
 mod rolling;
+mod sharing;
 mod stamp_corpus;
 mod stamps;
 mod tokens;

@@ -3,12 +3,13 @@
 //! No socket is opened here: [`TimestampTransport`] carries one request and brings the answer. [`TimestampClient`] asks
 //! one authority and believes nothing: status, imprint, nonce, policy, signature, purpose, path to an anchor at the
 //! stamp's time, plausible time. [`Authorities`] asks several in turn, puts aside who fails, and holds our clock against
-//! theirs. Whoever needs a stamp asks [`Stamps`]: behind it a stamp over many documents could stand as well.
+//! theirs. Whoever needs a stamp asks [`Stamps`]; whoever may share one with others, [`SharedStamps`].
 
 mod client;
 mod dev;
 mod pace;
 mod several;
+mod shared;
 
 use crate::clock::UtcTime;
 use crate::cms::tsp::{NONCE_OCTETS, StampError};
@@ -16,6 +17,7 @@ use crate::cms::{ContentDigest, PathError};
 pub use client::TimestampClient;
 pub use dev::{DEV_POLICY, DevAuthority, LocalTransport};
 pub use several::{Authorities, Authority, Figures, Terms};
+pub use shared::{SHARED_MAX, SharedStamps, Witness};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -80,6 +82,8 @@ pub enum StampFailure {
     Clock { drift_ms: i64 },
     #[error("all time-stamp authorities are put aside, and none had the time to answer")]
     NoTime,
+    #[error("a token for several signatures could not be shared: {0}")]
+    Shared(String),
 }
 
 impl StampFailure {
@@ -88,7 +92,7 @@ impl StampFailure {
         match self {
             Self::Transport(_) | Self::Nonce | Self::Pace | Self::Clock { .. } | Self::NoTime => true,
             Self::Stamp(error) => matches!(error, StampError::Refused { .. }),
-            Self::Trust(_) => false,
+            Self::Trust(_) | Self::Shared(_) => false,
         }
     }
 }

@@ -142,6 +142,72 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
         "the time of the time-stamp, {}, is implausible at {}",
         "zaman damgasının zamanı ({}) {} anında inandırıcı değil",
     ),
+    // cms::ers
+    (
+        "time-stamp {} of chain {}: {}",
+        "{}. zaman damgası ({}. zincir): {}",
+    ),
+    (
+        "the octets are not an evidence record: {}",
+        "bu veri bir kanıt kaydı (evidence record) değil: {}",
+    ),
+    (
+        "no object was asked about",
+        "hangi nesnenin sorulduğu belirtilmemiş",
+    ),
+    (
+        "object {} is needed, or its {} digest",
+        "{}. nesne ya da onun {} özeti gerekli",
+    ),
+    (
+        "the list of digest algorithms is not the one of the chains",
+        "özet algoritmalarının listesi zincirlerdekiyle aynı değil",
+    ),
+    (
+        "the imprint is {}, the hash tree {}",
+        "damganın özeti {}, özet ağacı {}",
+    ),
+    (
+        "a chain has one digest algorithm; this one began with {}",
+        "bir zincirin tek özet algoritması olur; bu zincir {} ile başlıyor",
+    ),
+    (
+        "a digest in the hash tree has the wrong length",
+        "özet ağacındaki bir özetin uzunluğu yanlış",
+    ),
+    (
+        "object {} is not what was time-stamped",
+        "{}. nesne, zaman damgası vurulan nesne değil",
+    ),
+    (
+        "other objects are in the group too",
+        "grupta başka nesneler de var",
+    ),
+    (
+        "it does not cover the time-stamp before it",
+        "kendinden önceki zaman damgasını kapsamıyor",
+    ),
+    (
+        "the hash tree does not lead to what was time-stamped",
+        "özet ağacı, zaman damgası vurulan özete varmıyor",
+    ),
+    (
+        "its time {} is before that of the time-stamp before it, {}",
+        "zamanı ({}) kendinden önceki zaman damgasınınkinden ({}) önce",
+    ),
+    ("its time {} is in the future", "zamanı ({}) gelecekte"),
+    (
+        "it is not to be trusted at its time {}: {}",
+        "kendi zamanında ({}) güvenilir değil: {}",
+    ),
+    (
+        "its algorithms were no longer fit at its time {}: {}",
+        "algoritmaları kendi zamanında ({}) artık uygun değildi: {}",
+    ),
+    (
+        "it was no longer good at {}, when it was still needed: {}",
+        "{} anında, kendisine hâlâ ihtiyaç varken, artık geçerli değildi: {}",
+    ),
     // xml
     (
         "the document is refused before parsing: {}",
