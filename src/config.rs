@@ -5,6 +5,7 @@
 //! folder of systemd's credentials. `config/kepd.toml` has every key with its default and reason; a test holds it.
 
 mod autoconfig;
+mod evidence;
 mod revocation;
 mod seal;
 mod timestamp;
@@ -25,6 +26,7 @@ use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
+pub use evidence::Evidence;
 pub use revocation::{Mode as RevocationMode, Revocation};
 pub use seal::{DispatchSeal, NextPair, Seal};
 use serde::{Deserialize, Serialize};
@@ -76,6 +78,8 @@ pub struct Config {
     pub seal: Seal,
     #[serde(default)]
     pub timestamp: Timestamp,
+    #[serde(default)]
+    pub evidence: Evidence,
     #[serde(default)]
     pub revocation: Revocation,
     #[serde(default)]

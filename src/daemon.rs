@@ -6,6 +6,7 @@
 //! at their next look. What is left undone is in the store.
 
 mod clients;
+mod lasting;
 mod logins;
 mod revocation;
 mod seals;

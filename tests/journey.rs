@@ -71,6 +71,10 @@ mod judges;
 mod kamusm;
 #[path = "journey/kepctl.rs"]
 mod kepctl;
+#[path = "journey/lasting.rs"]
+mod lasting;
+#[path = "journey/lasting_daemon.rs"]
+mod lasting_daemon;
 #[path = "journey/listening.rs"]
 mod listening;
 #[path = "journey/mailbox_drafts.rs"]
@@ -87,6 +91,8 @@ mod mailbox_views;
 mod midflight;
 #[path = "journey/naive.rs"]
 mod naive;
+#[path = "journey/office.rs"]
+mod office;
 #[path = "journey/officers.rs"]
 mod officers;
 #[path = "journey/outside.rs"]

@@ -6,6 +6,7 @@
 //! are only read, go through `rasn`. No key lives here: whoever signs is given octets and gives a signature back.
 
 pub mod algorithm;
+mod along;
 mod ber;
 pub mod certificate;
 pub mod crl;

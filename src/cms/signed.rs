@@ -5,10 +5,12 @@
 //! the octets as they came: the SET OF of signed attributes is re-tagged (RFC 5652 5.4), never encoded again.
 
 use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
+use super::along::Along;
 use super::ber;
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, Tlv, context};
 use super::name;
+use super::revocation::RevocationValues;
 use crate::clock::UtcTime;
 use std::borrow::Cow;
 
@@ -175,6 +177,8 @@ pub struct Verified {
     pub signature_value: Vec<u8>,
     /// The DER of the signature-time-stamp token, when there is one; not checked here.
     pub stamp_token: Option<Vec<u8>>,
+    /// What came along to judge by; unsigned, and proven by nobody.
+    pub values: RevocationValues,
 }
 
 /// The digest algorithm that a detached signature needs the content's digest in.
@@ -193,6 +197,21 @@ pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verifi
         return Err(CmsError::OtherDigest(view.digest));
     }
     view.verify(content.octets(), SigningCertificate::V2)
+}
+
+/// Who made a detached signature, and when, without the content: everything is verified but that the digest that was signed
+/// is the content's.
+pub fn verify_but_content(cms_der: &[u8]) -> Result<Verified, CmsError> {
+    let octets = definite(cms_der)?;
+    let view = SignedView::read(&octets)?;
+    if view.content_type != CONTENT_DATA || view.content.is_some() {
+        return Err(CmsError::Profile("not a detached signature over id-data"));
+    }
+    let attributes = Attributes::read(view.signed_attributes.value)?;
+    let digest = attributes
+        .single(ATTR_MESSAGE_DIGEST)?
+        .ok_or(CmsError::Profile("no messageDigest"))?;
+    view.verify(digest.value, SigningCertificate::V2)
 }
 
 /// The octets with definite lengths, after a look at their size.
@@ -218,6 +237,7 @@ pub(super) struct SignedView<'a> {
     pub content: Option<&'a [u8]>,
     pub digest: DigestAlgorithm,
     certificates: Vec<&'a [u8]>,
+    along: Along<'a>,
     sid: Tlv<'a>,
     signed_attributes: Tlv<'a>,
     algorithm: SignatureAlgorithm,
@@ -244,7 +264,7 @@ impl<'a> SignedView<'a> {
         };
         encapsulated.end("encapContentInfo")?;
         let certificates = certificate_slices(fields.optional(context(0))?)?;
-        fields.optional(context(1))?; // CRLs, not used
+        let along = Along::read(fields.optional(context(1))?)?;
         let signers = fields.expect(der::SET, "signerInfos")?;
         fields.end("SignedData")?;
         let mut view = Self::read_signer(signers.value)?;
@@ -255,6 +275,7 @@ impl<'a> SignedView<'a> {
         view.content_type = content_type;
         view.content = content;
         view.certificates = certificates;
+        view.along = along;
         Ok(view)
     }
 
@@ -284,6 +305,7 @@ impl<'a> SignedView<'a> {
             content: None,
             digest,
             certificates: Vec::new(),
+            along: Along::default(),
             sid,
             signed_attributes,
             algorithm,
@@ -304,7 +326,9 @@ impl<'a> SignedView<'a> {
         wanted: SigningCertificate,
         known: &[Certificate],
     ) -> Result<Verified, CmsError> {
-        if !matches!(self.version, 1 | 3) || (self.content_type != CONTENT_DATA && self.version != 3) {
+        // RFC 5652 5.1: 5 where other revocation information than lists is along.
+        let fits = matches!(self.version, 1 | 3) || (self.version == 5 && self.along.has_other);
+        if !fits || (self.content_type != CONTENT_DATA && self.version == 1) {
             return Err(CmsError::Profile("SignedData version"));
         }
         let attributes = Attributes::read(self.signed_attributes.value)?;
@@ -355,6 +379,7 @@ impl<'a> SignedView<'a> {
         };
         Ok(Verified {
             signer,
+            values: self.along.values(&certificates),
             certificates,
             signing_time,
             algorithm: self.algorithm,

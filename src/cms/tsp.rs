@@ -9,6 +9,7 @@ use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, context};
 use super::name;
 use super::path;
+use super::revocation::RevocationValues;
 use super::signed::{CONTENT_TST_INFO, CmsError, SignedView, SigningCertificate, definite, small_integer};
 use crate::clock::UtcTime;
 use rasn_cms::tsp::{MessageImprint, TimeStampReq};
@@ -269,6 +270,8 @@ pub struct Token {
     pub certificates: Vec<Certificate>,
     /// How the authority signed.
     pub algorithm: SignatureAlgorithm,
+    /// What came along to judge the authority by; unsigned, and proven by nobody.
+    pub values: RevocationValues,
 }
 
 /// No extension of TSTInfo is known here, so none may be critical (RFC 5280 4.2 has the meaning).
@@ -330,6 +333,7 @@ impl Token {
         let (signer, certificates) = (verified.signer, verified.certificates);
         Ok(Self {
             algorithm: verified.algorithm,
+            values: verified.values,
             gen_time,
             policy,
             imprint,

@@ -31,8 +31,11 @@ impl ControlDoor {
                     let say = format!("there is no evidence \"{evidence}\" of this tenant");
                     return Err(Failure::refused(Kind::NotFound, say));
                 };
-                let xml = self.records.document(row).await?;
-                one(evidence_record(row).with("xml", String::from_utf8_lossy(&xml).into_owned()))
+                let document = self.records.document(row).await?;
+                one(evidence_record(row)
+                    .with("level", document.level)
+                    .text("document_sha256", document.sha256)
+                    .with("xml", String::from_utf8_lossy(&document.xml).into_owned()))
             }
             EvidenceWord::Export(wish) => self.export(&wish).await,
             EvidenceWord::Verify(_) => Err(Failure::refused(

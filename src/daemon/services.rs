@@ -29,6 +29,7 @@ use crate::service::identity::Identity;
 use crate::service::indexing::Indexing;
 use crate::service::intake::Intake;
 use crate::service::item_numbers::ItemNumbers;
+use crate::service::lasting::Lasting;
 use crate::service::mailbox::Mailboxes;
 use crate::service::notary::Notary;
 use crate::service::organisation::Organisations;
@@ -65,6 +66,7 @@ pub struct Services {
     pub auditing: Arc<Auditing>,
     pub book: Arc<AuditBook>,
     pub preservation: Arc<Preservation>,
+    pub lasting: Arc<Lasting>,
     pub notary: Arc<Notary>,
     pub dispatch: Arc<Dispatch>,
     pub relay: Arc<Relay>,
@@ -87,13 +89,13 @@ pub struct Services {
 }
 
 /// What several services are made of. It lives only while they are built.
-struct Parts {
-    db: Arc<dyn Db>,
-    spool: Arc<Spool>,
+pub(super) struct Parts {
+    pub(super) db: Arc<dyn Db>,
+    pub(super) spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     organisations: Arc<Organisations>,
-    identity: Arc<Identity>,
+    pub(super) identity: Arc<Identity>,
     items: Arc<ItemNumbers>,
     bells: Bells,
     terms: Arc<Terms>,
@@ -323,6 +325,8 @@ impl Services {
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         let indexing = Arc::new(parts.indexing());
+        let revocation = super::revocation::collector(&config.revocation, around.clock.clone());
+        let lasting = super::lasting::station(config, around, &parts, &seals.published, revocation.clone());
         let book = Arc::new(AuditBook {
             db: parts.db.clone(),
             spool: parts.spool.clone(),
@@ -377,7 +381,9 @@ impl Services {
                 accounts: accounts.clone(),
                 unindexed: Some(unindexed(&indexing)),
                 stamps: Some(seals.authorities.clone()),
+                readings: vec![super::lasting::figures(&lasting)],
             }),
+            lasting,
             indexing,
             seals,
             db: parts.db,
@@ -390,7 +396,7 @@ impl Services {
             approval,
             declaring,
             relay_out,
-            revocation: super::revocation::collector(&config.revocation, around.clock.clone()),
+            revocation,
             decoy_secret,
             login_judge,
         })

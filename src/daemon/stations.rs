@@ -75,6 +75,12 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
         let preservation = preservation.clone();
         async move { preservation.run_due().await }
     }));
+    tasks.spawn(super::lasting::run(
+        services.lasting.clone(),
+        bells.lasting.clone(),
+        services.clock.clone(),
+        closing.clone(),
+    ));
     let (indexing, bell) = (services.indexing.clone(), bells.indexing.clone());
     tasks.spawn(index(indexing, bell, services.clock.clone(), closing.clone()));
     tasks.spawn(sweep(

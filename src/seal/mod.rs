@@ -3,12 +3,13 @@
 //! A *seal* is what the provider does. [`sealer::Sealer`] seals evidence (XAdES B-T) and MIME entities (CAdES with a
 //! signature time-stamp); [`verifier`] says what is to be thought of both, offline and without a clock; [`tsa`] speaks to
 //! time-stamp authorities through a trait, for no socket is opened here, and so does [`revocation`], which collects what
-//! authorities say of revoked certificates; [`holder`] judges certificates that users log in with; [`pki`] makes certificates
-//! for development, and [`revoking`] revokes them.
+//! authorities say of revoked certificates; [`lasting`] says by what a document can be judged for ever; [`holder`] judges
+//! certificates that users log in with; [`pki`] makes certificates for development, and [`revoking`] revokes them.
 
 pub mod holder;
 pub mod kamusm;
 pub mod key;
+pub mod lasting;
 pub mod pki;
 pub mod revocation;
 pub mod revoking;

@@ -11,8 +11,8 @@ use crate::cms::ers::shared_token;
 use crate::cms::signed;
 use crate::cms::tsp::{StampError, Token};
 use crate::cms::{Certificate, ContentDigest, Purpose};
-use crate::xml;
 use crate::xml::foreign::Portrait;
+use crate::xml::{self, Level};
 use std::fmt;
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub struct EvidenceReport {
     /// None unless the signature holds.
     pub signer: Option<Signer>,
     pub signing_time: Option<UtcTime>,
+    /// None unless the signature holds.
+    pub level: Option<Level>,
     /// The time of the earliest time-stamp; None unless all of them hold.
     pub stamp_time: Option<UtcTime>,
     pub trust_moment: Option<TrustMoment>,
@@ -139,9 +141,11 @@ pub fn verify_evidence(
         Ok(both) => both,
         Err(why) => return EvidenceReport::without_signature(schema, why, octets),
     };
+    let (level, embedded) = (Some(verified.level()), &verified.embedded);
     let along: Vec<Certificate> = verified
         .chain_der
         .iter()
+        .chain(&embedded.signer.certificates)
         .filter_map(|c| Certificate::from_der(c).ok())
         .collect();
     let own = verified
@@ -172,6 +176,7 @@ pub fn verify_evidence(
         portrait: None,
         signer: Some(Signer::of(&signer)),
         signing_time: Some(verified.signing_time),
+        level,
         stamp_time,
         trust_moment: Some(moment),
     }
@@ -191,6 +196,7 @@ impl EvidenceReport {
             portrait: xml::foreign::portray(octets),
             signer: None,
             signing_time: None,
+            level: None,
             stamp_time: None,
             trust_moment: None,
         }

@@ -2,11 +2,13 @@
 //!
 //! `original.eml` holds the exact octets that were approved, `dispatch.eml` the sealed copy, `evidence/` the documents
 //! in order of event, `approvals.json` who decided what on which digest - of a mail that was given back and handed in
-//! anew also what was decided then -, `trust/` the anchors, `ozet.pdf` the summary for a court, `manifest.json` the
-//! digests of all of it. A bundle has its name when it is whole and on disk.
+//! anew also what was decided then -, `trust/` the anchors, `revocation/` what was said of certificates where it does not lie
+//! in the documents, `ozet.pdf` the summary for a court, `manifest.json` the digests of all of it. Of evidence the lasting
+//! form is there, once there is one. A bundle has its name when it is whole and on disk.
 
 mod bundle;
 mod period;
+mod revocation;
 mod summing;
 
 pub use period::{Period, PeriodMark, PeriodSide, Step, Visible};
@@ -25,8 +27,9 @@ use crate::store::folder::{NewFile, NewFolder};
 use crate::store::spool::Spool;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::items::Content;
-use crate::store::tables::{evidence, items, jobs, mails, peers};
+use crate::store::tables::{evidence, items, jobs, lasting, mails, peers};
 use bundle::Bundle;
+use revocation::Beside;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -134,7 +137,7 @@ impl Archive {
         let row = found
             .ok_or_else(|| Failure::refused(Kind::NotFound, format!("there is no evidence {id}")))?
             .row;
-        Ok(self.spool.load(&row.xml).await?)
+        Ok(self.spool.load(&lasting::document(&*self.db, &row.xml)?).await?)
     }
 
     /// Writes the bundle of one mail into `out/<mail>`.
@@ -198,7 +201,9 @@ impl Archive {
                 "the original of {mail} does not have its digest"
             )));
         }
+        let mut beside = Beside::default();
         for (number, dispatch) in &parts.dispatches {
+            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
             let name = if *number == 0 {
                 "dispatch.eml".to_owned()
             } else {
@@ -212,11 +217,15 @@ impl Archive {
         let mut documents = Vec::new();
         for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
             let name = format!("evidence/{:02}-{}.xml", n + 1, row.kind.element_name());
-            let xml = self.spool.load(&row.xml).await?;
+            let form = lasting::form_of(&*self.db, &row.xml)?;
+            beside.take(form.as_ref());
+            let document = form.and_then(|f| f.document).unwrap_or(row.xml);
+            let xml = self.spool.load(&document).await?;
             bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
-            self.record(bundle, &name, row.xml.id.0).await?;
+            self.record(bundle, &name, document.id.0).await?;
             documents.push(Evidence { name, row, xml });
         }
+        beside.write(&self.spool, bundle).await?;
         bundle.octets("approvals.json", &approvals(&parts.decisions)?, None)?;
         let issuers: BTreeSet<&str> = documents
             .iter()

@@ -29,6 +29,7 @@ pub struct Bells {
     pub timers: Bell,
     pub herald: Bell,
     pub indexing: Bell,
+    pub lasting: Bell,
     pub mailboxes: MailboxBell,
 }
 

@@ -23,7 +23,7 @@ use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::mails::{Done, consigned_once_key};
 use crate::store::tables::work::{self, AwaitedReading, DeliveryWork, JobAlarm, Placement};
-use crate::store::tables::{self, Stored, audit, items, jobs, mails};
+use crate::store::tables::{self, Stored, audit, items, jobs, lasting, mails};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -151,6 +151,17 @@ impl Delivery {
             self.sort(&mut batch, &organisation, &consignment, &mut item)?;
             items::add(&mut batch, tenant, &item, &outline.body(work.dispatch.clone()))?;
             work::preserve(&mut batch, now, work.dispatch.clone(), None)?;
+            let issuer = match &work.home {
+                SenderHome::Here { .. } => &self.identity.domain,
+                SenderHome::Peer { domain, .. } => domain,
+            };
+            lasting::owe(
+                &mut batch,
+                now,
+                lasting::Piece::Dispatch,
+                work.dispatch.clone(),
+                issuer.clone(),
+            )?;
             let awaited = AwaitedReading {
                 tenant,
                 consignment: consignment.id,

@@ -26,7 +26,7 @@ use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::items::{Content, Piece};
 use crate::store::tables::work::{self, Carried, DeliveryWork, Placement, QueueEntry, SealWork};
-use crate::store::tables::{Stored, items, mails, peers};
+use crate::store::tables::{Stored, items, lasting, mails, peers};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,7 +109,10 @@ impl Dispatch {
                 content: content.clone(),
             };
             mails::add_dispatch(&mut batch, work.tenant, work.mail, &sealed)?;
-            work::preserve(&mut batch, self.clock.now(), content.clone(), None)?;
+            let now = self.clock.now();
+            work::preserve(&mut batch, now, content.clone(), None)?;
+            let issuer = self.identity.domain.clone();
+            lasting::owe(&mut batch, now, lasting::Piece::Dispatch, content.clone(), issuer)?;
             self.hand_on(&mut batch, work.tenant, work.mail, &copy, &content)?;
             match self.db.commit(batch).await {
                 Ok(_) => {

@@ -18,10 +18,15 @@ pub struct Gauges {
     pub unindexed: Option<Counting>,
     /// Who gives time-stamps.
     pub stamps: Option<Arc<Authorities>>,
+    /// Figures that stations know.
+    pub readings: Vec<Reading>,
 }
 
 /// Counts something that a station knows.
 pub type Counting = Arc<dyn Fn() -> Result<u64, Failure> + Send + Sync>;
+
+/// Reads the figures of a station.
+pub type Reading = Arc<dyn Fn() -> Result<Vec<Gauge>, Failure> + Send + Sync>;
 
 /// What kind of figure it is (Prometheus' words).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,9 @@ impl Gauges {
                 value: self.accounts.pace.failures(),
             },
         ]);
+        for reading in &self.readings {
+            all.extend(reading()?);
+        }
         Ok(all)
     }
 

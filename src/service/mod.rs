@@ -24,6 +24,7 @@ pub mod identity;
 pub mod indexing;
 pub mod intake;
 pub mod item_numbers;
+pub mod lasting;
 pub mod mailbox;
 pub mod notary;
 pub mod octets;

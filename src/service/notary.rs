@@ -111,6 +111,7 @@ impl Notary {
                         kind = facts.kind.element_name(), event = facts.event.fragment(), "evidence issued");
                     self.bells.dispatch.ring();
                     self.bells.relay.ring();
+                    self.bells.lasting.ring();
                     for addressee in &owed.row.addressees {
                         if let Addressee::Tenant { tenant, .. } = addressee {
                             self.bells.mailboxes.ring(*tenant);

@@ -6,11 +6,19 @@ use crate::domain::mail::{Consignment, Mail};
 use crate::id::{EvidenceId, ItemId, MailId, TenantId};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
-use crate::store::spool::Spool;
+use crate::store::spool::{BlobId, Spool};
 pub use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
-use crate::store::tables::{audit, evidence, items};
+use crate::store::tables::{audit, evidence, items, lasting};
 use std::sync::Arc;
+
+/// An evidence document as it is shown.
+pub struct Document {
+    pub xml: Vec<u8>,
+    /// The level of its signature (EN 319 132-1 6); none when it does not hold.
+    pub level: Option<&'static str>,
+    pub sha256: BlobId,
+}
 
 pub struct Records {
     pub db: Arc<dyn Db>,
@@ -63,9 +71,20 @@ impl Records {
         Ok(evidence::mail_of(&*self.db, tenant, id)?)
     }
 
-    /// The sealed document itself.
-    pub async fn document(&self, row: &EvidenceRow) -> Result<Vec<u8>, Failure> {
-        Ok(self.spool.load(&row.xml).await?)
+    /// The sealed document itself, in its lasting form once there is one.
+    pub async fn document(&self, row: &EvidenceRow) -> Result<Document, Failure> {
+        let blob = lasting::document(&*self.db, &row.xml)?;
+        let xml = self.spool.load(&blob).await?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let level = crate::xml::verify(&xml).ok().map(|v| v.level().word());
+            (xml, level)
+        });
+        let (xml, level) = reading.await.map_err(|e| Failure::Broken(e.to_string()))?;
+        Ok(Document {
+            xml,
+            level,
+            sha256: blob.id,
+        })
     }
 
     /// The latest audit records of a tenant, or of one matter, newest first.

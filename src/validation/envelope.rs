@@ -86,6 +86,7 @@ fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, t
         remarks: Vec::new(),
         signer: report.signer,
         signing_time: report.signing_time,
+        level: None,
         stamp_time: report.stamp_time,
         trust_moment: report.trust_moment,
         facts: None,

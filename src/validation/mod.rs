@@ -19,6 +19,7 @@ use crate::domain::evidence::EvidenceFacts;
 use crate::rem::{evidence_read, schema};
 use crate::seal::verifier::{Signer, TrustMoment};
 use crate::seal::{Finding, Findings, TrustStore, verify_evidence};
+use crate::xml::Level;
 use crate::xml::foreign::{Arithmetic, Portrait};
 use preserved::{Preserved, judge_record};
 
@@ -71,6 +72,8 @@ pub struct Judged {
     /// None unless the signature holds.
     pub signer: Option<Signer>,
     pub signing_time: Option<UtcTime>,
+    /// How much the signature of an evidence document carries; none unless it holds.
+    pub level: Option<Level>,
     /// None unless the time-stamps hold.
     pub stamp_time: Option<UtcTime>,
     /// The moment at which trust was judged.
@@ -122,6 +125,7 @@ impl Judged {
             remarks: Vec::new(),
             signer: None,
             signing_time: None,
+            level: None,
             stamp_time: None,
             trust_moment: None,
             facts: None,
@@ -180,6 +184,7 @@ pub fn judge_evidence(
         remarks: report.portrait.map(remarks).unwrap_or_default(),
         signer: report.signer,
         signing_time: report.signing_time,
+        level: report.level,
         stamp_time: report.stamp_time,
         trust_moment: report.trust_moment,
         facts: evidence_read::read(octets).ok().map(|read| read.facts),

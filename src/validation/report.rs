@@ -11,6 +11,7 @@ use crate::rem::notice::judgement::{Language, Word, reason, title};
 use crate::rem::notice::{local_time, reason_words};
 use crate::seal::Finding;
 use crate::seal::verifier::TrustMoment;
+use crate::xml::Level;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -42,6 +43,7 @@ pub fn entries(judged: &Judged) -> Vec<(&'static str, Value)> {
         ("sha256", hex(&judged.sha256).into()),
         ("signer_sha256", signer.map(|s| hex(&s.fingerprint)).into()),
         ("signing_time", time(judged.signing_time).into()),
+        ("level", judged.level.map(Level::word).into()),
         ("trusted_at", judged.trust_moment.map(moment).into()),
         ("original", original_word(judged.original).into()),
         ("preserved", preserved_value(&judged.preserved)),

@@ -4,7 +4,7 @@
 //! namespace, strange elements) is refused, whether or not a trick with it is known.
 
 use super::nodes::elements;
-use super::{DSIG, XADES, XmlError};
+use super::{DSIG, XADES, XADES141, XmlError};
 use roxmltree::Node;
 
 /// XML Signature 1.1.
@@ -20,7 +20,7 @@ pub(super) fn check(signature: Node<'_, '_>) -> Result<(), XmlError> {
     // Both our parsers, and xmlsec1 too, find attributes by local name: `x:URI` would pass for `URI`.
     let mut attributes = signature
         .descendants()
-        .filter(|n| matches!(n.tag_name().namespace(), Some(DSIG | XADES)))
+        .filter(|n| matches!(n.tag_name().namespace(), Some(DSIG | XADES | XADES141)))
         .flat_map(|n| n.attributes());
     if attributes.any(|a| a.namespace().is_some()) {
         return Err(XmlError::Profile(

@@ -1,10 +1,11 @@
-//! XML signatures as the house makes and accepts them: XAdES baseline B-T (EN 319 132-1), enveloped, exclusive C14N.
+//! XML signatures as the house makes and accepts them: XAdES baseline B-T and B-LT (EN 319 132-1), enveloped, exclusive C14N.
 //!
 //! Making: [`xades::prepare`] gives the octets of SignedInfo, somebody else signs them, and the document is finished with
 //! a time-stamp token. Accepting: [`profile::verify`] refuses before parsing what has no place in an evidence document,
 //! checks the shape of the one signature allowed, and lets `bergshamra` do digests, canonicalisation and signature. No
 //! other room knows that crate. Certificates and tokens are opaque octets here.
 
+pub mod embedded;
 pub mod foreign;
 mod guard;
 mod inside;
@@ -14,12 +15,15 @@ mod spelling;
 mod stamps;
 pub mod xades;
 
+pub use embedded::{Embedded, Level, ValueSet, embed_values, without_values};
 pub use guard::{DOCUMENT_MAX_OCTETS, check as check_input};
 pub use profile::{Verified, verify};
 pub use stamps::{SignatureRecord, SignatureTimeStamp};
 
 pub(crate) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub(crate) const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
+/// EN 319 132-1: properties that came later.
+pub(crate) const XADES141: &str = "http://uri.etsi.org/01903/v1.4.1#";
 /// Of the evidence record in an XMLTimeStamp, in base64: our own, for the standard leaves open what an XMLTimeStamp holds.
 pub(crate) const SIGNATURE_RECORD: &str = "urn:kepd:signature-record:1";
 pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";

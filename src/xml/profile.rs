@@ -7,6 +7,7 @@
 //! that it does not cover, and inside there is nothing but keys, stamps and what is signed. Trust and time-stamps are
 //! checked elsewhere.
 
+use super::embedded::{Embedded, Level};
 use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
 use super::spelling::normalised;
 use super::stamps::{SignatureRecord, SignatureTimeStamp, Witnesses};
@@ -50,6 +51,20 @@ pub struct Verified {
     pub stamps: Vec<SignatureTimeStamp>,
     /// Evidence records over the signature, in place of a time-stamp of its own.
     pub records: Vec<SignatureRecord>,
+    /// What came along to judge signer and time-stamps by; unsigned, and proven by nobody.
+    pub embedded: Embedded,
+}
+
+impl Verified {
+    /// How much the signature carries.
+    pub fn level(&self) -> Level {
+        let is_stamped = !self.stamps.is_empty() || !self.records.is_empty();
+        match (is_stamped, self.embedded.is_empty()) {
+            (false, _) => Level::Basic,
+            (true, true) => Level::Stamped,
+            (true, false) => Level::Lasting,
+        }
+    }
 }
 
 /// The name of the root element, without any check of the signature.
@@ -75,6 +90,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
     let named = shape.signing_certificate(&certificates)?;
     check_signature(text, &certificates[named], &shape)?;
     let Witnesses { stamps, records } = stamps::read(shape.qualifying, shape.signature_value, root)?;
+    let embedded = Embedded::read(shape.qualifying)?;
     let time = child(shape.signature_properties, XADES, "SigningTime")?;
     let signing_time =
         UtcTime::parse_rfc3339(text_of(time)?.trim()).ok_or(XmlError::Profile("SigningTime"))?;
@@ -88,6 +104,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         signing_time,
         stamps,
         records,
+        embedded,
     })
 }
 

@@ -210,7 +210,7 @@ async fn what_was_sealed_is_covered_from_the_next_night_on_and_lies_in_the_bundl
     assert_eq!(covered, owed, "each document and the dispatch");
 }
 
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Files for Folder {
     fn names(&self) -> Result<Vec<String>, String> {

@@ -81,6 +81,11 @@ pub fn pki(domain: &str) -> Arc<DevPki> {
     made.entry(domain.to_owned()).or_insert_with(generate).clone()
 }
 
+/// Keys that were made elsewhere, for a provider of one test only.
+pub fn plant_pki(domain: &str, pki: DevPki) {
+    made().lock().unwrap().insert(domain.to_owned(), Arc::new(pki));
+}
+
 /// The keys of a provider that several processes share: made by the first, read by the others.
 pub fn shared_pki(domain: &str, dir: &Path) {
     let path = dir.join(format!("{domain}.pki.json"));

@@ -22,9 +22,9 @@ const PASSWORD: &str = "kanarya uzun parola";
 const LOOKS: usize = 2000;
 
 /// A provider's folder, its token, and its daemon.
-struct Provider {
-    dir: tempfile::TempDir,
-    daemon: Option<Child>,
+pub struct Provider {
+    pub dir: tempfile::TempDir,
+    pub daemon: Option<Child>,
 }
 
 impl Drop for Provider {
@@ -47,19 +47,25 @@ fn done(command: &mut Command) -> String {
     words
 }
 
-fn write_secret(path: &Path, octets: &[u8]) {
+pub fn write_secret(path: &Path, octets: &[u8]) {
     std::fs::write(path, octets).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 impl Provider {
-    /// A new folder whose seal lies in a token, and nowhere else.
-    fn with_token() -> Self {
+    /// A new folder.
+    pub fn fresh() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let provider = Self { dir, daemon: None };
         let mut init = Command::new(env!("CARGO_BIN_EXE_kepd"));
         init.args(["init", "--domain", "hs01.kep.test", "--ports", "free", "--data"]);
         done(init.arg(provider.data()));
+        provider
+    }
+
+    /// A new folder whose seal lies in a token, and nowhere else.
+    fn with_token() -> Self {
+        let provider = Self::fresh();
         std::fs::create_dir(provider.at("tokens")).unwrap();
         let conf = format!("directories.tokendir = {}\n", provider.at("tokens").display());
         std::fs::write(provider.at("softhsm2.conf"), conf).unwrap();
@@ -81,11 +87,11 @@ impl Provider {
         provider
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.at("hs01")
     }
 
@@ -102,14 +108,14 @@ impl Provider {
     }
 
     /// Changes the configuration.
-    fn set(&self, from: &str, to: &str) {
+    pub fn set(&self, from: &str, to: &str) {
         let path = self.data().join("kepd.toml");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{from}");
         std::fs::write(path, text.replacen(from, to, 1)).unwrap();
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let log = std::fs::File::create(self.at("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kepd"));
         command
@@ -134,7 +140,7 @@ impl Provider {
     }
 
     /// Looks until there is something.
-    fn until<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+    pub fn until<T>(&self, mut look: impl FnMut(&Self) -> Option<T>) -> T {
         for _ in 0..LOOKS {
             if let Some(found) = look(self) {
                 return found;
@@ -145,7 +151,7 @@ impl Provider {
         panic!("it did not come:\n{}", self.log());
     }
 
-    fn kepctl(&self, args: &[&str]) -> Result<Value, String> {
+    pub fn kepctl(&self, args: &[&str]) -> Result<Value, String> {
         let socket = self.data().join("control.sock");
         let out = kepctl(&[&["--socket", socket.to_str().unwrap(), "--json"], args].concat());
         match out.status.success() {
@@ -154,7 +160,7 @@ impl Provider {
         }
     }
 
-    fn metrics(&self) -> String {
+    pub fn metrics(&self) -> String {
         let ports = std::fs::read(self.data().join("ports.json")).unwrap();
         let ports: Value = serde_json::from_slice(&ports).unwrap();
         let port = u16::try_from(ports["metrics"].as_u64().unwrap()).unwrap();
@@ -167,7 +173,7 @@ impl Provider {
     }
 
     /// Two institutions with an officer each.
-    fn people(&self) {
+    pub fn people(&self) {
         let password = self.at("password");
         write_secret(&password, format!("{PASSWORD}\n").as_bytes());
         for tenant in ["ornekas", "alici"] {
@@ -180,7 +186,7 @@ impl Provider {
     }
 
     /// Sends a mail; gives its evidence files once they are all there.
-    fn mail(&self, subject: &str) -> Vec<PathBuf> {
+    pub fn mail(&self, subject: &str) -> Vec<PathBuf> {
         let ports = std::fs::read(self.data().join("ports.json")).unwrap();
         let ports: Value = serde_json::from_slice(&ports).unwrap();
         let text = format!(

@@ -23,7 +23,7 @@ pub mod verify;
 pub use batch::{Batch, BatchError, Place};
 pub use shared::shared_token;
 pub use tree::{Proof, Tree, TreeBuilder, TreeError};
-pub use verify::{Failure, Judge, Object, Proven, Question, Scope, verify};
+pub use verify::{Failure, Judge, Object, Proven, Question, Scope, Why, verify};
 
 use super::algorithm::ContentDigest;
 

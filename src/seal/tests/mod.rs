@@ -6,6 +6,7 @@ mod corpus;
 mod foreign;
 mod forge;
 mod judges;
+mod lasting;
 mod revocation;
 mod revocation_judges;
 mod rolling;

@@ -10,6 +10,7 @@ use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
+use crate::store::tables::lasting;
 use crate::store::tables::work;
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,14 @@ pub fn add(batch: &mut Batch, tenant: TenantId, mail: MailId, row: &EvidenceRow)
         .done();
     insert(batch, key, row)?;
     let content = Content::whole(row.xml.id, row.xml.size_bytes);
-    work::preserve(batch, row.event_time, content, Some(row.xml.id.0))?;
+    work::preserve(batch, row.event_time, content.clone(), Some(row.xml.id.0))?;
+    lasting::owe(
+        batch,
+        row.event_time,
+        lasting::Piece::Evidence,
+        content,
+        row.issuer.clone(),
+    )?;
     super::put(
         batch,
         holder_key(tenant, row.id),

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod fulltext;
 pub mod items;
 pub mod jobs;
+pub mod lasting;
 pub mod mails;
 pub mod org;
 pub mod peers;

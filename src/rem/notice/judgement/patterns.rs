@@ -361,6 +361,26 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
     ),
     ("too many time-stamps", "çok fazla zaman damgası"),
     (
+        "embedded values of one kind stand twice",
+        "aynı türden gömülü değerler iki kez geçiyor",
+    ),
+    ("too many embedded values", "çok fazla gömülü değer"),
+    (
+        "the embedded values hold other parts than are allowed",
+        "gömülü değerlerde izin verilenlerden başka parçalar var",
+    ),
+    (
+        "values are embedded behind a time-stamp only",
+        "değerler yalnız zaman damgasından sonra gömülür",
+    ),
+    ("there are no values to embed", "gömülecek değer yok"),
+    (
+        "with its values the document would be too large",
+        "belge, değerleriyle birlikte fazla büyük olurdu",
+    ),
+    ("the unsigned properties are empty", "imzalanmamış özellikler boş"),
+    ("too many revocation values", "çok fazla iptal bilgisi"),
+    (
         "xml: attributes above a time-stamped signature",
         "damgalı imzanın üstünde xml: öznitelikleri var",
     ),

@@ -8,6 +8,7 @@
 mod algorithms;
 mod covered;
 mod doubling;
+mod embedded;
 mod identity;
 mod mutation;
 mod numbers;

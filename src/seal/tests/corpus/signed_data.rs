@@ -151,6 +151,23 @@ fn content_and_signers() {
             with(|d| d.version = 2)
         }),
         (
+            "the version of other revocation values, of which there are none",
+            Yes,
+            profile("SignedData version"),
+            || with(|d| d.version = 5),
+        ),
+        (
+            "too many revocation values",
+            Yes,
+            profile("too many revocation values"),
+            || {
+                with(|d| {
+                    d.version = 5;
+                    d.revocation = vec![other_values(&[0x2a, 3]); 65];
+                })
+            },
+        ),
+        (
             "the version of the other signer identifier",
             Yes,
             profile("signer identifier"),
@@ -422,6 +439,12 @@ fn strange_and_genuine() {
         ("an unsigned attribute of nobody's", || {
             signing(|s| s.unsigned = |_| vec![attribute(&[0x2a, 3], &[&octets(b"x")])])
         }),
+        ("revocation values of nobody's", || {
+            with(|d| {
+                d.version = 5;
+                d.revocation = vec![other_values(&[0x2a, 3]), other_values(&OCSP_RESPONSE)];
+            })
+        }),
         ("digests announced that nobody uses", || {
             with(|d| d.digests.push(DigestAlgorithm::Sha512.identifier()))
         }),
@@ -433,4 +456,13 @@ fn strange_and_genuine() {
             d.der()
         }),
     ]);
+}
+
+/// id-ri-ocsp-response (RFC 5940).
+const OCSP_RESPONSE: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 16, 2];
+
+/// OtherRevocationInfoFormat with something that says nothing.
+fn other_values(format: &[u8]) -> Vec<u8> {
+    let said = der::sequence(&[&[der::ENUMERATED, 1, 1]]);
+    der::tlv(der::context(1), &[&der::tlv(der::OID, &[format]), &said])
 }

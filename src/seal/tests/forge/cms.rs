@@ -158,6 +158,8 @@ pub struct CmsDraft {
     pub content: Option<Vec<u8>>,
     pub digests: Vec<Vec<u8>>,
     pub certificates: Vec<Vec<u8>>,
+    /// RevocationInfoChoices.
+    pub revocation: Vec<Vec<u8>>,
     pub signers: Vec<Signer>,
 }
 
@@ -170,6 +172,7 @@ impl CmsDraft {
             content: None,
             digests: vec![DigestAlgorithm::Sha256.identifier()],
             certificates: vec![party.certificate.der().to_vec()],
+            revocation: Vec::new(),
             signers: vec![Signer::honest(party, CONTENT_DATA, content)],
         }
     }
@@ -187,12 +190,17 @@ impl CmsDraft {
             [] => Vec::new(),
             list => der::tlv(context(0), &slices(list)),
         };
+        let revocation = match self.revocation.as_slice() {
+            [] => Vec::new(),
+            list => der::tlv(context(1), &slices(list)),
+        };
         let signers: Vec<Vec<u8>> = self.signers.iter().map(Signer::der).collect();
         let signed_data = der::sequence(&[
             &der::tlv(der::INTEGER, &[&[self.version]]),
             &der::tlv(der::SET, &slices(&self.digests)),
             &der::sequence(&[&der::tlv(der::OID, &[&self.content_type]), &content]),
             &certificates,
+            &revocation,
             &der::tlv(der::SET, &slices(&signers)),
         ]);
         der::sequence(&[
