@@ -7,6 +7,7 @@
 
 mod clients;
 mod logins;
+mod own_seals;
 mod revocation;
 mod seals;
 mod services;

@@ -1,15 +1,15 @@
 //! What is to be thought of a sealed document: four findings kept apart, from the octets and a trust store alone.
 //!
 //! Deterministic: no clock, no network. Trust is judged at the moment of the time-stamp when that holds, otherwise at the
-//! moment the signer claims, and the report says which. Revocation is not checked (see `cms::path`): `trust: ok` means a
-//! path to a configured anchor, valid at that moment.
+//! moment the signer claims, and the report says which. `trust: ok` means a path to a configured anchor, valid at that
+//! moment, of which nothing was revoked then by the values at hand (`reliance`); nothing is asked of anybody.
 
-use super::trust::TrustStore;
+use super::reliance::{Basis, Distrust, Proof, Relied, Use};
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
 use crate::cms::signed;
 use crate::cms::tsp::Token;
-use crate::cms::{Certificate, ContentDigest, Purpose};
+use crate::cms::{Certificate, ContentDigest, Purpose, RevocationValues};
 use crate::xml;
 use crate::xml::foreign::Portrait;
 use std::fmt;
@@ -33,6 +33,15 @@ impl Finding {
 
     fn of(result: Result<(), impl fmt::Display>) -> Self {
         result.map_or_else(|why| Self::Failed(why.to_string()), |()| Self::Ok)
+    }
+
+    /// Revoked at the moment that counts is wrong; anything else is not decided.
+    fn of_reliance(relied: &Relied) -> Self {
+        match relied.distrust() {
+            None => Self::Ok,
+            Some(why @ Distrust::Revoked(_)) => Self::Failed(why.to_string()),
+            Some(why) => Self::Unknown(why.to_string()),
+        }
     }
 }
 
@@ -99,9 +108,13 @@ pub struct EvidenceReport {
     /// None unless the signature holds.
     pub signer: Option<Signer>,
     pub signing_time: Option<UtcTime>,
-    /// The time of the earliest time-stamp; None unless all of them hold.
+    /// The time of the earliest time-stamp; None unless all of them hold, or are in doubt for revocation alone.
     pub stamp_time: Option<UtcTime>,
     pub trust_moment: Option<TrustMoment>,
+    /// The signer's certificate; None when there is no path from it.
+    pub relied: Option<Relied>,
+    /// The certificates of the time-stamps.
+    pub stamps: Vec<Relied>,
 }
 
 /// What was found on the signature of a `multipart/signed` entity.
@@ -115,14 +128,18 @@ pub struct EntityReport {
     pub signing_time: Option<UtcTime>,
     pub stamp_time: Option<UtcTime>,
     pub trust_moment: Option<TrustMoment>,
+    /// As in [`EvidenceReport`].
+    pub relied: Option<Relied>,
+    pub stamps: Vec<Relied>,
 }
 
 /// Judges a sealed evidence document. `schema` validates it against TS 102 640.
-pub fn verify_evidence(
+pub fn verify_evidence<'a>(
     octets: &[u8],
-    trust: &TrustStore,
+    basis: impl Into<Basis<'a>>,
     schema: impl FnOnce(&[u8]) -> Result<(), String>,
 ) -> EvidenceReport {
+    let basis = basis.into();
     let schema = Finding::of(schema(octets));
     let outcome = xml::verify(octets).map_err(|e| e.to_string()).and_then(|v| {
         let signer = Certificate::from_der(&v.signer_der).map_err(|e| e.to_string())?;
@@ -147,27 +164,27 @@ pub fn verify_evidence(
         .stamps
         .iter()
         .map(|s| (s.token_der.as_slice(), s.covered.as_slice()));
-    let stamped = check_stamps(stamps, Some(verified.signing_time), trust);
-    let stamp_time = stamped.as_ref().ok().copied().flatten();
-    let timestamp = match stamped {
-        Ok(Some(_)) => Finding::Ok,
-        Ok(None) => Finding::Failed("there is no time-stamp on the signature".to_owned()),
-        Err(why) => Finding::Failed(why),
-    };
-    let moment = stamp_time.map_or(TrustMoment::Claimed(verified.signing_time), TrustMoment::Stamped);
+    // The values that the document brings; none are read from it yet.
+    let embedded = RevocationValues::default();
+    let stamped = Stamped::judge(stamps, Some(verified.signing_time), &basis, &embedded);
+    let timestamp = stamped.finding(Finding::Failed);
+    let moment = stamped.moment(Some(verified.signing_time));
+    let (trust, relied) = check_trust(&signer, &along, moment, (&basis, &embedded), &stamped);
     EvidenceReport {
         findings: Findings {
             schema,
             signature: Finding::Ok,
-            trust: check_trust(&signer, &along, moment, trust),
+            trust,
             timestamp,
         },
         root_name: Some(verified.root_name),
         portrait: None,
         signer: Some(Signer::of(&signer)),
         signing_time: Some(verified.signing_time),
-        stamp_time,
-        trust_moment: Some(moment),
+        stamp_time: stamped.earliest(),
+        trust_moment: moment,
+        relied,
+        stamps: stamped.all,
     }
 }
 
@@ -187,12 +204,19 @@ impl EvidenceReport {
             signing_time: None,
             stamp_time: None,
             trust_moment: None,
+            relied: None,
+            stamps: Vec::new(),
         }
     }
 }
 
 /// Judges a detached signature over an entity given by its digest. Which digest is needed: [`signed::digest_algorithm`].
-pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &TrustStore) -> EntityReport {
+pub fn verify_entity<'a>(
+    content: impl Into<ContentDigest>,
+    cms_der: &[u8],
+    basis: impl Into<Basis<'a>>,
+) -> EntityReport {
+    let basis = basis.into();
     let verified = match signed::verify_detached(cms_der, &content.into()) {
         Ok(verified) => verified,
         Err(why) => {
@@ -205,6 +229,8 @@ pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &
                 signing_time: None,
                 stamp_time: None,
                 trust_moment: None,
+                relied: None,
+                stamps: Vec::new(),
             };
         }
     };
@@ -212,62 +238,144 @@ pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &
         .stamp_token
         .iter()
         .map(|t| (t.as_slice(), verified.signature_value.as_slice()));
-    let stamped = check_stamps(stamps, verified.signing_time, trust);
-    let stamp_time = stamped.as_ref().ok().copied().flatten();
-    let timestamp = match stamped {
-        Ok(Some(_)) => Finding::Ok,
-        Ok(None) => Finding::Unknown("there is no time-stamp on the signature".to_owned()),
-        Err(why) => Finding::Failed(why),
-    };
-    let claimed = verified.signing_time.map(TrustMoment::Claimed);
-    let moment = stamp_time.map(TrustMoment::Stamped).or(claimed);
-    let trust_finding = match moment {
-        Some(moment) => check_trust(&verified.signer, &verified.certificates, moment, trust),
-        None => Finding::Unknown("nothing says when the signature was made".to_owned()),
-    };
+    // The values that the signature brings; none are read from it yet.
+    let embedded = RevocationValues::default();
+    let stamped = Stamped::judge(stamps, verified.signing_time, &basis, &embedded);
+    let moment = stamped.moment(verified.signing_time);
+    let (trust, relied) = check_trust(
+        &verified.signer,
+        &verified.certificates,
+        moment,
+        (&basis, &embedded),
+        &stamped,
+    );
     EntityReport {
         signature: Finding::Ok,
-        trust: trust_finding,
-        timestamp,
+        trust,
+        timestamp: stamped.finding(Finding::Unknown),
         signer: Some(Signer::of(&verified.signer)),
         signing_time: verified.signing_time,
-        stamp_time,
+        stamp_time: stamped.earliest(),
         trust_moment: moment,
+        relied,
+        stamps: stamped.all,
     }
 }
 
 fn check_trust(
     signer: &Certificate,
     along: &[Certificate],
-    moment: TrustMoment,
-    trust: &TrustStore,
-) -> Finding {
-    let (TrustMoment::Stamped(at) | TrustMoment::Claimed(at)) = moment;
-    Finding::of(trust.check(signer, along, at, Purpose::Signing))
+    moment: Option<TrustMoment>,
+    (basis, embedded): (&Basis<'_>, &RevocationValues),
+    stamped: &Stamped,
+) -> (Finding, Option<Relied>) {
+    let (at, proof) = match moment {
+        // A time-stamp that is itself in doubt proves no moment.
+        Some(TrustMoment::Stamped(at)) if stamped.all.iter().all(|s| s.distrust().is_none()) => {
+            (at, Proof::Stamped)
+        }
+        Some(TrustMoment::Stamped(at) | TrustMoment::Claimed(at)) => (at, Proof::OwnWord),
+        None => {
+            let why = "nothing says when the signature was made".to_owned();
+            return (Finding::Unknown(why), None);
+        }
+    };
+    let used = Use {
+        leaf: signer,
+        along,
+        at,
+        purpose: Purpose::Signing,
+        proof,
+    };
+    match basis.rely(used, embedded) {
+        Ok(relied) => (Finding::of_reliance(&relied), Some(relied)),
+        Err(why) => (Finding::Failed(why.to_string()), None),
+    }
 }
 
-/// All stamps must hold; the earliest time counts.
-fn check_stamps<'a>(
-    stamps: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    signing_time: Option<UtcTime>,
-    trust: &TrustStore,
-) -> Result<Option<UtcTime>, String> {
-    let mut earliest: Option<UtcTime> = None;
-    for (token_der, covered) in stamps {
-        let token = Token::read(token_der).map_err(|e| e.to_string())?;
-        token.check_imprint(covered).map_err(|e| e.to_string())?;
-        trust
-            .check(
-                &token.signer,
-                &token.certificates,
-                token.gen_time,
-                Purpose::TimeStamping,
-            )
-            .map_err(|e| e.to_string())?;
-        if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
-            return Err("the signer claims a time after the time-stamp".to_owned());
+/// The time-stamps of a signature.
+struct Stamped {
+    all: Vec<Relied>,
+    /// Why one of them does not hold.
+    fault: Option<String>,
+}
+
+impl Stamped {
+    /// All of them must hold.
+    fn judge<'t>(
+        stamps: impl Iterator<Item = (&'t [u8], &'t [u8])>,
+        signing_time: Option<UtcTime>,
+        basis: &Basis<'_>,
+        embedded: &RevocationValues,
+    ) -> Self {
+        let mut out = Self {
+            all: Vec::new(),
+            fault: None,
+        };
+        for (token_der, covered) in stamps {
+            match check_stamp(token_der, covered, signing_time, (basis, embedded)) {
+                Ok(relied) => out.all.push(relied),
+                Err(why) => {
+                    out.fault = Some(why);
+                    break;
+                }
+            }
         }
-        earliest = Some(earliest.map_or(token.gen_time, |e| e.min(token.gen_time)));
+        out
     }
-    Ok(earliest)
+
+    /// The earliest time counts, when no stamp is wrong.
+    fn earliest(&self) -> Option<UtcTime> {
+        let is_wrong = |relied: &Relied| matches!(relied.distrust(), Some(Distrust::Revoked(_)));
+        if self.fault.is_some() || self.all.iter().any(is_wrong) {
+            return None;
+        }
+        self.all.iter().map(|relied| relied.at).min()
+    }
+
+    fn moment(&self, claimed: Option<UtcTime>) -> Option<TrustMoment> {
+        let stamped = self.earliest().map(TrustMoment::Stamped);
+        stamped.or(claimed.map(TrustMoment::Claimed))
+    }
+
+    fn finding(&self, absent: fn(String) -> Finding) -> Finding {
+        if let Some(why) = &self.fault {
+            return Finding::Failed(why.clone());
+        }
+        if self.all.is_empty() {
+            return absent("there is no time-stamp on the signature".to_owned());
+        }
+        let mut worst = Finding::Ok;
+        for relied in &self.all {
+            match Finding::of_reliance(relied) {
+                failed @ Finding::Failed(_) => return failed,
+                unknown @ Finding::Unknown(_) => worst = unknown,
+                Finding::Ok => {}
+            }
+        }
+        worst
+    }
+}
+
+/// A time-stamp that holds, and the certificate it relies on.
+fn check_stamp(
+    token_der: &[u8],
+    covered: &[u8],
+    signing_time: Option<UtcTime>,
+    (basis, embedded): (&Basis<'_>, &RevocationValues),
+) -> Result<Relied, String> {
+    let token = Token::read(token_der).map_err(|e| e.to_string())?;
+    token.check_imprint(covered).map_err(|e| e.to_string())?;
+    let used = Use {
+        leaf: &token.signer,
+        along: &token.certificates,
+        at: token.gen_time,
+        purpose: Purpose::TimeStamping,
+        proof: Proof::OwnWord,
+    };
+    let relied = basis.rely(used, embedded).map_err(|e| e.to_string())?;
+    if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
+        return Err("the signer claims a time after the time-stamp".to_owned());
+    }
+    Ok(relied)
 }

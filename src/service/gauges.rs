@@ -18,6 +18,16 @@ pub struct Gauges {
     pub unindexed: Option<Counting>,
     /// Who gives time-stamps.
     pub stamps: Option<Arc<Authorities>>,
+    /// What others count.
+    pub further: Vec<Counted>,
+}
+
+/// A figure that somebody else keeps.
+pub struct Counted {
+    pub kind: GaugeKind,
+    pub name: &'static str,
+    pub help: &'static str,
+    pub count: Counting,
 }
 
 /// Counts something that a station knows.
@@ -52,6 +62,14 @@ impl Gauges {
             value,
         };
         let mut all = self.stamp_gauges();
+        for counted in &self.further {
+            all.push(Gauge {
+                kind: counted.kind,
+                name: counted.name,
+                help: counted.help,
+                value: (counted.count)()?,
+            });
+        }
         all.extend([
             gauge(
                 "kepd_jobs_waiting",

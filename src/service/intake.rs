@@ -4,7 +4,11 @@
 //! schema hold - four findings, kept apart - and when the seal is the one pinned for this peer. What is taken is
 //! committed with the delivery it leaves and the relay evidence it owes. The same octets again are a duplicate and are
 //! answered as the first time. What is not genuine is refused and never enters a mailbox as KEP; evidence of that is
-//! left only where the peer's own seal holds.
+//! left only where the peer's own seal holds. Whether a certificate was revoked is asked of its authority ([`Scrutiny`]).
+
+mod scrutiny;
+
+pub use scrutiny::{Scrutiny, WhenUnknown};
 
 use crate::address::{Domain, KepAddress, ReversePath};
 use crate::clock::Clock;
@@ -45,6 +49,8 @@ pub struct Intake {
     pub identity: Arc<Identity>,
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
+    /// None: nobody is asked whether certificates were revoked.
+    pub scrutiny: Option<Arc<Scrutiny>>,
 }
 
 impl Intake {
@@ -144,6 +150,10 @@ impl Transfer {
         }
         let structure = self.scanner.finish();
         let (pending, examined) = genuine::examine(pending, structure.clone(), &self.peer).await?;
+        let examined = match examined {
+            Ok(found) => scrutinized(intake.scrutiny.as_deref(), &self.peer, found).await?,
+            Err(not_genuine) => Err(not_genuine),
+        };
         let mut pending = Some(pending);
         let transfer = Arrived {
             intake: &intake,
@@ -169,6 +179,7 @@ impl Transfer {
             Ok(Examination {
                 envelope: Envelope::Evidence(documents),
                 header,
+                ..
             }) => {
                 let outline = Outline {
                     structure,
@@ -595,6 +606,30 @@ impl Arrived<'_> {
         };
         self.owing().as_stated(batch, &owed, happened.at)
     }
+}
+
+/// A genuine message is refused when a certificate it relies on was revoked. It is the peer's pinned seal all the same, so
+/// evidence of the refusal is left. The reason is not "user certificate revoked" (4), for no user's was.
+async fn scrutinized(
+    scrutiny: Option<&Scrutiny>,
+    peer: &Peer,
+    found: Examination,
+) -> Result<Result<Examination, NotGenuine>, Failure> {
+    let Some(scrutiny) = scrutiny else {
+        return Ok(Ok(found));
+    };
+    let Some(why) = scrutiny.check(peer, &found.trust, &found.relied).await? else {
+        return Ok(Ok(found));
+    };
+    let told = match found.envelope {
+        Envelope::Dispatch { facts, .. } => Some(facts),
+        Envelope::Evidence(documents) => documents.into_iter().next().map(|d| Box::new(d.facts)),
+    };
+    Ok(Err(NotGenuine {
+        reason: Reason::PolicyViolation,
+        text: format!("the seal is not valid: {why}"),
+        told,
+    }))
 }
 
 /// Makes the transfer durable, once: before the first commit that names it, and only if there is one. What is refused

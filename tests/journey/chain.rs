@@ -217,6 +217,7 @@ async fn figures_of_jobs_tell_what_waits_is_late_and_how_long_it_took() {
         accounts: p.accounts.clone(),
         unindexed: None,
         stamps: None,
+        further: Vec::new(),
     };
     let gauges = gauges.read().unwrap();
     let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;

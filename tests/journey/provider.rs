@@ -81,6 +81,11 @@ pub fn pki(domain: &str) -> Arc<DevPki> {
     made.entry(domain.to_owned()).or_insert_with(generate).clone()
 }
 
+/// Keys and certificates of a provider that a test makes by itself; no other test may use that domain.
+pub fn set_pki(domain: &str, pki: DevPki) {
+    made().lock().unwrap().insert(domain.to_owned(), Arc::new(pki));
+}
+
 /// The keys of a provider that several processes share: made by the first, read by the others.
 pub fn shared_pki(domain: &str, dir: &Path) {
     let path = dir.join(format!("{domain}.pki.json"));
@@ -308,6 +313,7 @@ impl Provider {
                     ..Credentials::default()
                 }),
                 turns: Turns::default(),
+                asker: None,
             }),
             herald: Arc::new(Herald {
                 db: db.clone(),
@@ -363,6 +369,7 @@ impl Provider {
                 identity: identity.clone(),
                 items: items.clone(),
                 bells: bells.clone(),
+                scrutiny: None,
             }),
             delivery: Arc::new(Delivery {
                 db: db.clone(),

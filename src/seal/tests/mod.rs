@@ -1,11 +1,13 @@
 //! Tests of the whole room: independent judges, mutations, time-stamp authorities that lie.
 
+mod asking;
 mod attacks;
 mod authorities;
 mod corpus;
 mod foreign;
 mod forge;
 mod judges;
+mod reliance;
 mod revocation;
 mod revocation_judges;
 mod rolling;
