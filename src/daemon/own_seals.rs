@@ -5,7 +5,7 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::cms::tsp::Token;
-use crate::cms::{Certificate, Purpose, RevocationValues};
+use crate::cms::{Certificate, Purpose, RevocationShelf};
 use crate::net::listener::closed;
 use crate::seal::reliance::{Proof, Use};
 use crate::seal::{Asker, Basis, Reliance, Sealer, TrustStore};
@@ -133,7 +133,7 @@ impl OwnSeals {
             purpose,
             proof: Proof::OwnWord,
         };
-        match Basis::asked_elsewhere(trust).rely(used, &RevocationValues::default()) {
+        match Basis::asked_elsewhere(trust).rely(used, &RevocationShelf::default()) {
             Ok(relied) => self.asker.reliance(trust, &relied, WAIT_MAX).await,
             Err(error) => {
                 // It has ended, or its anchors are not configured: that is told where keys are read.

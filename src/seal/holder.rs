@@ -9,7 +9,7 @@ use super::asking::Asker;
 use super::reliance::{Basis, Proof, Reliance, Use};
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
-use crate::cms::{Certificate, PathError, Purpose, RevocationValues, without_names};
+use crate::cms::{Certificate, PathError, Purpose, RevocationShelf, without_names};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl PathJudge {
             purpose: Purpose::Login,
             proof: Proof::OwnWord,
         };
-        let found = Basis::asked_elsewhere(&self.trust).rely(used, &RevocationValues::default());
+        let found = Basis::asked_elsewhere(&self.trust).rely(used, &RevocationShelf::default());
         let relied = found.map_err(|why| unfit(&why))?;
         let Some((asker, when_unknown)) = &self.asked else {
             return Ok(());

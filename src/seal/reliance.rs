@@ -11,7 +11,7 @@
 
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
-use crate::cms::revocation::{self, Doubt, RevocationReason, RevocationValues, Standing, ValueSlices};
+use crate::cms::revocation::{self, Doubt, RevocationReason, Standing, ValueSlices};
 use crate::cms::{Certificate, PathError, Purpose, RevocationShelf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,7 +186,7 @@ impl Use<'_> {
 
 impl Basis<'_> {
     /// The path of a certificate, and how far it may be relied on; `embedded` are values that the document brings.
-    pub fn rely(&self, used: Use<'_>, embedded: &RevocationValues) -> Result<Relied, PathError> {
+    pub fn rely(&self, used: Use<'_>, embedded: &RevocationShelf) -> Result<Relied, PathError> {
         let Use {
             leaf,
             along,
@@ -202,11 +202,9 @@ impl Basis<'_> {
             Revocation::Nothing => None,
             Revocation::Known(shelf) => Some(shelf),
         };
-        // Only of what the document brings a new shelf is made: mostly there is nothing.
-        let embedded = RevocationShelf::of(embedded);
         let values_about = |path: &[Certificate]| {
             let mut values = ValueSlices::default();
-            for shelf in shelf.into_iter().chain([&embedded]) {
+            for shelf in shelf.into_iter().chain([embedded]) {
                 shelf.about(path, &mut values);
             }
             values

@@ -9,7 +9,7 @@ use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
 use crate::cms::signed;
 use crate::cms::tsp::Token;
-use crate::cms::{Certificate, ContentDigest, Purpose, RevocationValues};
+use crate::cms::{Certificate, ContentDigest, Purpose, RevocationShelf};
 use crate::xml;
 use crate::xml::foreign::Portrait;
 use std::fmt;
@@ -164,8 +164,8 @@ pub fn verify_evidence<'a>(
         .stamps
         .iter()
         .map(|s| (s.token_der.as_slice(), s.covered.as_slice()));
-    // The values that the document brings; none are read from it yet.
-    let embedded = RevocationValues::default();
+    // What the document brings (`RevocationShelf::of`); nothing is read from it yet.
+    let embedded = RevocationShelf::default();
     let stamped = Stamped::judge(stamps, Some(verified.signing_time), &basis, &embedded);
     let timestamp = stamped.finding(Finding::Failed);
     let moment = stamped.moment(Some(verified.signing_time));
@@ -238,8 +238,8 @@ pub fn verify_entity<'a>(
         .stamp_token
         .iter()
         .map(|t| (t.as_slice(), verified.signature_value.as_slice()));
-    // The values that the signature brings; none are read from it yet.
-    let embedded = RevocationValues::default();
+    // What the signature brings; nothing is read from it yet.
+    let embedded = RevocationShelf::default();
     let stamped = Stamped::judge(stamps, verified.signing_time, &basis, &embedded);
     let moment = stamped.moment(verified.signing_time);
     let (trust, relied) = check_trust(
@@ -266,7 +266,7 @@ fn check_trust(
     signer: &Certificate,
     along: &[Certificate],
     moment: Option<TrustMoment>,
-    (basis, embedded): (&Basis<'_>, &RevocationValues),
+    (basis, embedded): (&Basis<'_>, &RevocationShelf),
     stamped: &Stamped,
 ) -> (Finding, Option<Relied>) {
     let (at, proof) = match moment {
@@ -306,7 +306,7 @@ impl Stamped {
         stamps: impl Iterator<Item = (&'t [u8], &'t [u8])>,
         signing_time: Option<UtcTime>,
         basis: &Basis<'_>,
-        embedded: &RevocationValues,
+        embedded: &RevocationShelf,
     ) -> Self {
         let mut out = Self {
             all: Vec::new(),
@@ -362,7 +362,7 @@ fn check_stamp(
     token_der: &[u8],
     covered: &[u8],
     signing_time: Option<UtcTime>,
-    (basis, embedded): (&Basis<'_>, &RevocationValues),
+    (basis, embedded): (&Basis<'_>, &RevocationShelf),
 ) -> Result<Relied, String> {
     let token = Token::read(token_der).map_err(|e| e.to_string())?;
     token.check_imprint(covered).map_err(|e| e.to_string())?;

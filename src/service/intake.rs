@@ -151,7 +151,7 @@ impl Transfer {
         let structure = self.scanner.finish();
         let (pending, examined) = genuine::examine(pending, structure.clone(), &self.peer).await?;
         let examined = match examined {
-            Ok(found) => scrutinized(intake.scrutiny.as_deref(), &self.peer, found).await?,
+            Ok(found) => scrutiny::passed(intake.scrutiny.as_deref(), &self.peer, found).await?,
             Err(not_genuine) => Err(not_genuine),
         };
         let mut pending = Some(pending);
@@ -606,30 +606,6 @@ impl Arrived<'_> {
         };
         self.owing().as_stated(batch, &owed, happened.at)
     }
-}
-
-/// A genuine message is refused when a certificate it relies on was revoked. It is the peer's pinned seal all the same, so
-/// evidence of the refusal is left. The reason is not "user certificate revoked" (4), for no user's was.
-async fn scrutinized(
-    scrutiny: Option<&Scrutiny>,
-    peer: &Peer,
-    found: Examination,
-) -> Result<Result<Examination, NotGenuine>, Failure> {
-    let Some(scrutiny) = scrutiny else {
-        return Ok(Ok(found));
-    };
-    let Some(why) = scrutiny.check(peer, &found.trust, &found.relied).await? else {
-        return Ok(Ok(found));
-    };
-    let told = match found.envelope {
-        Envelope::Dispatch { facts, .. } => Some(facts),
-        Envelope::Evidence(documents) => documents.into_iter().next().map(|d| Box::new(d.facts)),
-    };
-    Ok(Err(NotGenuine {
-        reason: Reason::PolicyViolation,
-        text: format!("the seal is not valid: {why}"),
-        told,
-    }))
 }
 
 /// Makes the transfer durable, once: before the first commit that names it, and only if there is one. What is refused

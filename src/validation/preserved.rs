@@ -9,7 +9,7 @@ use crate::cms::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::cms::ers::record::Record;
 use crate::cms::ers::{Judge, Object, Question, Scope, verify};
 use crate::cms::tsp::Token;
-use crate::cms::{Certificate, Purpose, RevocationValues};
+use crate::cms::{Certificate, Purpose, RevocationShelf};
 use crate::domain::algorithm_policy::AlgorithmPolicy;
 use crate::seal::Basis;
 use crate::seal::reliance::{Distrust, Proof, Use};
@@ -94,8 +94,8 @@ impl Judge for Court<'_> {
             purpose: Purpose::TimeStamping,
             proof: Proof::OwnWord,
         };
-        // The values that the token brings; none are read from it yet.
-        let embedded = RevocationValues::default();
+        // What the token brings; nothing is read from it yet.
+        let embedded = RevocationShelf::default();
         let relied = self.basis.rely(used, &embedded).map_err(|e| e.to_string())?;
         match relied.distrust() {
             Some(Distrust::Unknown(_)) => {

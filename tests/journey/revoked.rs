@@ -4,7 +4,7 @@ use super::enquiring::attached;
 use super::provider::{Provider, START, Wires, set_pki};
 use super::revoking::{Desk, params, responder_at};
 use super::road::message;
-use super::telling::told;
+use super::telling::told_in;
 use super::transfers::held;
 use kepd::clock::{Clock, ManualClock};
 use kepd::cms::crl::Entry;
@@ -304,7 +304,7 @@ async fn the_answer_to_a_question_says_since_when_a_seal_is_revoked() {
         let text = attached(ALICI, "dogrula@hs02.kep.test", id, &[document]);
         question.write(text.as_bytes()).unwrap();
         assert_eq!(question.finish().await.unwrap(), Some(1));
-        let mut heard = told(&scene.hs02, "alici").await;
+        let mut heard = told_in(&scene.hs02, "alici", "alici").await;
         heard.pop().unwrap().text
     };
     let good = ask("q1", &before).await;

@@ -7,10 +7,12 @@
 
 use crate::clock::{Clock, UtcTime};
 use crate::cms::Purpose;
+use crate::domain::evidence::Reason;
 use crate::domain::provider::Peer;
 use crate::seal::reliance::{Distrust, Proof, Reliance, Relied};
 use crate::seal::{Asker, TrustStore};
 use crate::service::failure::Failure;
+use crate::service::genuine::{Envelope, Examination, NotGenuine};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,30 @@ pub enum WhenUnknown {
     Accept,
     /// The peer comes again.
     Later,
+}
+
+/// A genuine message is refused when a certificate it relies on was revoked. It is the peer's pinned seal all the same, so
+/// evidence of the refusal is left. The reason is not "user certificate revoked" (4), for no user's was.
+pub(super) async fn passed(
+    scrutiny: Option<&Scrutiny>,
+    peer: &Peer,
+    found: Examination,
+) -> Result<Result<Examination, NotGenuine>, Failure> {
+    let Some(scrutiny) = scrutiny else {
+        return Ok(Ok(found));
+    };
+    let Some(why) = scrutiny.check(peer, &found.trust, &found.relied).await? else {
+        return Ok(Ok(found));
+    };
+    let told = match found.envelope {
+        Envelope::Dispatch { facts, .. } => Some(facts),
+        Envelope::Evidence(documents) => documents.into_iter().next().map(|d| Box::new(d.facts)),
+    };
+    Ok(Err(NotGenuine {
+        reason: Reason::PolicyViolation,
+        text: format!("the seal is not valid: {why}"),
+        told,
+    }))
 }
 
 pub struct Scrutiny {
@@ -64,7 +90,7 @@ impl Scrutiny {
     }
 
     /// Why the message is not taken; it is a failure where the peer should come again.
-    pub(super) async fn check(
+    async fn check(
         &self,
         peer: &Peer,
         trust: &TrustStore,
