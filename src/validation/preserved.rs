@@ -127,3 +127,7 @@ impl Judge for Court<'_> {
         fits.map_err(|e| e.to_string())
     }
 }
+
+#[cfg(test)]
+#[path = "preserved_tests.rs"]
+mod tests;

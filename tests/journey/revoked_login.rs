@@ -8,7 +8,8 @@ use kepd::cms::{Certificate, RevocationReason};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 const ORDINARY: &str = "the certificate lets nobody in";
 const NOT_NOW: &str = "whether the certificate was revoked cannot be learnt now";
@@ -85,6 +86,28 @@ async fn a_revoked_card_opens_no_door_and_nobody_is_told_why() {
     scene.desk.away.store(true, Ordering::Relaxed);
     for reply in scene.said(&scene.card("silent.pem")) {
         assert!(!is_in(&reply) && reply.contains(NOT_NOW), "{reply}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_of_revocation_is_among_the_figures() {
+    let scene = scene("refuse").await;
+    let port = scene.place.ports["metrics"].as_u64().unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap()))
+        .await
+        .unwrap();
+    let asked = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(asked).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    for figure in [
+        "kepd_revocation_unknown_total 0",
+        "kepd_revocation_refused_total 0",
+        "kepd_seal_certificates_revoked 0",
+        "kepd_timestamp_certificate_revoked 0",
+        "kepd_own_certificates_unknown 0",
+    ] {
+        assert!(text.contains(figure), "{figure}: {text}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::revocation::{CRL_URL, HOUR, OCSP_URL, ROOT_URL, Scene, scene};
 use super::*;
-use crate::cms::testing::{List, Plan, at};
+use crate::cms::testing::{List, Plan, at, crl_at};
 use crate::cms::{Purpose, RevocationReason, RevocationShelf};
 use crate::seal::asking::Asker;
 use crate::seal::holder::{CertificateJudge as _, PathJudge, WhenUnknown};
@@ -146,6 +146,34 @@ async fn where_no_place_is_named_nobody_is_asked() {
     let asker = asker(&scene);
     assert_eq!(asker.reliance(&trust, &relied, WAIT).await, Reliance::NobodyToAsk);
     assert_eq!(scene.shelf.asked(), Vec::<String>::new());
+}
+
+/// The authority in the middle is certified by two; one of them took its word back.
+#[tokio::test]
+async fn of_two_ways_to_an_anchor_the_open_one_is_found() {
+    let scene = scene();
+    let other = Plan::authority("Other Root").self_signed();
+    let plan = Plan::authority("Middle").keyed(&scene.middle.key);
+    let crossed = plan.with(crl_at("http://pki.test/other.crl")).by(&other);
+    let mut trust = scene.trust();
+    trust.add_anchor(other.certificate.clone());
+    trust.add_intermediate(crossed.certificate.clone());
+    let quiet = List::of(&scene.middle, "05-31", "06-30");
+    scene.shelf.put(CRL_URL, quiet.der());
+    let reason = RevocationReason::CessationOfOperation;
+    let closed = List::of(&scene.root, "05-31", "06-30").revoking(&scene.middle, "05-15", reason);
+    scene.shelf.put(ROOT_URL, closed.der());
+    let relied = relied(&scene, "06-01");
+    let ask = async |trust: &TrustStore| asker(&scene).reliance(trust, &relied, WAIT).await;
+    assert!(matches!(ask(&scene.trust()).await, Reliance::Revoked(_)));
+    assert!(
+        matches!(ask(&trust).await, Reliance::Unknown(_)),
+        "the other way may be open"
+    );
+    scene.clock.advance(HOUR);
+    let open = List::of(&other, "05-31", "06-30");
+    scene.shelf.put("http://pki.test/other.crl", open.der());
+    assert_eq!(ask(&trust).await, valid("06-01"));
 }
 
 #[tokio::test]
