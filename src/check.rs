@@ -5,7 +5,7 @@
 
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
-use crate::config::Config;
+use crate::config::{Config, RevocationMode};
 use crate::seal::key::read_password;
 use crate::seal::{SealKey, TrustStore};
 use crate::store::db::EngineKind;
@@ -71,7 +71,12 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     ));
     if let Some(anchors) = login_anchors {
         line(format_args!(
-            "login.trust has {anchors} anchor(s); users may log in with certificates below them. Revocation is not asked about"
+            "login.trust has {anchors} anchor(s); users may log in with certificates below them"
+        ));
+    }
+    if config.revocation.mode == RevocationMode::Off {
+        line(format_args!(
+            "warning: nobody is asked whether certificates were revoked: of peers, of users, of one's own"
         ));
     }
     if let Some(warning) = config.terms()?.calendar.warning(now) {

@@ -27,7 +27,7 @@ use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
 pub use evidence::Evidence;
-pub use revocation::{Mode as RevocationMode, Revocation};
+pub use revocation::{LoginUnknown, Mode as RevocationMode, Revocation, Unknown as RevocationUnknown};
 pub use seal::{DispatchSeal, NextPair, Seal};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

@@ -8,6 +8,7 @@
 mod clients;
 mod lasting;
 mod logins;
+mod own_seals;
 mod revocation;
 mod seals;
 mod services;

@@ -109,6 +109,12 @@ mod relaying;
 mod resync_client;
 #[path = "journey/resyncing.rs"]
 mod resyncing;
+#[path = "journey/revoked.rs"]
+mod revoked;
+#[path = "journey/revoked_files.rs"]
+mod revoked_files;
+#[path = "journey/revoked_login.rs"]
+mod revoked_login;
 #[path = "journey/revoking.rs"]
 mod revoking;
 #[path = "journey/rights.rs"]

@@ -19,6 +19,7 @@ pub mod ocsp;
 pub mod path;
 pub mod qualified;
 pub mod revocation;
+pub mod shelf;
 pub mod signed;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -26,5 +27,7 @@ pub mod tsp;
 
 pub use algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 pub use certificate::Certificate;
+pub use name::without_names;
 pub use path::{PathError, Purpose};
 pub use revocation::{RevocationReason, RevocationValues, Standing};
+pub use shelf::RevocationShelf;

@@ -142,3 +142,15 @@ fn attribute_text(value: &Tlv<'_>) -> String {
     }
     out
 }
+/// A sentence without the names it quotes. Errors of this room name certificates by their subject, which in a qualified
+/// certificate holds a person's identity number: that is for the person, not for a log. From the first quotation mark to the
+/// last, for a name may have some in it.
+pub fn without_names(sentence: &str) -> String {
+    match (sentence.find('\''), sentence.rfind('\'')) {
+        (Some(from), Some(to)) if from < to => {
+            let (head, tail) = (sentence.get(..=from), sentence.get(to..));
+            format!("{}...{}", head.unwrap_or_default(), tail.unwrap_or_default())
+        }
+        _ => sentence.to_owned(),
+    }
+}

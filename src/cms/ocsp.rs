@@ -311,6 +311,11 @@ impl<'a> Response<'a> {
         }
     }
 
+    /// The serial numbers spoken of, of whichever issuers.
+    pub fn serials(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.answers.iter().map(|answer| answer.id.serial)
+    }
+
     /// Whether the responder id is this certificate: by name, or by the SHA-1 of its key (RFC 6960 4.2.1).
     fn is_named(&self, certificate: &Certificate) -> bool {
         match self.responder.tag {

@@ -167,8 +167,40 @@ impl Doubt {
     }
 }
 
+/// Values that lie elsewhere: what a judgement looks at.
+#[derive(Debug, Clone, Default)]
+pub struct ValueSlices<'a> {
+    pub crls: Vec<&'a [u8]>,
+    pub ocsp: Vec<&'a [u8]>,
+    pub certificates: Vec<Certificate>,
+}
+
+impl<'a> ValueSlices<'a> {
+    pub fn of(values: &'a RevocationValues) -> Self {
+        Self {
+            crls: values.crls.iter().map(Vec::as_slice).collect(),
+            ocsp: values.ocsp.iter().map(Vec::as_slice).collect(),
+            certificates: values.certificates.clone(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.crls.is_empty() && self.ocsp.is_empty()
+    }
+}
+
 /// The standing of `path` (leaf first, anchor last, as `cms::path` found it) at `at`.
 pub fn judge(path: &[Certificate], at: UtcTime, values: &RevocationValues, grace: Duration) -> Standing {
+    judge_slices(path, at, &ValueSlices::of(values), grace)
+}
+
+/// [`judge`] by values that lie elsewhere.
+pub fn judge_slices(
+    path: &[Certificate],
+    at: UtcTime,
+    values: &ValueSlices<'_>,
+    grace: Duration,
+) -> Standing {
     if values.crls.len() > VALUES_MAX || values.ocsp.len() > VALUES_MAX {
         return Standing::Unknown { why: Doubt::TooMany };
     }
@@ -216,6 +248,17 @@ pub fn is_never_revoked(certificate: &Certificate) -> bool {
             .is_none()
 }
 
+/// Whether a certificate of `path`, the anchor left out, names a place where its revocation can be asked about.
+pub fn names_a_place(path: &[Certificate]) -> bool {
+    let below = path.split_last().map_or(path, |(_, below)| below);
+    below.iter().any(|certificate| {
+        !locations::ocsp_urls(certificate).is_empty()
+            || certificate
+                .extension(extension::CRL_DISTRIBUTION_POINTS)
+                .is_some()
+    })
+}
+
 /// Whether delegates of the issuer may have answered; not when a delegate itself is asked about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Delegates {
@@ -254,7 +297,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn read(values: &'a RevocationValues) -> Self {
+    fn read(values: &'a ValueSlices<'a>) -> Self {
         Self {
             crls: values.crls.iter().map(|octets| Crl::read(octets)).collect(),
             ocsp: values.ocsp.iter().map(|octets| Response::read(octets)).collect(),

@@ -24,10 +24,30 @@ pub enum Mode {
     Both,
 }
 
+/// What a dispatch or an evidence is worth whose revocation nobody tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    #[default]
+    Accept,
+    Later,
+}
+
+/// What a certificate opens whose revocation nobody tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginUnknown {
+    #[default]
+    Refuse,
+    Accept,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Revocation {
     pub mode: Mode,
+    pub unknown: Unknown,
+    pub login_unknown: LoginUnknown,
     pub grace: Period,
     pub cache: Size,
     pub allow_networks: Vec<Network>,
@@ -37,6 +57,8 @@ impl Default for Revocation {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
+            unknown: Unknown::default(),
+            login_unknown: LoginUnknown::default(),
             grace: Period(GRACE_DEFAULT),
             cache: Size(CACHE_DEFAULT),
             allow_networks: Vec::new(),

@@ -1,13 +1,14 @@
 //! Logins with a certificate, as the configuration has them: who judges, and the doors that ask.
 
-use crate::config::Config;
+use crate::config::{Config, LoginUnknown};
 use crate::net::tls::ServerTls;
-use crate::seal::{PathJudge, TrustStore};
+use crate::seal::holder::WhenUnknown;
+use crate::seal::{Asker, PathJudge, TrustStore};
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
 
 /// The judge of users' certificates; `None` where nobody is asked for one.
-pub(super) fn judge(config: &Config) -> anyhow::Result<Option<Arc<PathJudge>>> {
+pub(super) fn judge(config: &Config, asker: Option<&Arc<Asker>>) -> anyhow::Result<Option<Arc<PathJudge>>> {
     let Some(path) = &config.login.trust else {
         return Ok(None);
     };
@@ -17,7 +18,15 @@ pub(super) fn judge(config: &Config) -> anyhow::Result<Option<Arc<PathJudge>>> {
     if trust.anchors().is_empty() {
         bail!("login.trust: {} holds no trust anchor", path.display());
     }
-    Ok(Some(Arc::new(PathJudge::new(trust))))
+    let judge = PathJudge::new(trust);
+    let when_unknown = match config.revocation.login_unknown {
+        LoginUnknown::Refuse => WhenUnknown::Refuse,
+        LoginUnknown::Accept => WhenUnknown::Accept,
+    };
+    Ok(Some(Arc::new(match asker {
+        Some(asker) => judge.asking(asker.clone(), when_unknown),
+        None => judge,
+    })))
 }
 
 /// TLS for the doors where users log in: with a judge, they are asked for a certificate.

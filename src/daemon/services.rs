@@ -1,6 +1,7 @@
 //! The services of one provider, built from the configuration.
 
 use super::Surroundings;
+use super::own_seals;
 use super::seals::Seals;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::domain::job::Terms;
 use crate::domain::provider::Peer;
 use crate::id::IdSource;
 use crate::net::relay_out::RelayOut;
+use crate::seal::Asker;
 use crate::seal::holder::PathJudge;
 use crate::seal::revocation::Collector;
 use crate::seal::sealer::Sealer;
@@ -27,7 +29,7 @@ use crate::service::gauges::{Counting, Gauges};
 use crate::service::herald::Herald;
 use crate::service::identity::Identity;
 use crate::service::indexing::Indexing;
-use crate::service::intake::Intake;
+use crate::service::intake::{Intake, Scrutiny};
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::lasting::Lasting;
 use crate::service::mailbox::Mailboxes;
@@ -73,6 +75,10 @@ pub struct Services {
     pub relay_out: Arc<RelayOut>,
     /// Who collects revocation values; None when revocation is not asked about.
     pub revocation: Option<Arc<Collector>>,
+    /// Who asks by them while somebody waits.
+    pub asker: Option<Arc<Asker>>,
+    /// What is known of the own certificates.
+    pub(super) own_figures: Arc<own_seals::Figures>,
     pub intake: Arc<Intake>,
     pub delivery: Arc<Delivery>,
     pub mailboxes: Arc<Mailboxes>,
@@ -173,7 +179,7 @@ impl Parts {
         }
     }
 
-    fn enquiries(&self, seals: &Seals) -> Enquiries {
+    fn enquiries(&self, seals: &Seals, asker: Option<Arc<Asker>>) -> Enquiries {
         Enquiries {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -185,6 +191,7 @@ impl Parts {
             bells: self.bells.clone(),
             published: seals.published.clone(),
             turns: Turns::default(),
+            asker,
         }
     }
 
@@ -227,7 +234,7 @@ impl Parts {
         }
     }
 
-    fn intake(&self) -> Intake {
+    fn intake(&self, scrutiny: Option<Arc<Scrutiny>>) -> Intake {
         Intake {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -237,6 +244,7 @@ impl Parts {
             identity: self.identity.clone(),
             items: self.items.clone(),
             bells: self.bells.clone(),
+            scrutiny,
         }
     }
 
@@ -312,7 +320,15 @@ impl Services {
             Arc::new(config.limits.trusted.clone()),
             config.limits.imap_connections_per_user as usize,
         );
-        let login_judge = super::logins::judge(config)?;
+        let revocation = super::revocation::collector(&config.revocation, around.clock.clone());
+        let asker = revocation
+            .as_ref()
+            .map(|collector| Arc::new(Asker::new(collector.clone(), around.clock.clone())));
+        let scrutiny = asker
+            .as_ref()
+            .map(|asker| super::revocation::scrutiny(&config.revocation, asker, around.clock.clone()));
+        let own_figures = Arc::<own_seals::Figures>::default();
+        let login_judge = super::logins::judge(config, asker.as_ref())?;
         let accounts = Arc::new(match &login_judge {
             Some(judge) => accounts.with_judge(judge.clone()),
             None => accounts,
@@ -353,11 +369,11 @@ impl Services {
                 identity: parts.identity.clone(),
             }),
             book,
-            enquiries: Arc::new(parts.enquiries(&seals)),
+            enquiries: Arc::new(parts.enquiries(&seals, asker.clone())),
             notary: Arc::new(parts.notary(&seals.evidence)),
             dispatch: Arc::new(parts.dispatch(&seals.dispatch)),
             relay: Arc::new(parts.relay(relay_out.clone())),
-            intake: Arc::new(parts.intake()),
+            intake: Arc::new(parts.intake(scrutiny.clone())),
             delivery: Arc::new(parts.delivery()),
             mailboxes: Arc::new(parts.mailboxes(&approval, &declaring, &submission)),
             archive: Arc::new(Archive {
@@ -381,7 +397,11 @@ impl Services {
                 accounts: accounts.clone(),
                 unindexed: Some(unindexed(&indexing)),
                 stamps: Some(seals.authorities.clone()),
-                readings: vec![super::lasting::figures(&lasting)],
+                readings: [super::lasting::figures(&lasting)]
+                    .into_iter()
+                    .chain(scrutiny.iter().map(super::revocation::figures))
+                    .chain(asker.iter().map(|_| own_figures.reading()))
+                    .collect(),
             }),
             lasting,
             indexing,
@@ -397,8 +417,26 @@ impl Services {
             declaring,
             relay_out,
             revocation,
+            asker,
+            own_figures,
             decoy_secret,
             login_judge,
+        })
+    }
+
+    /// Who looks after the own certificates.
+    pub(super) fn own_seals(&self) -> Option<own_seals::OwnSeals> {
+        let seals = &self.seals;
+        let mut sealers = vec![seals.evidence.clone()];
+        if !Arc::ptr_eq(&seals.evidence, &seals.dispatch) {
+            sealers.push(seals.dispatch.clone());
+        }
+        Some(own_seals::OwnSeals {
+            asker: self.asker.clone()?,
+            clock: self.clock.clone(),
+            sealers,
+            published: seals.published.clone(),
+            figures: self.own_figures.clone(),
         })
     }
 

@@ -88,6 +88,9 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
         services.clock.clone(),
         closing.clone(),
     ));
+    if let Some(own) = services.own_seals() {
+        tasks.spawn(own.run(closing.clone()));
+    }
     let (approval, relay, delivery) = (
         services.approval.clone(),
         services.relay.clone(),

@@ -4,6 +4,7 @@
 
 mod audit;
 mod client;
+mod lists;
 mod period;
 mod ready;
 mod show;

@@ -1,16 +1,18 @@
 //! `kepctl evidence verify`: what is to be thought of documents, from their files and the trust material alone.
 //!
 //! A file is an evidence document (`.xml`), a dispatch or an evidence message (`.eml`); `-` is standard input; a folder
-//! is an export bundle, or a folder of bundles. Nothing is asked of a network. What is found is `validation`'s word;
+//! is an export bundle, or a folder of bundles. Nothing is asked of a network: what is known of revocation is what the
+//! documents and bundles bring, and what is named with `--revocation` (`lists`). What is found is `validation`'s word;
 //! here files are read, several at a time, and the report is put together in the order they were named.
 
-use super::show;
+use super::{lists, show};
+use crate::cms::RevocationShelf;
 use crate::cms::algorithm::sha256;
 use crate::control::protocol::{LanguageWord, Record, Verify};
 use crate::rem::notice::judgement::Language;
 use crate::seal::TrustStore;
 use crate::validation::bundle::{Bundle, FILES_MAX, Files, MANIFEST, judge_bundle};
-use crate::validation::{Judged, judge, report};
+use crate::validation::{Basis, Judged, judge, report};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,7 +62,9 @@ pub(super) fn verify(wish: &Verify, json: bool) -> Result<(String, bool), String
         .map(|o| sha256(&o));
     let named = wish.trust.as_deref().map(store).transpose()?;
     let matters = matters(&wish.files)?;
-    let judge_one = |matter: &Matter| judge_matter(matter, original, named.as_ref());
+    let shelf = wish.revocation.as_deref().map(lists::shelf).transpose()?;
+    let shelf = shelf.unwrap_or_default();
+    let judge_one = |matter: &Matter| judge_matter(matter, original, named.as_ref(), &shelf);
     let found = all(&matters, &judge_one)?;
     let all_ok = found.iter().all(Found::is_ok);
     let text = if json {
@@ -77,6 +81,7 @@ pub fn verified(files: &[PathBuf], trust: &Path) -> Result<bool, String> {
     let wish = Verify {
         files: files.to_vec(),
         trust: Some(trust.to_owned()),
+        revocation: None,
         original: None,
         language: None,
         offline: true,
@@ -130,6 +135,7 @@ fn judge_matter(
     matter: &Matter,
     original: Option<[u8; 32]>,
     named: Option<&TrustStore>,
+    shelf: &RevocationShelf,
 ) -> Result<Found, String> {
     let (path, is_bundle) = match matter {
         Matter::File(path) => (path, false),
@@ -140,20 +146,22 @@ fn judge_matter(
         None => Some(trust_beside(path, is_bundle)?),
     };
     let empty = TrustStore::new();
-    let trust = named.or(beside.as_ref()).unwrap_or(&empty);
+    let basis = Basis::known(named.or(beside.as_ref()).unwrap_or(&empty), shelf);
     let name = path.display().to_string();
     if is_bundle {
-        let judged = judge_bundle(&name, &Folder(path), trust);
+        let judged = judge_bundle(&name, &Folder(path), basis);
         return Ok(Found::Bundle(name, judged));
     }
     let octets = read(path)?;
-    let mut judged = judge(&name, &octets, original, trust);
+    let shelf = lists::with_those_beside(shelf, path);
+    let basis = Basis::known(basis.trust, &shelf);
+    let mut judged = judge(&name, &octets, original, basis);
     // The evidence record beside it, as bundles have it.
     let record = PathBuf::from(format!("{name}{RECORD_ENDING}"));
     if record.is_file()
         && let Some(first) = judged.first_mut()
     {
-        *first = first.clone().with_record(&read(&record)?, &octets, trust);
+        *first = first.clone().with_record(&read(&record)?, &octets, basis);
     }
     Ok(Found::Documents(judged))
 }
@@ -279,7 +287,7 @@ fn walk(folder: &Path, prefix: &str, depth: usize, out: &mut Vec<String>) -> Res
 }
 
 /// What a folder holds, in order of name.
-fn entries_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn entries_of(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let failed = |e: std::io::Error| format!("{} cannot be read: {e}", folder.display());
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

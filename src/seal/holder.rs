@@ -1,15 +1,22 @@
 //! Whether a certificate that a client showed at the TLS handshake may be believed at all. Whose it is, is asked elsewhere.
 //!
 //! [`CertificateJudge`] is a trait, handed down from the roof, so that more can be asked than is asked here:
-//! [`PathJudge`] looks for a path to one of the configured authorities, valid now (RFC 5280 6). **It does not ask whether
-//! a certificate was revoked.** Reasons name no subject: the subject of a qualified certificate carries an identity
-//! number, and reasons go to logs.
+//! [`PathJudge`] looks for a path to one of the configured authorities, valid now (RFC 5280 6), and, where it is given an
+//! [`Asker`], whether anything of the path is revoked now. No grace: who lost his card an hour ago and said so is kept out.
+//! Reasons name no subject: the subject of a qualified certificate carries an identity number, and reasons go to logs.
 
+use super::asking::Asker;
+use super::reliance::{Basis, Proof, Reliance, Use};
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
-use crate::cms::{Certificate, PathError, Purpose};
+use crate::cms::{Certificate, PathError, Purpose, RevocationShelf, without_names};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest a login waits for authorities; a mail client gives up after half a minute.
+pub const LOGIN_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Why a certificate lets nobody in; its holder may hear it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,15 +32,30 @@ pub trait CertificateJudge: Send + Sync {
     fn judge<'a>(&'a self, leaf: &'a Certificate, along: &'a [Certificate], at: UtcTime) -> Judging<'a>;
 }
 
-/// By the path alone.
+/// What is thought of a certificate whose revocation nobody tells of, though it names a place to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnknown {
+    Refuse,
+    Accept,
+}
+
+/// By the path, and by what authorities say of it.
 #[derive(Debug)]
 pub struct PathJudge {
     trust: TrustStore,
+    /// None: nobody is asked about revocation.
+    asked: Option<(Arc<Asker>, WhenUnknown)>,
 }
 
 impl PathJudge {
+    /// Nobody is asked about revocation.
     pub fn new(trust: TrustStore) -> Self {
-        Self { trust }
+        Self { trust, asked: None }
+    }
+
+    pub fn asking(mut self, asker: Arc<Asker>, when_unknown: WhenUnknown) -> Self {
+        self.asked = Some((asker, when_unknown));
+        self
     }
 
     /// The names in DER of the authorities that are believed: what a client may choose its certificate by.
@@ -41,25 +63,76 @@ impl PathJudge {
         let all = self.trust.anchors().iter().chain(self.trust.intermediates());
         all.map(Certificate::subject_der)
     }
+
+    async fn judge_now(&self, leaf: &Certificate, along: &[Certificate], now: UtcTime) -> Result<(), Unfit> {
+        let used = Use {
+            leaf,
+            along,
+            at: now,
+            purpose: Purpose::Login,
+            proof: Proof::OwnWord,
+        };
+        let found = Basis::asked_elsewhere(&self.trust).rely(used, &RevocationShelf::default());
+        let relied = found.map_err(|why| unfit(&why))?;
+        let Some((asker, when_unknown)) = &self.asked else {
+            return Ok(());
+        };
+        // By its number the certificate is found again; its name stays out of the log.
+        let serial = || -> String { leaf.serial().iter().map(|o| format!("{o:02x}")).collect() };
+        match asker.reliance(&self.trust, &relied, LOGIN_WAIT_MAX).await {
+            Reliance::Valid { .. } | Reliance::NobodyToAsk | Reliance::NotAsked => Ok(()),
+            Reliance::Revoked(revoked) => {
+                tracing::warn!(serial = serial(), since = %revoked.since, reason = revoked.reason.word(),
+                    "a login with a revoked certificate");
+                Err(Unfit("the certificate lets nobody in".into()))
+            }
+            Reliance::Unknown(why) => {
+                let why = without_names(&why.to_string());
+                tracing::warn!(serial = serial(), %why, taken = *when_unknown == WhenUnknown::Accept,
+                    "a login with a certificate whose revocation nobody tells of");
+                match when_unknown {
+                    WhenUnknown::Accept => Ok(()),
+                    WhenUnknown::Refuse => Err(Unfit(
+                        "whether the certificate was revoked cannot be learnt now; try again in some minutes"
+                            .into(),
+                    )),
+                }
+            }
+        }
+    }
 }
 
 impl CertificateJudge for PathJudge {
     fn judge<'a>(&'a self, leaf: &'a Certificate, along: &'a [Certificate], at: UtcTime) -> Judging<'a> {
-        let judged = self.trust.check(leaf, along, at, Purpose::Login);
-        Box::pin(std::future::ready(judged.map_err(|why| unfit(&why))))
+        Box::pin(self.judge_now(leaf, along, at))
     }
 }
 
 fn unfit(why: &PathError) -> Unfit {
+    use PathError as P;
     Unfit(match why {
-        PathError::NotValidAt { from, to, .. } => {
+        P::NotValidAt { from, to, .. } => {
             format!("the certificate, or one above it, is valid from {from} to {to}, not now")
         }
-        PathError::CriticalExtension(_) => {
-            "the certificate has a critical extension that is not understood".into()
+        P::CriticalExtension(_) => "the certificate has a critical extension that is not understood".into(),
+        P::FaultyExtension { .. } => "the certificate, or one above it, has a faulty extension".into(),
+        P::WrongPurpose { .. } => "the certificate may not be used to log in".into(),
+        P::NameConstraint { .. } | P::TooManyNames(_) => {
+            "an authority above the certificate may not issue for its names".into()
         }
-        PathError::WrongPurpose { .. } => "the certificate may not be used to log in".into(),
-        _ => "no path leads from the certificate to an authority that this provider takes logins of".into(),
+        P::NoPolicy(_) | P::OtherPolicy(_) => {
+            "the certificate is not of a policy that this provider takes logins of".into()
+        }
+        P::NoAnchor(_)
+        | P::MissingIssuer { .. }
+        | P::NotTrusted(_)
+        | P::TooLong(_)
+        | P::TooManyChecks(_)
+        | P::NotAuthority(_)
+        | P::NotPinned(_)
+        | P::Signature(_) => {
+            "no path leads from the certificate to an authority that this provider takes logins of".into()
+        }
     })
 }
 

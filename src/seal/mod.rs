@@ -6,11 +6,13 @@
 //! authorities say of revoked certificates; [`lasting`] says by what a document can be judged for ever; [`holder`] judges
 //! certificates that users log in with; [`pki`] makes certificates for development, and [`revoking`] revokes them.
 
+pub mod asking;
 pub mod holder;
 pub mod kamusm;
 pub mod key;
 pub mod lasting;
 pub mod pki;
+pub mod reliance;
 pub mod revocation;
 pub mod revoking;
 pub mod sealer;
@@ -19,8 +21,10 @@ pub mod trust;
 pub mod tsa;
 pub mod verifier;
 
+pub use asking::Asker;
 pub use holder::{CertificateJudge, Judging, PathJudge, Unfit};
 pub use key::{KeyError, SealKey};
+pub use reliance::{Basis, Reliance, Relied, Revocation, Revoked};
 pub use sealer::{SealError, Sealer};
 pub use signatory::{Ring, Signatory};
 pub use trust::{Judged, TrustStore};

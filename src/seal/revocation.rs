@@ -210,8 +210,14 @@ impl Collector {
             }
         }
         if !asked {
-            let subject = question.certificate.subject();
-            let why = format!("'{subject}' names no place to ask");
+            // Its number and not its name: this goes to the log.
+            let serial: String = question
+                .certificate
+                .serial()
+                .iter()
+                .map(|o| format!("{o:02x}"))
+                .collect();
+            let why = format!("the certificate {serial} names no place to ask");
             round.out.failures.push(why);
         }
     }

@@ -9,18 +9,20 @@ use super::key::KeyError;
 use super::signatory::{Ring, Signatory};
 use super::tsa::{SharedStamps, StampFailure, Stamps, Witness};
 use crate::clock::UtcTime;
-use crate::cms::Certificate;
 use crate::cms::algorithm::sha256;
+use crate::cms::ers::shared_token;
 use crate::cms::signed::{Assembly, CONTENT_DATA, SignedAttributes};
+use crate::cms::{Certificate, ContentDigest};
 use crate::seal::SealKey;
 use crate::xml::{XmlError, xades};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Why there is no seal.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The time-stamp authority or the token is away, or the clock is off; what is owed stays owed, try again.
+    /// The time-stamp authority or the token is away, the clock is off, or the own certificate is revoked; what is owed stays owed, try again.
     #[error("sealing has to wait: {0}")]
     Unavailable(String),
     /// Our configuration or our bug, or an authority that answers wrongly. Trying again will not help.
@@ -60,6 +62,10 @@ pub struct Sealer {
     stamps: Arc<dyn Stamps>,
     /// Set when evidence may share its tokens.
     shared: Option<SharedStamps>,
+    /// Fingerprints of own certificates that are known to be revoked: with their keys nothing is sealed.
+    revoked: RwLock<BTreeSet<[u8; 32]>>,
+    /// The token of the last time-stamp, by which its authority's certificate is known.
+    last_token: RwLock<Option<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -84,6 +90,8 @@ impl Sealer {
             ring: RwLock::new(Arc::new(ring)),
             stamps,
             shared: None,
+            revoked: RwLock::default(),
+            last_token: RwLock::default(),
         }
     }
 
@@ -109,45 +117,85 @@ impl Sealer {
         ring.all().map(|s| s.certificate().clone()).collect()
     }
 
-    fn signatory(&self, now: UtcTime) -> Arc<Signatory> {
+    /// The certificates of the key that seals at `now`, leaf first.
+    pub fn chain(&self, now: UtcTime) -> Vec<Certificate> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        ring.at(now).clone()
+        ring.at(now).chain().cloned().collect()
+    }
+
+    /// Which own certificates are revoked, as was learnt lately. What is sealed with such a key counts nowhere.
+    pub fn set_revoked(&self, fingerprints: BTreeSet<[u8; 32]>) {
+        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = fingerprints;
+    }
+
+    /// The token of the last time-stamp since the start.
+    pub fn last_token(&self) -> Option<Vec<u8>> {
+        let token = self.last_token.read().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
+    }
+
+    fn signatory(&self, now: UtcTime) -> Result<Arc<Signatory>, SealError> {
+        let signatory = {
+            let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+            ring.at(now).clone()
+        };
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        if revoked.contains(&signatory.certificate().fingerprint()) {
+            let subject = signatory.certificate().subject();
+            return Err(SealError::Unavailable(format!(
+                "the seal's certificate ({subject}) is revoked; nothing is sealed until another takes its place"
+            )));
+        }
+        Ok(signatory)
+    }
+
+    async fn stamp(&self, imprint: ContentDigest, now: UtcTime) -> Result<Vec<u8>, SealError> {
+        let token = self.stamps.stamp(imprint, now).await?.token_der;
+        self.remember(&token);
+        Ok(token)
+    }
+
+    fn remember(&self, token: &[u8]) {
+        *self.last_token.write().unwrap_or_else(PoisonError::into_inner) = Some(token.to_vec());
     }
 
     /// Signs and time-stamps an evidence document; the document comes back with `ds:Signature` as its last child.
     pub async fn seal_evidence(&self, unsigned_xml: &[u8], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let signatory = self.signatory(now);
+        let signatory = self.signatory(now)?;
         let chain: Vec<&[u8]> = signatory.chain().map(Certificate::der).collect();
         let prepared = xades::prepare(unsigned_xml, &chain, signatory.key().xml_method(), now)?;
         let signature = signatory.sign(prepared.to_be_signed()).await?;
         let signed = prepared.signed(&signatory.key().xml_value(&signature)?);
         let imprint = signed.stamp_imprint();
         let Some(shared) = &self.shared else {
-            let stamp = self.stamps.stamp(imprint.into(), now).await?;
-            return Ok(signed.finish(Some(&stamp.token_der)));
+            let token = self.stamp(imprint.into(), now).await?;
+            return Ok(signed.finish(Some(&token)));
         };
         Ok(match shared.witness(imprint, now).await? {
-            Witness::Token(token) => signed.finish(Some(&token)),
-            Witness::Record(record) => signed.finish_with_record(&record),
+            Witness::Token(token) => {
+                self.remember(&token);
+                signed.finish(Some(&token))
+            }
+            Witness::Record(record) => {
+                if let Ok((token, _)) = shared_token(&record, signed.stamp_octets()) {
+                    self.remember(token);
+                }
+                signed.finish_with_record(&record)
+            }
         })
     }
 
     /// Signs and time-stamps a MIME entity given by its SHA-256: the DER for `application/pkcs7-signature`.
     pub async fn seal_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let signatory = self.signatory(now);
+        let signatory = self.signatory(now)?;
         let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
-        let stamp = self.stamps.stamp(sha256(&signature).into(), now).await?;
-        Ok(assemble(
-            &signatory,
-            &attributes,
-            &signature,
-            Some(&stamp.token_der),
-        ))
+        let token = self.stamp(sha256(&signature).into(), now).await?;
+        Ok(assemble(&signatory, &attributes, &signature, Some(&token)))
     }
 
     /// The same without a time-stamp.
     pub async fn sign_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
-        let signatory = self.signatory(now);
+        let signatory = self.signatory(now)?;
         let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
         Ok(assemble(&signatory, &attributes, &signature, None))
     }

@@ -159,6 +159,26 @@ impl TrustStore {
         self.find(leaf, along, at, purpose, &mut |_| true)
     }
 
+    /// Every path that holds, leaf first, at most `max` of them; a certificate that was signed crosswise has several.
+    pub fn paths(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+        max: usize,
+    ) -> Result<Vec<Vec<Certificate>>, PathError> {
+        let mut all: Vec<Vec<Certificate>> = Vec::new();
+        let found = self.find(leaf, along, at, purpose, &mut |path| {
+            all.push(path.to_vec());
+            all.len() >= max
+        });
+        match found {
+            Err(why) if all.is_empty() => Err(why),
+            _ => Ok(all),
+        }
+    }
+
     /// [`TrustStore::check`] with revocation: the path and its standing at `at`, by `values` (see `cms::revocation`). Of
     /// several paths (cross-signing) the first that was valid counts, else the first that is not known to be revoked.
     pub fn judge(
@@ -170,9 +190,23 @@ impl TrustStore {
         values: &RevocationValues,
         grace: Duration,
     ) -> Result<Judged, PathError> {
+        self.judge_by(leaf, along, at, purpose, &mut |path| {
+            revocation::judge(path, at, values, grace)
+        })
+    }
+
+    /// [`TrustStore::judge`], with somebody else to say how a path stands.
+    pub fn judge_by(
+        &self,
+        leaf: &Certificate,
+        along: &[Certificate],
+        at: UtcTime,
+        purpose: Purpose,
+        standing_of: &mut dyn FnMut(&[Certificate]) -> Standing,
+    ) -> Result<Judged, PathError> {
         let mut best: Option<Judged> = None;
         let found = self.find(leaf, along, at, purpose, &mut |path| {
-            let standing = revocation::judge(path, at, values, grace);
+            let standing = standing_of(path);
             let is_valid = matches!(standing, Standing::ValidAt(_));
             let was_revoked = |known: &Judged| matches!(known.standing, Standing::RevokedSince { .. });
             let is_better = is_valid

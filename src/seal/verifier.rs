@@ -1,18 +1,18 @@
 //! What is to be thought of a sealed document: four findings kept apart, from the octets and a trust store alone.
 //!
 //! Deterministic: no clock, no network. Trust is judged at the moment of the time-stamp when that holds, otherwise at the
-//! moment the signer claims, and the report says which. Revocation is not checked (see `cms::path`): `trust: ok` means a
-//! path to a configured anchor, valid at that moment.
+//! moment the signer claims, and the report says which. `trust: ok` means a path to a configured anchor, valid at that
+//! moment, of which nothing was revoked then by the values at hand (`reliance`); nothing is asked of anybody.
 
-use super::trust::TrustStore;
+use super::reliance::{Basis, Distrust, Proof, Relied, Use};
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
 use crate::cms::ers::shared_token;
 use crate::cms::signed;
 use crate::cms::tsp::{StampError, Token};
-use crate::cms::{Certificate, ContentDigest, Purpose};
+use crate::cms::{Certificate, ContentDigest, Purpose, RevocationShelf, RevocationValues};
 use crate::xml::foreign::Portrait;
-use crate::xml::{self, Level};
+use crate::xml::{self, Embedded, Level};
 use std::fmt;
 use std::time::Duration;
 
@@ -34,6 +34,15 @@ impl Finding {
 
     fn of(result: Result<(), impl fmt::Display>) -> Self {
         result.map_or_else(|why| Self::Failed(why.to_string()), |()| Self::Ok)
+    }
+
+    /// Revoked at the moment that counts is wrong; anything else is not decided.
+    fn of_reliance(relied: &Relied) -> Self {
+        match relied.distrust() {
+            None => Self::Ok,
+            Some(why @ Distrust::Revoked(_)) => Self::Failed(why.to_string()),
+            Some(why) => Self::Unknown(why.to_string()),
+        }
     }
 }
 
@@ -102,9 +111,13 @@ pub struct EvidenceReport {
     pub signing_time: Option<UtcTime>,
     /// None unless the signature holds.
     pub level: Option<Level>,
-    /// The time of the earliest time-stamp; None unless all of them hold.
+    /// The time of the earliest time-stamp; None unless all of them hold, or are in doubt for revocation alone.
     pub stamp_time: Option<UtcTime>,
     pub trust_moment: Option<TrustMoment>,
+    /// The signer's certificate; None when there is no path from it.
+    pub relied: Option<Relied>,
+    /// The certificates of the time-stamps.
+    pub stamps: Vec<Relied>,
 }
 
 /// What was found on the signature of a `multipart/signed` entity.
@@ -118,14 +131,18 @@ pub struct EntityReport {
     pub signing_time: Option<UtcTime>,
     pub stamp_time: Option<UtcTime>,
     pub trust_moment: Option<TrustMoment>,
+    /// As in [`EvidenceReport`].
+    pub relied: Option<Relied>,
+    pub stamps: Vec<Relied>,
 }
 
 /// Judges a sealed evidence document. `schema` validates it against TS 102 640.
-pub fn verify_evidence(
+pub fn verify_evidence<'a>(
     octets: &[u8],
-    trust: &TrustStore,
+    basis: impl Into<Basis<'a>>,
     schema: impl FnOnce(&[u8]) -> Result<(), String>,
 ) -> EvidenceReport {
+    let basis = basis.into();
     let schema = Finding::of(schema(octets));
     let outcome = xml::verify(octets).map_err(|e| e.to_string()).and_then(|v| {
         let signer = Certificate::from_der(&v.signer_der).map_err(|e| e.to_string())?;
@@ -157,19 +174,16 @@ pub fn verify_evidence(
         let (token, root) = shared_token(&r.record_der, &r.covered).map_err(|e| e.to_string())?;
         Ok((token, Covered::Root(root)))
     });
-    let stamped = check_stamps(own.chain(shared), Some(verified.signing_time), trust);
-    let stamp_time = stamped.as_ref().ok().copied().flatten();
-    let timestamp = match stamped {
-        Ok(Some(_)) => Finding::Ok,
-        Ok(None) => Finding::Failed("there is no time-stamp on the signature".to_owned()),
-        Err(why) => Finding::Failed(why),
-    };
-    let moment = stamp_time.map_or(TrustMoment::Claimed(verified.signing_time), TrustMoment::Stamped);
+    let brought = Brought::by_document(embedded);
+    let stamped = Stamped::judge(own.chain(shared), Some(verified.signing_time), &basis, &brought);
+    let timestamp = stamped.finding(Finding::Failed);
+    let moment = stamped.moment(Some(verified.signing_time));
+    let (trust, relied) = check_trust(&signer, &along, moment, (&basis, &brought.shelf), &stamped);
     EvidenceReport {
         findings: Findings {
             schema,
             signature: Finding::Ok,
-            trust: check_trust(&signer, &along, moment, trust),
+            trust,
             timestamp,
         },
         root_name: Some(verified.root_name),
@@ -177,8 +191,10 @@ pub fn verify_evidence(
         signer: Some(Signer::of(&signer)),
         signing_time: Some(verified.signing_time),
         level,
-        stamp_time,
-        trust_moment: Some(moment),
+        stamp_time: stamped.earliest(),
+        trust_moment: moment,
+        relied,
+        stamps: stamped.all,
     }
 }
 
@@ -199,12 +215,19 @@ impl EvidenceReport {
             level: None,
             stamp_time: None,
             trust_moment: None,
+            relied: None,
+            stamps: Vec::new(),
         }
     }
 }
 
 /// Judges a detached signature over an entity given by its digest. Which digest is needed: [`signed::digest_algorithm`].
-pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &TrustStore) -> EntityReport {
+pub fn verify_entity<'a>(
+    content: impl Into<ContentDigest>,
+    cms_der: &[u8],
+    basis: impl Into<Basis<'a>>,
+) -> EntityReport {
+    let basis = basis.into();
     let verified = match signed::verify_detached(cms_der, &content.into()) {
         Ok(verified) => verified,
         Err(why) => {
@@ -217,6 +240,8 @@ pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &
                 signing_time: None,
                 stamp_time: None,
                 trust_moment: None,
+                relied: None,
+                stamps: Vec::new(),
             };
         }
     };
@@ -224,38 +249,96 @@ pub fn verify_entity(content: impl Into<ContentDigest>, cms_der: &[u8], trust: &
         .stamp_token
         .iter()
         .map(|t| Ok((t.as_slice(), Covered::Octets(&verified.signature_value))));
-    let stamped = check_stamps(stamps, verified.signing_time, trust);
-    let stamp_time = stamped.as_ref().ok().copied().flatten();
-    let timestamp = match stamped {
-        Ok(Some(_)) => Finding::Ok,
-        Ok(None) => Finding::Unknown("there is no time-stamp on the signature".to_owned()),
-        Err(why) => Finding::Failed(why),
-    };
-    let claimed = verified.signing_time.map(TrustMoment::Claimed);
-    let moment = stamp_time.map(TrustMoment::Stamped).or(claimed);
-    let trust_finding = match moment {
-        Some(moment) => check_trust(&verified.signer, &verified.certificates, moment, trust),
-        None => Finding::Unknown("nothing says when the signature was made".to_owned()),
-    };
+    let brought = Brought::by_seal(&verified.values);
+    let stamped = Stamped::judge(stamps, verified.signing_time, &basis, &brought);
+    let moment = stamped.moment(verified.signing_time);
+    let (trust, relied) = check_trust(
+        &verified.signer,
+        &verified.certificates,
+        moment,
+        (&basis, &brought.shelf),
+        &stamped,
+    );
     EntityReport {
         signature: Finding::Ok,
-        trust: trust_finding,
-        timestamp,
+        trust,
+        timestamp: stamped.finding(Finding::Unknown),
         signer: Some(Signer::of(&verified.signer)),
         signing_time: verified.signing_time,
-        stamp_time,
+        stamp_time: stamped.earliest(),
         trust_moment: moment,
+        relied,
+        stamps: stamped.all,
     }
 }
 
 fn check_trust(
     signer: &Certificate,
     along: &[Certificate],
-    moment: TrustMoment,
-    trust: &TrustStore,
-) -> Finding {
-    let (TrustMoment::Stamped(at) | TrustMoment::Claimed(at)) = moment;
-    Finding::of(trust.check(signer, along, at, Purpose::Signing))
+    moment: Option<TrustMoment>,
+    (basis, embedded): (&Basis<'_>, &RevocationShelf),
+    stamped: &Stamped,
+) -> (Finding, Option<Relied>) {
+    let (at, proof) = match moment {
+        // A time-stamp that is itself in doubt proves no moment.
+        Some(TrustMoment::Stamped(at)) if stamped.all.iter().all(|s| s.distrust().is_none()) => {
+            (at, Proof::Stamped)
+        }
+        Some(TrustMoment::Stamped(at) | TrustMoment::Claimed(at)) => (at, Proof::OwnWord),
+        None => {
+            let why = "nothing says when the signature was made".to_owned();
+            return (Finding::Unknown(why), None);
+        }
+    };
+    let used = Use {
+        leaf: signer,
+        along,
+        at,
+        purpose: Purpose::Signing,
+        proof,
+    };
+    match basis.rely(used, embedded) {
+        Ok(relied) => (Finding::of_reliance(&relied), Some(relied)),
+        Err(why) => (Finding::Failed(why.to_string()), None),
+    }
+}
+
+/// What a signature brings to be judged by; candidates, and proven by nobody.
+struct Brought {
+    values: RevocationValues,
+    shelf: RevocationShelf,
+    /// For the paths of time-stamps.
+    certificates: Vec<Certificate>,
+}
+
+impl Brought {
+    fn by_document(embedded: &Embedded) -> Self {
+        let read = |all: &[Vec<u8>]| -> Vec<Certificate> {
+            let readable = all.iter().filter_map(|c| Certificate::from_der(c).ok());
+            readable.collect()
+        };
+        let (of_signer, of_stamps) = (&embedded.signer, &embedded.stamps);
+        let certificates = read(&of_stamps.certificates);
+        let values = RevocationValues {
+            crls: [of_signer.crls.as_slice(), &of_stamps.crls].concat(),
+            ocsp: [of_signer.ocsp.as_slice(), &of_stamps.ocsp].concat(),
+            // A responder's may be among them.
+            certificates: [read(&of_signer.certificates), certificates.clone()].concat(),
+        };
+        Self {
+            shelf: RevocationShelf::of(&values),
+            values,
+            certificates,
+        }
+    }
+
+    fn by_seal(values: &RevocationValues) -> Self {
+        Self {
+            values: values.clone(),
+            shelf: RevocationShelf::of(values),
+            certificates: Vec::new(),
+        }
+    }
 }
 
 /// What a token must be over.
@@ -275,29 +358,101 @@ impl Covered<'_> {
     }
 }
 
-/// All stamps must hold; the earliest time counts.
-fn check_stamps<'a>(
-    stamps: impl Iterator<Item = Result<(&'a [u8], Covered<'a>), String>>,
-    signing_time: Option<UtcTime>,
-    trust: &TrustStore,
-) -> Result<Option<UtcTime>, String> {
-    let mut earliest: Option<UtcTime> = None;
-    for stamp in stamps {
-        let (token_der, covered) = stamp?;
-        let token = Token::read(token_der).map_err(|e| e.to_string())?;
-        covered.check(&token).map_err(|e| e.to_string())?;
-        trust
-            .check(
-                &token.signer,
-                &token.certificates,
-                token.gen_time,
-                Purpose::TimeStamping,
-            )
-            .map_err(|e| e.to_string())?;
-        if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
-            return Err("the signer claims a time after the time-stamp".to_owned());
+/// The time-stamps of a signature.
+struct Stamped {
+    all: Vec<Relied>,
+    /// Why one of them does not hold.
+    fault: Option<String>,
+}
+
+impl Stamped {
+    /// All of them must hold.
+    fn judge<'t>(
+        stamps: impl Iterator<Item = Result<(&'t [u8], Covered<'t>), String>>,
+        signing_time: Option<UtcTime>,
+        basis: &Basis<'_>,
+        brought: &Brought,
+    ) -> Self {
+        let mut out = Self {
+            all: Vec::new(),
+            fault: None,
+        };
+        for stamp in stamps {
+            let checked = stamp
+                .and_then(|(token, covered)| check_stamp(token, &covered, signing_time, (basis, brought)));
+            match checked {
+                Ok(relied) => out.all.push(relied),
+                Err(why) => {
+                    out.fault = Some(why);
+                    break;
+                }
+            }
         }
-        earliest = Some(earliest.map_or(token.gen_time, |e| e.min(token.gen_time)));
+        out
     }
-    Ok(earliest)
+
+    /// The earliest time counts, when no stamp is wrong.
+    fn earliest(&self) -> Option<UtcTime> {
+        let is_wrong = |relied: &Relied| matches!(relied.distrust(), Some(Distrust::Revoked(_)));
+        if self.fault.is_some() || self.all.iter().any(is_wrong) {
+            return None;
+        }
+        self.all.iter().map(|relied| relied.at).min()
+    }
+
+    fn moment(&self, claimed: Option<UtcTime>) -> Option<TrustMoment> {
+        let stamped = self.earliest().map(TrustMoment::Stamped);
+        stamped.or(claimed.map(TrustMoment::Claimed))
+    }
+
+    fn finding(&self, absent: fn(String) -> Finding) -> Finding {
+        if let Some(why) = &self.fault {
+            return Finding::Failed(why.clone());
+        }
+        if self.all.is_empty() {
+            return absent("there is no time-stamp on the signature".to_owned());
+        }
+        let mut worst = Finding::Ok;
+        for relied in &self.all {
+            match Finding::of_reliance(relied) {
+                failed @ Finding::Failed(_) => return failed,
+                unknown @ Finding::Unknown(_) => worst = unknown,
+                Finding::Ok => {}
+            }
+        }
+        worst
+    }
+}
+
+/// A time-stamp that holds, and the certificate it relies on.
+fn check_stamp(
+    token_der: &[u8],
+    covered: &Covered<'_>,
+    signing_time: Option<UtcTime>,
+    (basis, brought): (&Basis<'_>, &Brought),
+) -> Result<Relied, String> {
+    let token = Token::read(token_der).map_err(|e| e.to_string())?;
+    covered.check(&token).map_err(|e| e.to_string())?;
+    let along = [token.certificates.as_slice(), &brought.certificates].concat();
+    let used = Use {
+        leaf: &token.signer,
+        along: &along,
+        at: token.gen_time,
+        purpose: Purpose::TimeStamping,
+        proof: Proof::OwnWord,
+    };
+    let own;
+    let shelf = if token.values.is_empty() {
+        &brought.shelf
+    } else {
+        let mut all = brought.values.clone();
+        all.add_all(token.values.clone());
+        own = RevocationShelf::of(&all);
+        &own
+    };
+    let relied = basis.rely(used, shelf).map_err(|e| e.to_string())?;
+    if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
+        return Err("the signer claims a time after the time-stamp".to_owned());
+    }
+    Ok(relied)
 }

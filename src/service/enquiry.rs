@@ -3,10 +3,13 @@
 //! Judged while he waits for his `250`: that takes milliseconds, and so there is nothing owed, nothing to lose and
 //! nothing to be done twice. His mail itself is not kept; the answer names the digest of every document judged. The same
 //! Message-ID again is the same question, whose answer he has. No evidence is owed and nothing is charged. Trust is that
-//! of this provider and of the peers it knows; what the documents themselves bring along is not believed.
+//! of this provider and of the peers it knows; what the documents themselves bring along is not believed. Whether their
+//! certificates were revoked is asked of the authorities before the answer is written; where nobody answers in time, the
+//! answer says that it is not known.
 
 use crate::address::KepAddress;
 use crate::clock::{Clock, UtcTime};
+use crate::cms::RevocationShelf;
 use crate::domain::enquiry;
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::org::Organisation;
@@ -15,7 +18,7 @@ use crate::mime::compose;
 use crate::mime::summary::Summary;
 use crate::rem::layout::clean_message_id;
 use crate::rem::notice::findings::Answer;
-use crate::seal::TrustStore;
+use crate::seal::{Asker, Relied, TrustStore};
 use crate::service::account::Principal;
 use crate::service::bell::Bells;
 use crate::service::failure::{Failure, Kind};
@@ -30,14 +33,18 @@ use crate::store::tables::items::Content;
 use crate::store::tables::mails::{self, Known};
 use crate::store::tables::{items, peers};
 use crate::validation::attached::{Attached, judge_attached};
-use crate::validation::report;
+use crate::validation::{Basis, Judged, report};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Questions held in memory at once: each may have the size of the largest mail.
 const AT_ONCE: usize = 4;
 /// Octets of a question: a dispatch of the largest size, attached in base64, is asked about with `kepctl`.
 const QUESTION_MAX_OCTETS: usize = 32 * 1024 * 1024;
+
+/// The longest an asker waits for authorities; his mail client waits minutes for the end of what it hands in.
+const WAIT_MAX: Duration = Duration::from_secs(15);
 
 pub struct Enquiries {
     pub db: Arc<dyn Db>,
@@ -51,6 +58,8 @@ pub struct Enquiries {
     /// PEM: anchors and intermediates of our own seal and time-stamp authority.
     pub published: Arc<Published>,
     pub turns: Turns,
+    /// None: nobody is asked whether certificates were revoked.
+    pub asker: Option<Arc<Asker>>,
 }
 
 /// Who may hold a question in memory.
@@ -194,11 +203,7 @@ impl Question {
             return Ok(None);
         }
         let trust = to.trust()?;
-        let octets = self.octets;
-        let judging = tokio::task::spawn_blocking(move || judge_attached(&octets, &trust));
-        let attached = judging
-            .await
-            .map_err(|e| Failure::Broken(format!("verifying: {e}")))?;
+        let attached = judged(to.asker.as_deref(), self.octets, trust).await?;
         let now = to.clock.now();
         let answer = to.answer_octets(&organisation, &asked, &attached, now);
         file(&to, &self.by, &asked, &answer, now).await?;
@@ -218,6 +223,27 @@ impl Question {
         };
         Ok(item.is_some_and(|item| item.row.kind == ItemKind::Notice))
     }
+}
+
+/// Judges what is attached; first to know of whom to ask, then by what they said.
+async fn judged(asker: Option<&Asker>, octets: Vec<u8>, trust: TrustStore) -> Result<Attached, Failure> {
+    let (octets, trust) = (Arc::<[u8]>::from(octets), Arc::new(trust));
+    let judge = |shelf: Option<RevocationShelf>| {
+        let (octets, trust) = (octets.clone(), trust.clone());
+        tokio::task::spawn_blocking(move || match &shelf {
+            Some(shelf) => judge_attached(&octets, Basis::known(&trust, shelf)),
+            None => judge_attached(&octets, Basis::asked_elsewhere(&trust)),
+        })
+    };
+    let broken = |e| Failure::Broken(format!("verifying: {e}"));
+    let first = judge(None).await.map_err(broken)?;
+    let Some(asker) = asker else {
+        return Ok(first);
+    };
+    let relied = |judged: &Judged| judged.relied.clone().into_iter().chain(judged.stamps.clone());
+    let relied: Vec<Relied> = first.judged.iter().flat_map(relied).collect();
+    let shelf = asker.gather(&trust, &relied, WAIT_MAX).await;
+    judge(Some(shelf)).await.map_err(broken)
 }
 
 /// Files the answer for the asker alone, and remembers the question by its Message-ID.

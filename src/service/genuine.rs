@@ -1,7 +1,8 @@
 //! Whether a received message is what it claims: the four findings on a peer's envelope and its evidence.
 //!
 //! Works on the complete octets before they are kept, in pieces, on the blocking pool: the signed entity and the original are digested in one
-//! pass. Nothing is believed before the seal holds, chains to the peer's anchors and is the one pinned for it.
+//! pass. Nothing is believed before the seal holds, chains to the peer's anchors and is the one pinned for it. Of a genuine
+//! message it is told whose certificates it relies on, so that the intake can ask whether they were revoked.
 
 use crate::cms::algorithm::{ContentDigest, DigestAlgorithm};
 use crate::cms::signed::digest_algorithm;
@@ -10,6 +11,7 @@ use crate::domain::provider::{Fingerprint, Peer};
 use crate::mime::{Span, Structure, summary};
 use crate::rem::open::{Opened, Sealed};
 use crate::rem::{evidence_read, open, schema};
+use crate::seal::reliance::{Basis, Relied};
 use crate::seal::trust::TrustStore;
 use crate::seal::verifier::{self, Finding, Signer};
 use crate::service::failure::Failure;
@@ -23,6 +25,10 @@ pub struct Examination {
     pub envelope: Envelope,
     /// The header block of the message.
     pub header: Vec<u8>,
+    /// The certificates of seals and time-stamps that it relies on, each once for a moment.
+    pub relied: Vec<Relied>,
+    /// By which they were judged.
+    pub trust: TrustStore,
 }
 
 #[derive(Debug)]
@@ -115,12 +121,20 @@ impl Message<'_> {
         if let Some(failure) = unreadable {
             return Err(failure);
         }
+        let mut relied = Vec::new();
         let envelope = match opened {
             Err(why) => Err(NotGenuine::new(Reason::InvalidMessageFormat, why.to_string())),
-            Ok(Opened::Dispatch { sealed, original }) => self.dispatch(&sealed, original, peer, &trust)?,
-            Ok(Opened::Evidence { sealed }) => self.evidence(&sealed, peer, &trust)?,
+            Ok(Opened::Dispatch { sealed, original }) => {
+                self.dispatch(&sealed, original, peer, &trust, &mut relied)?
+            }
+            Ok(Opened::Evidence { sealed }) => self.evidence(&sealed, peer, &trust, &mut relied)?,
         };
-        Ok(envelope.map(|envelope| Examination { envelope, header }))
+        Ok(envelope.map(|envelope| Examination {
+            envelope,
+            header,
+            relied,
+            trust,
+        }))
     }
 
     fn dispatch(
@@ -129,14 +143,15 @@ impl Message<'_> {
         original: Span,
         peer: &Peer,
         trust: &TrustStore,
+        relied: &mut Vec<Relied>,
     ) -> Result<Result<Envelope, NotGenuine>, Failure> {
-        let original_sha256 = match self.check_seal(sealed, Some(original), peer, trust, true)? {
+        let original_sha256 = match self.check_seal(sealed, Some(original), peer, trust, relied)? {
             Ok(digest) => digest,
             Err(why) => return Ok(Err(why)),
         };
         let mut facts = None;
         for xml in &sealed.evidence {
-            match check_document(xml, peer, trust) {
+            match check_document(xml, peer, trust, relied) {
                 Ok(document) => facts = facts.or(Some(document.facts)),
                 Err(why) => return Ok(Err(why)),
             }
@@ -166,27 +181,29 @@ impl Message<'_> {
         sealed: &Sealed,
         peer: &Peer,
         trust: &TrustStore,
+        relied: &mut Vec<Relied>,
     ) -> Result<Result<Envelope, NotGenuine>, Failure> {
         // The evidence inside is stamped itself; on the envelope around it a stamp is optional (TR 103 071).
-        if let Err(why) = self.check_seal(sealed, None, peer, trust, false)? {
+        if let Err(why) = self.check_seal(sealed, None, peer, trust, relied)? {
             return Ok(Err(why));
         }
         let documents: Result<Vec<Document>, NotGenuine> = sealed
             .evidence
             .iter()
-            .map(|xml| check_document(xml, peer, trust))
+            .map(|xml| check_document(xml, peer, trust, relied))
             .collect();
         Ok(documents.map(Envelope::Evidence))
     }
 
-    /// Checks the signature on the entity; gives the digest of the original, when one is asked for.
+    /// Checks the signature on the entity; gives the digest of the original, when one is asked for. Then a time-stamp must
+    /// be there, too.
     fn check_seal(
         &self,
         sealed: &Sealed,
         original: Option<Span>,
         peer: &Peer,
         trust: &TrustStore,
-        stamp_required: bool,
+        relied: &mut Vec<Relied>,
     ) -> Result<Result<[u8; 32], NotGenuine>, Failure> {
         let Ok(algorithm) = digest_algorithm(&sealed.signature_der) else {
             return Ok(Err(NotGenuine::new(
@@ -194,8 +211,10 @@ impl Message<'_> {
                 "the signature of the message cannot be read",
             )));
         };
+        let stamp_required = original.is_some();
         let (content, original_sha256) = self.digest(sealed.signed_entity, original, algorithm)?;
-        let report = verifier::verify_entity(content, &sealed.signature_der, trust);
+        let report = verifier::verify_entity(content, &sealed.signature_der, Basis::asked_elsewhere(trust));
+        rely_on(relied, report.relied.as_ref(), &report.stamps);
         let found = [
             ("signature", &report.signature),
             ("trust", &report.trust),
@@ -268,8 +287,14 @@ impl Message<'_> {
 }
 
 /// Checks one evidence document: all four findings, and the pin.
-fn check_document(xml: &[u8], peer: &Peer, trust: &TrustStore) -> Result<Document, NotGenuine> {
-    let report = verifier::verify_evidence(xml, trust, schema::check);
+fn check_document(
+    xml: &[u8],
+    peer: &Peer,
+    trust: &TrustStore,
+    relied: &mut Vec<Relied>,
+) -> Result<Document, NotGenuine> {
+    let report = verifier::verify_evidence(xml, Basis::asked_elsewhere(trust), schema::check);
+    rely_on(relied, report.relied.as_ref(), &report.stamps);
     let findings = &report.findings;
     let sealed_by_peer = findings.signature.is_ok()
         && findings.trust.is_ok()
@@ -305,6 +330,15 @@ fn check_document(xml: &[u8], peer: &Peer, trust: &TrustStore) -> Result<Documen
             Reason::InvalidMessageFormat,
             format!("evidence: {why}"),
         )),
+    }
+}
+
+/// Notes what is relied on, each once for a moment.
+fn rely_on(all: &mut Vec<Relied>, signer: Option<&Relied>, stamps: &[Relied]) {
+    for relied in signer.into_iter().chain(stamps) {
+        if !all.contains(relied) {
+            all.push(relied.clone());
+        }
     }
 }
 

@@ -4,7 +4,11 @@
 //! schema hold - four findings, kept apart - and when the seal is the one pinned for this peer. What is taken is
 //! committed with the delivery it leaves and the relay evidence it owes. The same octets again are a duplicate and are
 //! answered as the first time. What is not genuine is refused and never enters a mailbox as KEP; evidence of that is
-//! left only where the peer's own seal holds.
+//! left only where the peer's own seal holds. Whether a certificate was revoked is asked of its authority ([`Scrutiny`]).
+
+mod scrutiny;
+
+pub use scrutiny::{Scrutiny, WhenUnknown};
 
 use crate::address::{Domain, KepAddress, ReversePath};
 use crate::clock::Clock;
@@ -45,6 +49,8 @@ pub struct Intake {
     pub identity: Arc<Identity>,
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
+    /// None: nobody is asked whether certificates were revoked.
+    pub scrutiny: Option<Arc<Scrutiny>>,
 }
 
 impl Intake {
@@ -144,6 +150,10 @@ impl Transfer {
         }
         let structure = self.scanner.finish();
         let (pending, examined) = genuine::examine(pending, structure.clone(), &self.peer).await?;
+        let examined = match examined {
+            Ok(found) => scrutiny::passed(intake.scrutiny.as_deref(), &self.peer, found).await?,
+            Err(not_genuine) => Err(not_genuine),
+        };
         let mut pending = Some(pending);
         let transfer = Arrived {
             intake: &intake,
@@ -169,6 +179,7 @@ impl Transfer {
             Ok(Examination {
                 envelope: Envelope::Evidence(documents),
                 header,
+                ..
             }) => {
                 let outline = Outline {
                     structure,

@@ -3,11 +3,10 @@
 //! Attached are XML files, mails (as `message/rfc822` or as a file `*.eml`), whatever mail client wrote them. A mail
 //! that is no envelope may be the original that the documents speak of.
 
-use super::{Judged, OriginalMatch, judge, judge_evidence};
+use super::{Basis, Judged, OriginalMatch, judge, judge_evidence};
 use crate::cms::algorithm::sha256;
 use crate::mime::{Part, PartKind, Structure, decode};
 use crate::rem::XML_MAX_OCTETS;
-use crate::seal::TrustStore;
 
 /// Most documents judged of one mail: all evidence of a mail to a few hundred recipients.
 pub const DOCUMENTS_MAX: usize = 500;
@@ -21,7 +20,8 @@ pub struct Attached {
 }
 
 /// Judges what is attached to a mail.
-pub fn judge_attached(mail: &[u8], trust: &TrustStore) -> Attached {
+pub fn judge_attached<'a>(mail: &[u8], basis: impl Into<Basis<'a>>) -> Attached {
+    let basis = basis.into();
     let structure = Structure::of(mail);
     let (mut xml, mut mails) = (Vec::new(), Vec::new());
     let mut out = Attached::default();
@@ -40,10 +40,10 @@ pub fn judge_attached(mail: &[u8], trust: &TrustStore) -> Attached {
         mails.into_iter().partition(|(_, octets)| is_envelope(octets));
     let originals: Vec<[u8; 32]> = originals.iter().map(|(_, octets)| sha256(octets)).collect();
     for (name, octets) in envelopes {
-        out.judged.extend(judge(&name, &octets, None, trust));
+        out.judged.extend(judge(&name, &octets, None, basis));
     }
     for (name, octets) in xml {
-        let judged = judge_evidence(name, &octets, None, trust);
+        let judged = judge_evidence(name, &octets, None, basis);
         out.judged.push(compared(judged, &originals));
     }
     out
@@ -118,6 +118,7 @@ fn name_of(part: &Part, ending: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::TrustStore;
 
     fn mail(parts: &[&str]) -> Vec<u8> {
         let mut out = "From: a@b\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n".to_owned();

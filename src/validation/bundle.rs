@@ -3,15 +3,18 @@
 //! The manifest is nobody's seal; it tells whether a file is missing, changed or added since the export. That the
 //! original is the one spoken of is proved by the sealed documents, which state its digest.
 
-use super::{Judged, OriginalMatch, judge};
+use super::{Basis, Judged, OriginalMatch, judge, values};
+use crate::cms::RevocationShelf;
 use crate::cms::algorithm::sha256;
-use crate::seal::{Finding, TrustStore};
+use crate::seal::{Finding, Revocation};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
 pub const MANIFEST: &str = "manifest.json";
 const ORIGINAL: &str = "original.eml";
 const APPROVALS: &str = "approvals.json";
+/// Where revocation lists and OCSP responses lie in a bundle.
+const REVOCATION_FOLDER: &str = "revocation/";
 /// Most files in one bundle: a mail of 1,000 recipients has some 4,000 documents.
 pub const FILES_MAX: usize = 20_000;
 
@@ -60,25 +63,27 @@ struct Approval {
 }
 
 /// Judges the bundle `name`; the names of its documents begin with it.
-pub fn judge_bundle(name: &str, files: &dyn Files, trust: &TrustStore) -> Bundle {
+pub fn judge_bundle<'a>(name: &str, files: &dyn Files, basis: impl Into<Basis<'a>>) -> Bundle {
     let mut bundle = Bundle {
         mail_id: None,
         manifest: Finding::Ok,
         documents: Vec::new(),
     };
-    if let Err(why) = examine(name, files, trust, &mut bundle) {
+    if let Err(why) = examine(name, files, basis.into(), &mut bundle) {
         bundle.manifest = Finding::Failed(why);
     }
     bundle
 }
 
-fn examine(name: &str, files: &dyn Files, trust: &TrustStore, bundle: &mut Bundle) -> Result<(), String> {
+fn examine(name: &str, files: &dyn Files, basis: Basis<'_>, bundle: &mut Bundle) -> Result<(), String> {
     let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?)
         .map_err(|e| format!("{MANIFEST} cannot be read: {e}"))?;
     bundle.mail_id = Some(manifest.mail_id.clone());
     if manifest.files.len() > FILES_MAX {
         return Err(format!("{MANIFEST} lists more than {FILES_MAX} files"));
     }
+    let shelf = shelf(files, &manifest, basis);
+    let basis = Basis::known(basis.trust, &shelf);
     let mut wrong = Vec::new();
     let mut listed = BTreeSet::from([MANIFEST]);
     for file in &manifest.files {
@@ -99,7 +104,7 @@ fn examine(name: &str, files: &dyn Files, trust: &TrustStore, bundle: &mut Bundl
         wrong.extend(belongs(&file.path, &octets, &manifest));
         if is_sealed(&file.path) {
             let stated = from_hex(&manifest.original_sha256);
-            let mut judged = judge(&format!("{name}/{}", file.path), &octets, stated, trust);
+            let mut judged = judge(&format!("{name}/{}", file.path), &octets, stated, basis);
             if let Some(record) = manifest
                 .files
                 .iter()
@@ -108,7 +113,7 @@ fn examine(name: &str, files: &dyn Files, trust: &TrustStore, bundle: &mut Bundl
                 // It is read again when its own turn comes, and found missing or changed then.
                 let record = files.read(&record.path).unwrap_or_default();
                 if let Some(first) = judged.first_mut() {
-                    *first = first.clone().with_record(&record, &octets, trust);
+                    *first = first.clone().with_record(&record, &octets, basis);
                 }
             }
             bundle.documents.extend(judged);
@@ -129,6 +134,23 @@ fn examine(name: &str, files: &dyn Files, trust: &TrustStore, bundle: &mut Bundl
         Some(first) if wrong.len() == 1 => Err(first.clone()),
         Some(first) => Err(format!("{first}; and {} more", wrong.len() - 1)),
     }
+}
+
+/// What is known of revocation: by whoever asks, and by the bundle. Values are signed; that a file was changed is told by
+/// the manifest, and one that cannot be read says nothing.
+fn shelf(files: &dyn Files, manifest: &Manifest, basis: Basis<'_>) -> RevocationShelf {
+    let mut shelf = match basis.revocation {
+        Revocation::Known(shelf) => shelf.clone(),
+        Revocation::Nothing | Revocation::AskedElsewhere => RevocationShelf::default(),
+    };
+    for file in &manifest.files {
+        if file.path.starts_with(REVOCATION_FOLDER)
+            && let Ok(octets) = files.read(&file.path)
+        {
+            let _ = values::put(&mut shelf, &file.path, &octets);
+        }
+    }
+    shelf
 }
 
 /// What is wrong with a list that must speak of the bundle's original.
@@ -174,6 +196,7 @@ pub(super) fn from_hex(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::TrustStore;
     use std::collections::BTreeMap;
 
     struct Memory(BTreeMap<String, Vec<u8>>);

@@ -5,14 +5,14 @@
 //! the signature.
 
 use super::preserved::Preserved;
-use super::{Judged, OriginalMatch, Piece, judge_evidence, without_anchors};
+use super::{Basis, Judged, OriginalMatch, Piece, judge_evidence, without_anchors};
 use crate::cms::algorithm::sha256;
 use crate::cms::{ContentDigest, DigestAlgorithm, signed};
 use crate::mime::Structure;
 use crate::mime::mailbox::mailboxes;
 use crate::mime::summary::Summary;
 use crate::rem::open::{self, Opened, Sealed};
-use crate::seal::{Finding, Findings, TrustStore, verify_entity};
+use crate::seal::{Finding, Findings, verify_entity};
 
 /// Said of a message whose visible header was changed.
 const OUTER_NOT_STATED: &str =
@@ -22,7 +22,7 @@ pub(super) fn judge(
     name: &str,
     octets: &[u8],
     original_sha256: Option<[u8; 32]>,
-    trust: &TrustStore,
+    basis: Basis<'_>,
 ) -> Vec<Judged> {
     let structure = Structure::of(octets);
     let header = structure
@@ -37,7 +37,7 @@ pub(super) fn judge(
         Ok(Opened::Evidence { sealed }) => (sealed, Piece::EvidenceMessage, None),
         Err(why) => return vec![Judged::unreadable(name.to_owned(), octets, why.to_string())],
     };
-    let mut envelope = judge_signature(format!("{name} (envelope)"), octets, &sealed, piece, trust);
+    let mut envelope = judge_signature(format!("{name} (envelope)"), octets, &sealed, piece, basis);
     if !sealed.outer_is_stated(header, piece == Piece::Dispatch) {
         envelope.findings.schema = Finding::Failed(OUTER_NOT_STATED.into());
     } else if let Some(from) = from_another(header, &envelope) {
@@ -55,7 +55,7 @@ pub(super) fn judge(
     let evidence: Vec<Judged> = numbered
         .map(|(n, xml)| {
             let name = format!("{name} (evidence {})", n + 1);
-            judge_evidence(name, xml, inside.or(original_sha256), trust)
+            judge_evidence(name, xml, inside.or(original_sha256), basis)
         })
         .collect();
     // Around evidence a stamp of the envelope's own is optional (TR 103 071): each document inside has one.
@@ -66,12 +66,15 @@ pub(super) fn judge(
     std::iter::once(envelope).chain(evidence).collect()
 }
 
-fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, trust: &TrustStore) -> Judged {
+fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, basis: Basis<'_>) -> Judged {
     let entity = sealed.signed_entity.of(octets).unwrap_or_default();
     // A signature that cannot be read is judged all the same, and fails with its reason.
     let algorithm = signed::digest_algorithm(&sealed.signature_der).unwrap_or(DigestAlgorithm::Sha256);
-    let report = verify_entity(ContentDigest::of(algorithm, entity), &sealed.signature_der, trust);
-    let unstamped = report.signature.is_ok() && matches!(report.timestamp, Finding::Unknown(_));
+    let report = verify_entity(ContentDigest::of(algorithm, entity), &sealed.signature_der, basis);
+    // One that is in doubt is there all the same.
+    let unstamped = report.signature.is_ok()
+        && report.stamps.is_empty()
+        && matches!(report.timestamp, Finding::Unknown(_));
     let findings = Findings {
         schema: Finding::Ok,
         signature: report.signature,
@@ -82,13 +85,15 @@ fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, t
         name,
         piece,
         sha256: sha256(octets),
-        findings: without_anchors(findings, trust),
+        findings: without_anchors(findings, basis.trust),
         remarks: Vec::new(),
         signer: report.signer,
         signing_time: report.signing_time,
         level: None,
         stamp_time: report.stamp_time,
         trust_moment: report.trust_moment,
+        relied: report.relied,
+        stamps: report.stamps,
         facts: None,
         original: OriginalMatch::NotStated,
         preserved: Preserved::NotGiven,

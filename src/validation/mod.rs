@@ -4,7 +4,7 @@
 //! The same judgement serves whoever asks: the administrator's command, the mailbox that answers users, the summary for
 //! a court. [`seal::verifier`](crate::seal::verifier) judges one signature; here it is said of a whole file what it is,
 //! what it proves and of which original. Intake judges the same way in pieces, because mails are large
-//! (`service::genuine`).
+//! (`service::genuine`). A judgement rests on a [`Basis`]: whom to believe, and what is known of revocation.
 
 pub mod attached;
 pub mod audit;
@@ -12,16 +12,18 @@ pub mod bundle;
 mod envelope;
 pub mod preserved;
 pub mod report;
+pub mod values;
 
 use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;
 use crate::domain::evidence::EvidenceFacts;
 use crate::rem::{evidence_read, schema};
+pub use crate::seal::Basis;
 use crate::seal::verifier::{Signer, TrustMoment};
-use crate::seal::{Finding, Findings, TrustStore, verify_evidence};
+use crate::seal::{Finding, Findings, Relied, TrustStore, verify_evidence};
 use crate::xml::Level;
 use crate::xml::foreign::{Arithmetic, Portrait};
-use preserved::{Preserved, judge_record};
+use preserved::{Preserved, weigh_record};
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,10 @@ pub struct Judged {
     pub stamp_time: Option<UtcTime>,
     /// The moment at which trust was judged.
     pub trust_moment: Option<TrustMoment>,
+    /// The signer's certificate, and how far it may be relied on; None when there is no path from it.
+    pub relied: Option<Relied>,
+    /// The certificates of the time-stamps.
+    pub stamps: Vec<Relied>,
     /// What the document states. It is proved only if [`Judged::is_ok`].
     pub facts: Option<EvidenceFacts>,
     pub original: OriginalMatch,
@@ -128,6 +134,8 @@ impl Judged {
             level: None,
             stamp_time: None,
             trust_moment: None,
+            relied: None,
+            stamps: Vec::new(),
             facts: None,
             original: OriginalMatch::NotStated,
             preserved: Preserved::NotGiven,
@@ -136,9 +144,29 @@ impl Judged {
     }
 
     /// With what the evidence record beside it says; `document` is what was judged.
-    pub fn with_record(mut self, record: &[u8], document: &[u8], trust: &TrustStore) -> Self {
-        self.preserved = judge_record(record, document, trust);
+    pub fn with_record<'a>(mut self, record: &[u8], document: &[u8], basis: impl Into<Basis<'a>>) -> Self {
+        let weighed = weigh_record(record, document, basis.into());
+        if let (Preserved::Since { since, .. }, true) = (&weighed.preserved, weighed.is_sure) {
+            self.proven_since(*since);
+        }
+        self.preserved = weighed.preserved;
         self
+    }
+
+    /// The document existed at `since`, its time-stamp with it: who was revoked later did not make either afterwards
+    /// (EN 319 102-1 5.6.2.3, proof of existence).
+    fn proven_since(&mut self, since: UtcTime) {
+        let is_older = |relied: &Relied| {
+            relied.distrust().is_none() || relied.doubted_from().is_some_and(|from| since < from)
+        };
+        let is_unknown = |finding: &Finding| matches!(finding, Finding::Unknown(_));
+        let findings = &mut self.findings;
+        if is_unknown(&findings.timestamp) && !self.stamps.is_empty() && self.stamps.iter().all(is_older) {
+            findings.timestamp = Finding::Ok;
+        }
+        if is_unknown(&findings.trust) && self.relied.as_ref().is_some_and(is_older) {
+            findings.trust = Finding::Ok;
+        }
     }
 
     fn with_original(mut self, given_sha256: Option<[u8; 32]>) -> Self {
@@ -155,38 +183,42 @@ impl Judged {
 
 /// Judges a file: an evidence document (XML), or a dispatch or an evidence message (a mail) and every evidence document
 /// in it. `original_sha256` is the digest of the original at hand; a dispatch brings its own.
-pub fn judge(
+pub fn judge<'a>(
     name: &str,
     octets: &[u8],
     original_sha256: Option<[u8; 32]>,
-    trust: &TrustStore,
+    basis: impl Into<Basis<'a>>,
 ) -> Vec<Judged> {
+    let basis = basis.into();
     match octets.iter().find(|b| !b.is_ascii_whitespace()) {
         // A byte order mark, or the first of an XML document; no header field begins with either.
-        Some(b'<' | 0xef) => vec![judge_evidence(name.to_owned(), octets, original_sha256, trust)],
-        _ => envelope::judge(name, octets, original_sha256, trust),
+        Some(b'<' | 0xef) => vec![judge_evidence(name.to_owned(), octets, original_sha256, basis)],
+        _ => envelope::judge(name, octets, original_sha256, basis),
     }
 }
 
 /// Judges one evidence document.
-pub fn judge_evidence(
+pub fn judge_evidence<'a>(
     name: String,
     octets: &[u8],
     original_sha256: Option<[u8; 32]>,
-    trust: &TrustStore,
+    basis: impl Into<Basis<'a>>,
 ) -> Judged {
-    let report = verify_evidence(octets, trust, schema::check);
+    let basis = basis.into();
+    let report = verify_evidence(octets, basis, schema::check);
     let judged = Judged {
         name,
         piece: Piece::Evidence,
         sha256: sha256(octets),
-        findings: without_anchors(report.findings, trust),
+        findings: without_anchors(report.findings, basis.trust),
         remarks: report.portrait.map(remarks).unwrap_or_default(),
         signer: report.signer,
         signing_time: report.signing_time,
         level: report.level,
         stamp_time: report.stamp_time,
         trust_moment: report.trust_moment,
+        relied: report.relied,
+        stamps: report.stamps,
         facts: evidence_read::read(octets).ok().map(|read| read.facts),
         original: OriginalMatch::NotStated,
         preserved: Preserved::NotGiven,

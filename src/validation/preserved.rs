@@ -1,6 +1,6 @@
 //! Whether the evidence record (RFC 4998) that lies beside a document covers it, and since when.
 //!
-//! Trust is asked of the anchors, fitness of algorithms of the policy that comes with the verifier. The record is judged at
+//! Trust is asked of the anchors and of what is known of revocation, fitness of algorithms of the policy that comes with the verifier. The record is judged at
 //! the time of its own last time-stamp, so that the answer is the same on every day; until when that time-stamp itself
 //! holds is told beside it.
 
@@ -9,9 +9,11 @@ use crate::cms::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::cms::ers::record::Record;
 use crate::cms::ers::{Judge, Object, Question, Scope, verify};
 use crate::cms::tsp::Token;
-use crate::cms::{Certificate, Purpose};
+use crate::cms::{Certificate, Purpose, RevocationShelf};
 use crate::domain::algorithm_policy::AlgorithmPolicy;
-use crate::seal::TrustStore;
+use crate::seal::Basis;
+use crate::seal::reliance::{Distrust, Proof, Use};
+use std::cell::Cell;
 
 /// What a record proves of the document beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +29,27 @@ pub enum Preserved {
     Failed(String),
 }
 
+/// What a record proves, and whether nothing is in doubt about the authorities of its own time-stamps.
+pub(super) struct Weighed {
+    pub preserved: Preserved,
+    pub is_sure: bool,
+}
+
 /// Judges a record for the document whose octets these are.
-pub fn judge_record(record: &[u8], document: &[u8], trust: &TrustStore) -> Preserved {
-    match proven(record, document, trust) {
-        Ok(found) => found,
-        Err(why) => Preserved::Failed(why),
+pub fn judge_record<'a>(record: &[u8], document: &[u8], basis: impl Into<Basis<'a>>) -> Preserved {
+    weigh_record(record, document, basis.into()).preserved
+}
+
+pub(super) fn weigh_record(record: &[u8], document: &[u8], basis: Basis<'_>) -> Weighed {
+    let mut is_sure = false;
+    let proven = proven(record, document, basis, &mut is_sure);
+    Weighed {
+        preserved: proven.unwrap_or_else(Preserved::Failed),
+        is_sure,
     }
 }
 
-fn proven(record: &[u8], document: &[u8], trust: &TrustStore) -> Result<Preserved, String> {
+fn proven(record: &[u8], document: &[u8], basis: Basis<'_>, is_sure: &mut bool) -> Result<Preserved, String> {
     let policy = AlgorithmPolicy::of_this_version().map_err(|e| e.to_string())?;
     let read = Record::read(record).map_err(|e| e.to_string())?;
     let last = read.chains.iter().flat_map(|c| &c.stamps).next_back();
@@ -46,7 +60,14 @@ fn proven(record: &[u8], document: &[u8], trust: &TrustStore) -> Result<Preserve
         scope: Scope::Each,
         now: last.gen_time,
     };
-    let found = verify(record, &question, &Court { trust, policy }).map_err(|e| e.to_string())?;
+    let court = Court {
+        basis,
+        policy,
+        last: last.gen_time,
+        is_sure: Cell::new(true),
+    };
+    let found = verify(record, &question, &court).map_err(|e| e.to_string())?;
+    *is_sure = court.is_sure.get();
     Ok(Preserved::Since {
         since: found.since,
         renewed: last.gen_time,
@@ -55,15 +76,36 @@ fn proven(record: &[u8], document: &[u8], trust: &TrustStore) -> Result<Preserve
 }
 
 struct Court<'a> {
-    trust: &'a TrustStore,
+    basis: Basis<'a>,
     policy: AlgorithmPolicy,
+    /// The time of the last time-stamp, which no other one covers.
+    last: UtcTime,
+    is_sure: Cell<bool>,
 }
 
 impl Judge for Court<'_> {
+    /// A time-stamp that another covers is older than that: a later loss of its key does no harm. That nothing is known of
+    /// a revocation does not undo a record, which only adds to what the document proves by itself; but it heals nothing.
     fn trusts(&self, token: &Token, at: UtcTime) -> Result<(), String> {
-        let (signer, along) = (&token.signer, &token.certificates);
-        let path = self.trust.check(signer, along, at, Purpose::TimeStamping);
-        path.map_err(|e| e.to_string())
+        let used = Use {
+            leaf: &token.signer,
+            along: &token.certificates,
+            at,
+            purpose: Purpose::TimeStamping,
+            proof: Proof::OwnWord,
+        };
+        // What the token brings; nothing is read from it yet.
+        let embedded = RevocationShelf::default();
+        let relied = self.basis.rely(used, &embedded).map_err(|e| e.to_string())?;
+        match relied.distrust() {
+            Some(Distrust::Unknown(_)) => {
+                self.is_sure.set(false);
+                Ok(())
+            }
+            Some(why @ Distrust::Revoked(_)) => Err(why.to_string()),
+            Some(why) if token.gen_time >= self.last => Err(why.to_string()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn digest_fits(&self, algorithm: DigestAlgorithm, at: UtcTime) -> Result<(), String> {
@@ -85,3 +127,7 @@ impl Judge for Court<'_> {
         fits.map_err(|e| e.to_string())
     }
 }
+
+#[cfg(test)]
+#[path = "preserved_tests.rs"]
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! Deterministic: the same octets and anchors give the same report, on any machine and in any year.
 
+mod reliance;
+
 use super::bundle::Bundle;
 use super::preserved::Preserved;
 use super::{Judged, OriginalMatch};
@@ -9,8 +11,8 @@ use crate::clock::UtcTime;
 use crate::domain::evidence::EvidenceFacts;
 use crate::rem::notice::judgement::{Language, Word, reason, title};
 use crate::rem::notice::{local_time, reason_words};
-use crate::seal::Finding;
 use crate::seal::verifier::TrustMoment;
+use crate::seal::{Finding, Relied};
 use crate::xml::Level;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -45,6 +47,8 @@ pub fn entries(judged: &Judged) -> Vec<(&'static str, Value)> {
         ("signing_time", time(judged.signing_time).into()),
         ("level", judged.level.map(Level::word).into()),
         ("trusted_at", judged.trust_moment.map(moment).into()),
+        ("revocation", reliance::value(judged.relied.as_ref())),
+        ("stamp_revocation", reliance::value(worst(&judged.stamps))),
         ("original", original_word(judged.original).into()),
         ("preserved", preserved_value(&judged.preserved)),
         ("remarks", judged.remarks.clone().into()),
@@ -90,6 +94,12 @@ fn stated(facts: &EvidenceFacts) -> Value {
         "original_sha256": facts.message.original_sha256.map(|d| hex(&d)),
         "reasons": facts.reasons.iter().map(|r| r.reason.fragment()).collect::<Vec<_>>(),
     })
+}
+
+/// Of several time-stamps the one that is not relied on, else the first.
+fn worst(stamps: &[Relied]) -> Option<&Relied> {
+    let doubted = stamps.iter().find(|relied| relied.distrust().is_some());
+    doubted.or(stamps.first())
 }
 
 fn preserved_value(preserved: &Preserved) -> Value {
@@ -146,6 +156,12 @@ pub fn words(judged: &Judged, language: Language) -> String {
     }
     if let Some(time) = judged.stamp_time {
         line(Word::Stamped, &shown(time));
+    }
+    if let Some(relied) = &judged.relied {
+        line(Word::Revocation, &reliance::words(relied, language));
+    }
+    if let Some(relied) = worst(&judged.stamps) {
+        line(Word::StampRevocation, &reliance::words(relied, language));
     }
     match &judged.preserved {
         Preserved::NotGiven => {}

@@ -1,11 +1,14 @@
 //! What reports say of our own documents, of foreign ones and of forged ones.
 
 use super::report::{entries, words};
-use super::{Judged, OriginalMatch, Piece, judge};
+use super::{Basis, Judged, OriginalMatch, Piece, judge};
 use crate::clock::{ManualClock, UtcTime};
 use crate::cms::algorithm::sha256;
+use crate::cms::crl::Entry;
+use crate::cms::{RevocationReason, RevocationShelf};
 use crate::rem::notice::judgement::Language;
-use crate::seal::pki::{DevPki, KeyAlgorithm, Plan};
+use crate::seal::pki::{Credential, DevPki, KeyAlgorithm, Plan};
+use crate::seal::revoking::RevocationOffice;
 use crate::seal::tsa::{DevAuthority, LocalTransport, SystemNonces, TimestampClient};
 use crate::seal::{SealKey, Sealer, TrustStore};
 use base64::Engine as _;
@@ -263,4 +266,113 @@ fn what_is_no_document_says_why() {
     );
     let hostile = judge("a\u{1b}[2J\u{202e}b", b"<a/>", None, &TrustStore::new());
     assert!(words(&hostile[0], Language::English).starts_with("a?[2J?b\n"));
+}
+
+/// What is known of revocation is told of the seal and of the time-stamp, in both languages and for scripts.
+#[tokio::test]
+async fn the_standing_of_seal_and_stamp_is_told() {
+    let pki = pki(KeyAlgorithm::P256);
+    let document = sealed(&pki, &about(b"a")).await;
+    let trust = trust(&pki);
+    let office_key = SealKey::from_pem(&pki.ca.key_pem).unwrap();
+    let mut office = RevocationOffice::new(office_key, pki.ca.certificate().unwrap()).unwrap();
+    let told = |office: &RevocationOffice, of: UtcTime| {
+        let mut shelf = RevocationShelf::default();
+        shelf.add_list(&office.list(of).unwrap()).unwrap();
+        let judged = judge("d", &document, None, Basis::known(&trust, &shelf)).remove(0);
+        let [turkish, english] = [Language::Turkish, Language::English].map(|l| words(&judged, l));
+        let value = |name| entries(&judged).into_iter().find(|(n, _)| *n == name).unwrap().1;
+        (
+            judged.is_ok(),
+            turkish,
+            english,
+            [value("revocation"), value("stamp_revocation")],
+        )
+    };
+    let has = |text: &str, said: &str| assert!(text.contains(said), "{said}\n{text}");
+
+    // Nobody publishes anything about a self-run authority.
+    let judged = one(&document, None, &trust);
+    assert!(judged.is_ok());
+    has(
+        &words(&judged, Language::Turkish),
+        "mühür sertifikasının iptal durumu: hakkında iptal bilgisi yayımlanmıyor",
+    );
+    has(
+        &words(&judged, Language::English),
+        "revocation of the time-stamp's certificate: nobody publishes anything about it",
+    );
+
+    let (ok, turkish, english, values) = told(&office, NOW);
+    assert!(ok);
+    has(
+        &turkish,
+        "damga sertifikasının iptal durumu: 2026-11-23T20:45:05Z anında iptal değil",
+    );
+    has(
+        &english,
+        "revocation of the seal's certificate: not revoked at 2026-11-23T20:45:05Z",
+    );
+    assert_eq!(values[0]["standing"], "valid");
+    // A list of another time tells nothing of this one.
+    let (ok, turkish, english, values) = told(&office, NOW.minus(Duration::from_secs(86_400)));
+    assert!(!ok);
+    has(
+        &english,
+        "revocation of the seal's certificate: not known: what is known of 'CN=KEP hs01.kep.test Seal",
+    );
+    has(&turkish, "mühür sertifikasının iptal durumu: bilinmiyor: 'CN=KEP");
+    has(&turkish, "Sonuç: BELİRSİZ");
+    assert_eq!(values[1]["standing"], "unknown");
+
+    let hour = Duration::from_secs(3600);
+    let revoke = |office: &mut RevocationOffice, credential: &Credential, at, reason| {
+        let entry = Entry {
+            revoked_at: at,
+            reason,
+            invalid_since: None,
+        };
+        office.revoke(&credential.certificate().unwrap(), entry);
+    };
+    revoke(
+        &mut office,
+        &pki.seal,
+        NOW.plus(hour),
+        RevocationReason::KeyCompromise,
+    );
+    let (ok, turkish, english, values) = told(&office, NOW.plus(hour * 2));
+    assert!(ok, "{english}");
+    has(&turkish, "bunun zararı yok");
+    has(
+        &english,
+        "was revoked only later, at 2026-11-23T21:45:05Z (keyCompromise), which does no harm",
+    );
+    assert_eq!(values[0]["revoked_later"]["since"], "2026-11-23T21:45:05Z");
+
+    // The authority of the time-stamp lost its key: then the time is nobody's word, unless a record proves it older.
+    revoke(
+        &mut office,
+        &pki.tsa,
+        NOW.plus(hour),
+        RevocationReason::KeyCompromise,
+    );
+    let (ok, turkish, _, values) = told(&office, NOW.plus(hour * 2));
+    assert!(!ok);
+    has(&turkish, "zaman damgası: belirsiz: 'CN=KEP");
+    has(
+        &turkish,
+        "(anahtar ele geçirilmiş); zaman damgasının daha eski olduğunu gösteren bir şey yok",
+    );
+    assert_eq!(values[1]["harmless"], false);
+
+    revoke(&mut office, &pki.seal, NOW, RevocationReason::Superseded);
+    let (ok, turkish, english, values) = told(&office, NOW.plus(hour * 2));
+    assert!(!ok);
+    has(&turkish, "tarihinden beri iptal (yenisiyle değiştirilmiş)");
+    has(&turkish, "Sonuç: GEÇERSİZ");
+    has(&english, "trust: failed: 'CN=KEP hs01.kep.test Seal");
+    assert_eq!(
+        (&values[0]["standing"], &values[0]["reason"]),
+        (&"revoked".into(), &"superseded".into())
+    );
 }

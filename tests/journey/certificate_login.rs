@@ -2,7 +2,9 @@
 //! to whom is told by `kepctl`.
 
 use super::kepctl::{Daemon, kepctl, start};
-use kepd::cms::der;
+use kepd::cms::{Certificate, der};
+use kepd::seal::SealKey;
+use kepd::seal::revoking::RevocationOffice;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, DnValue, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -14,14 +16,14 @@ use std::process::{Command, Stdio};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
-const AYSE: &str = "17291716060";
+pub(super) const AYSE: &str = "17291716060";
 const ALI: &str = "10000000146";
 pub(super) const PASSWORD: &str = "uzun bir parola";
-const NES: &[&str] = &["0.4.0.1862.1.1", "2.16.792.1.61.0.1.5070.1.1"];
+pub(super) const NES: &[&str] = &["0.4.0.1862.1.1", "2.16.792.1.61.0.1.5070.1.1"];
 const MALI_MUHUR: &str = "2.16.792.1.2.1.1.5.7.50.1";
 const DOORS: [&str; 4] = ["submission_tls", "submission", "imap_tls", "imap"];
 
-fn params(name: &str) -> CertificateParams {
+pub(super) fn params(name: &str) -> CertificateParams {
     let mut p = CertificateParams::default();
     p.distinguished_name = rcgen::DistinguishedName::new();
     p.distinguished_name.push(DnType::CommonName, name);
@@ -38,7 +40,7 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A person's certificate: his number, what it states, its policies.
-fn person(number: &str, statements: &[&str], policies: &[&str]) -> CertificateParams {
+pub(super) fn person(number: &str, statements: &[&str], policies: &[&str]) -> CertificateParams {
     let mut p = params("AYŞE ÖRNEK");
     let serial_number = DnType::CustomDnType(vec![2, 5, 4, 5]);
     let number = DnValue::PrintableString(number.try_into().unwrap());
@@ -76,6 +78,10 @@ pub(super) struct Place {
 
 impl Place {
     pub fn open(asks: bool) -> Self {
+        Self::open_with(asks, |config| config)
+    }
+
+    pub fn open_with(asks: bool, edit: impl FnOnce(String) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("hs01");
         let init = Command::new(env!("CARGO_BIN_EXE_kepd"))
@@ -91,7 +97,7 @@ impl Place {
         let off = "# trust = \"pki/login.pem\"";
         assert!(config.contains(off));
         let on = if asks { "trust = \"pki/login.pem\"" } else { off };
-        std::fs::write(&path, config.replace(off, on)).unwrap();
+        std::fs::write(&path, edit(config.replace(off, on))).unwrap();
         let daemon = start(&data);
         let ports = std::fs::read(data.join("ports.json")).unwrap();
         let ports: Value = serde_json::from_slice(&ports).unwrap();
@@ -117,6 +123,12 @@ impl Place {
         place
     }
 
+    /// The office of the authority of cards.
+    pub fn office(&self) -> RevocationOffice {
+        let key = SealKey::from_pem(&self.root.key().serialize_pem()).unwrap();
+        RevocationOffice::new(key, Certificate::from_der(self.root.der()).unwrap()).unwrap()
+    }
+
     pub fn ca(&self) -> PathBuf {
         self.dir.path().join("hs01/ca.pem")
     }
@@ -127,7 +139,7 @@ impl Place {
         (output.status.success(), text(output.stdout), text(output.stderr))
     }
 
-    fn done(&self, args: &[&str]) -> Value {
+    pub fn done(&self, args: &[&str]) -> Value {
         let (done, out, why) = self.said(args);
         assert!(done, "{args:?}: {why}");
         serde_json::from_str(&out).unwrap_or(Value::Null)
@@ -153,12 +165,12 @@ impl Place {
         path
     }
 
-    fn plain_card(&self, file: &str, params: CertificateParams) -> PathBuf {
+    pub fn plain_card(&self, file: &str, params: CertificateParams) -> PathBuf {
         self.card(file, params, None, KeyPair::generate().unwrap())
     }
 
     /// What each step was offered, and what it was told.
-    fn walk(&self, steps: Vec<Value>) -> Vec<(String, Vec<String>)> {
+    pub fn walk(&self, steps: Vec<Value>) -> Vec<(String, Vec<String>)> {
         let plan = json!({ "ports": self.ports, "ca": self.ca(), "steps": steps });
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/certificate_client.py");
         let mut python = Command::new("python3")
@@ -182,12 +194,12 @@ impl Place {
     }
 }
 
-fn is_in(reply: &str) -> bool {
+pub(super) fn is_in(reply: &str) -> bool {
     reply.starts_with("235 ") || reply == "OK"
 }
 
 /// What one door says to EXTERNAL, without and with an authorization identity.
-fn external(door: &str, card: &Path, authzid: Option<&str>) -> Value {
+pub(super) fn external(door: &str, card: &Path, authzid: Option<&str>) -> Value {
     json!({ "door": door, "card": card, "logins": [["external", authzid, true]] })
 }
 

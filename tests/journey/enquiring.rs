@@ -34,12 +34,17 @@ async fn documents(doors: &Doors) -> Vec<Vec<u8>> {
     out
 }
 
-fn question(id: &str, attached: &[&[u8]]) -> String {
+fn question(id: &str, documents: &[&[u8]]) -> String {
+    attached(ORNEKAS, DOGRULA, id, documents)
+}
+
+/// A mail with documents attached.
+pub(super) fn attached(from: &str, to: &str, id: &str, documents: &[&[u8]]) -> String {
     let mut text = format!(
-        "From: <{ORNEKAS}>\r\nTo: <{DOGRULA}>\r\nSubject: Bunlar tamam =?utf-8?q?m=C4=B1?=\r\nMessage-ID: <{id}@ornek>\r\n\
+        "From: <{from}>\r\nTo: <{to}>\r\nSubject: Bunlar tamam =?utf-8?q?m=C4=B1?=\r\nMessage-ID: <{id}@ornek>\r\n\
          MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nMerhaba\r\n"
     );
-    for (n, octets) in attached.iter().enumerate() {
+    for (n, octets) in documents.iter().enumerate() {
         text.push_str(&format!(
             "--b\r\nContent-Type: application/octet-stream; name=\"delil{n}.xml\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
         ));

@@ -2,7 +2,7 @@
 //! revoked, and that nothing is doubled.
 
 use crate::office::{Office, authority};
-use crate::provider::{Provider, START, Wires, pki, plant_pki};
+use crate::provider::{Provider, START, Wires, pki, set_pki};
 use kepd::clock::{Clock as _, ManualClock, UtcTime};
 use kepd::domain::schedule::{DAY, next_night};
 use kepd::id::MailId;
@@ -51,7 +51,7 @@ async fn house_watched(domain: &str, probe: impl FnOnce(&Path) -> Arc<dyn Probe>
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(START));
     let (made, office) = authority(domain, "http://pki.test", clock.clone());
-    plant_pki(domain, made);
+    set_pki(domain, made);
     let probe = probe(dir.path());
     let p = Provider::open_probed(domain, &dir.path().join("p"), &clock, &Wires::default(), probe);
     for person in [TENANT, "veli"] {

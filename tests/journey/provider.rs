@@ -81,8 +81,8 @@ pub fn pki(domain: &str) -> Arc<DevPki> {
     made.entry(domain.to_owned()).or_insert_with(generate).clone()
 }
 
-/// Keys that were made elsewhere, for a provider of one test only.
-pub fn plant_pki(domain: &str, pki: DevPki) {
+/// Keys and certificates of a provider that a test makes by itself; no other test may use that domain.
+pub fn set_pki(domain: &str, pki: DevPki) {
     made().lock().unwrap().insert(domain.to_owned(), Arc::new(pki));
 }
 
@@ -313,6 +313,7 @@ impl Provider {
                     ..Credentials::default()
                 }),
                 turns: Turns::default(),
+                asker: None,
             }),
             herald: Arc::new(Herald {
                 db: db.clone(),
@@ -368,6 +369,7 @@ impl Provider {
                 identity: identity.clone(),
                 items: items.clone(),
                 bells: bells.clone(),
+                scrutiny: None,
             }),
             delivery: Arc::new(Delivery {
                 db: db.clone(),

@@ -21,6 +21,7 @@ use rcgen::{
     IsCa, KeyPair, KeyUsagePurpose,
 };
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,15 +33,25 @@ fn now() -> UtcTime {
     UtcTime::from_unix_s(1_795_466_705)
 }
 
-/// The office behind its socket. It may be told not to answer OCSP.
-struct Desk {
-    office: Mutex<RevocationOffice>,
-    answers_ocsp: Mutex<bool>,
-    clock: Arc<ManualClock>,
+/// The office behind its socket. It may be told not to answer OCSP, or nothing at all.
+pub(super) struct Desk {
+    pub office: Mutex<RevocationOffice>,
+    pub answers_ocsp: Mutex<bool>,
+    pub away: AtomicBool,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Desk {
-    async fn serve(self: Arc<Self>, listener: TcpListener) {
+    pub fn new(office: RevocationOffice, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            office: Mutex::new(office),
+            answers_ocsp: Mutex::new(true),
+            away: AtomicBool::new(false),
+            clock,
+        })
+    }
+
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
             let desk = self.clone();
             tokio::spawn(async move {
@@ -59,6 +70,7 @@ impl Desk {
         let body = request.into_body().collect().await.unwrap().to_bytes();
         let office = self.office.lock().unwrap();
         let octets = match method {
+            _ if self.away.load(Ordering::Relaxed) => None,
             Method::GET => Some(office.list(self.clock.now()).unwrap()),
             _ if *self.answers_ocsp.lock().unwrap() => Some(office.answer(&body, self.clock.now())),
             _ => None,
@@ -81,7 +93,7 @@ struct Scene {
     collector: Collector,
 }
 
-fn params(name: &str) -> CertificateParams {
+pub(super) fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -91,7 +103,7 @@ fn params(name: &str) -> CertificateParams {
 }
 
 /// authorityInfoAccess with one OCSP responder (RFC 5280 4.2.2.1).
-fn responder_at(url: &str) -> CustomExtension {
+pub(super) fn responder_at(url: &str) -> CustomExtension {
     let uri = [&[0x86, u8::try_from(url.len()).unwrap()], url.as_bytes()].concat();
     let method = [6, 8, 0x2b, 6, 1, 5, 5, 7, 48, 1];
     let wrap = |octets: &[u8]| [&[0x30, u8::try_from(octets.len()).unwrap()], octets].concat();
@@ -116,11 +128,7 @@ async fn scene(allowed: &[&str]) -> Scene {
     let key = SealKey::from_pem(&root.key().serialize_pem()).unwrap();
     let root = Certificate::from_der(root.der()).unwrap();
     let clock = Arc::new(ManualClock::at(now()));
-    let desk = Arc::new(Desk {
-        office: Mutex::new(RevocationOffice::new(key, root.clone()).unwrap()),
-        answers_ocsp: Mutex::new(true),
-        clock: clock.clone(),
-    });
+    let desk = Desk::new(RevocationOffice::new(key, root.clone()).unwrap(), clock.clone());
     tokio::spawn(desk.clone().serve(listener));
     let mut trust = TrustStore::new();
     trust.add_anchor(root);

@@ -40,9 +40,13 @@ impl Told {
 
 /// What a user has been told, in order.
 pub async fn told(p: &Provider, login: &str) -> Vec<Told> {
-    let by = p.principal(&format!("{login}@{TENANT}"));
+    told_in(p, TENANT, login).await
+}
+
+pub async fn told_in(p: &Provider, tenant: &str, login: &str) -> Vec<Told> {
+    let by = p.principal(&format!("{login}@{tenant}"));
     let mut all = Vec::new();
-    for item in p.items(TENANT) {
+    for item in p.items(tenant) {
         if item.kind != ItemKind::Notice || item.author != Some(by.user) {
             continue;
         }

@@ -547,6 +547,9 @@ words! {
         /// Folder of trust anchors and intermediates (*.pem); "trust" beside or above the file when left out
         #[arg(long, value_name = "DIR")]
         pub trust: Option<PathBuf>,
+        /// Revocation lists (*.crl) and OCSP responses (*.ors, *.ocsp): a file, or a folder of them
+        #[arg(long, value_name = "PATH")]
+        pub revocation: Option<PathBuf>,
         /// The original the documents should speak of: its exact octets (original.eml)
         #[arg(long, value_name = "FILE")]
         pub original: Option<PathBuf>,

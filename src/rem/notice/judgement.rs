@@ -5,10 +5,12 @@
 //! court is served better by an English sentence than by none. `tests/paperwork.rs` holds the table against the judges.
 
 mod patterns;
+mod revocation;
 
 use super::Both;
 use crate::domain::evidence::{Event, EvidenceKind};
 use patterns::PATTERNS;
+use revocation::PATTERNS as OF_REVOCATION;
 
 /// Deepest nesting of one reason in another.
 const DEPTH_MAX: usize = 4;
@@ -74,6 +76,8 @@ words! {
     OriginalDiffers "verilen ileti bu değildir" "the message given is another one";
     OriginalAbsent "verilmedi, karşılaştırılmadı" "not given, so not compared";
     OriginalNotStated "delil bir SHA-256 özeti belirtmiyor" "the evidence states no SHA-256 digest";
+    Revocation "mühür sertifikasının iptal durumu" "revocation of the seal's certificate";
+    StampRevocation "damga sertifikasının iptal durumu" "revocation of the time-stamp's certificate";
     Preserved "kanıt kaydı, şu tarihten beri var olduğu" "evidence record: it exists since";
     PreservedUntil "kaydın son damgasının geçerlilik sonu" "the record's last time-stamp holds until";
     Remark "ayrıca" "also";
@@ -104,7 +108,12 @@ pub fn reason(english: &str, language: Language) -> String {
 
 /// Whether the table knows a reason's pattern, holes written as `{}`.
 pub fn is_known(pattern: &str) -> bool {
-    PATTERNS.iter().any(|(english, _)| *english == pattern)
+    all().any(|(english, _)| *english == pattern)
+}
+
+/// All patterns, wherever they stand.
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    PATTERNS.iter().chain(OF_REVOCATION)
 }
 
 fn in_turkish(english: &str, depth: usize) -> String {
@@ -112,8 +121,7 @@ fn in_turkish(english: &str, depth: usize) -> String {
         return english.to_owned();
     }
     // The pattern with most fixed text says most.
-    let found = PATTERNS
-        .iter()
+    let found = all()
         .filter_map(|(en, tr)| Some((en.len(), holes(en, english)?, tr)))
         .max_by_key(|(length, _, _)| *length);
     let Some((_, holes, turkish)) = found else {
@@ -175,13 +183,10 @@ mod tests {
 
     #[test]
     fn every_pattern_has_the_same_holes_in_both_languages_and_stands_once() {
-        for (i, (english, turkish)) in PATTERNS.iter().enumerate() {
+        for (i, (english, turkish)) in all().enumerate() {
             let count = |text: &str| text.matches("{}").count();
             assert_eq!(count(english), count(turkish), "{english}");
-            assert!(
-                !PATTERNS[..i].iter().any(|(other, _)| other == english),
-                "{english}"
-            );
+            assert!(!all().take(i).any(|(other, _)| other == english), "{english}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the whole room: independent judges, mutations, time-stamp authorities that lie.
 
+mod asking;
 mod attacks;
 mod authorities;
 mod corpus;
@@ -7,6 +8,7 @@ mod foreign;
 mod forge;
 mod judges;
 mod lasting;
+mod reliance;
 mod revocation;
 mod revocation_judges;
 mod rolling;

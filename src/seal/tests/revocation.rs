@@ -10,23 +10,23 @@ use crate::seal::revocation::{
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-const CRL_URL: &str = "http://pki.test/middle.crl";
-const ROOT_URL: &str = "http://pki.test/root.crl";
-const OCSP_URL: &str = "http://ocsp.pki.test/";
+pub(super) const CRL_URL: &str = "http://pki.test/middle.crl";
+pub(super) const ROOT_URL: &str = "http://pki.test/root.crl";
+pub(super) const OCSP_URL: &str = "http://ocsp.pki.test/";
 
 /// Answers by URL, and what was asked.
 #[derive(Default)]
-struct Shelf {
+pub(super) struct Shelf {
     answers: Mutex<HashMap<String, Vec<u8>>>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Shelf {
-    fn put(&self, url: &str, octets: Vec<u8>) {
+    pub(super) fn put(&self, url: &str, octets: Vec<u8>) {
         self.answers.lock().unwrap().insert(url.to_owned(), octets);
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 
@@ -48,16 +48,16 @@ impl RevocationTransport for Shelf {
     }
 }
 
-struct Scene {
-    root: Party,
-    middle: Party,
-    leaf: Party,
-    shelf: Arc<Shelf>,
-    clock: Arc<ManualClock>,
-    collector: Collector,
+pub(super) struct Scene {
+    pub root: Party,
+    pub middle: Party,
+    pub leaf: Party,
+    pub shelf: Arc<Shelf>,
+    pub clock: Arc<ManualClock>,
+    pub collector: Arc<Collector>,
 }
 
-fn scene_with(settings: Settings) -> Scene {
+pub(super) fn scene_with(settings: Settings) -> Scene {
     let root = Plan::authority("Root").self_signed();
     let middle = Plan::authority("Middle").with(crl_at(ROOT_URL)).by(&root);
     let leaf = Plan::leaf("Signer")
@@ -67,6 +67,7 @@ fn scene_with(settings: Settings) -> Scene {
     let shelf = Arc::new(Shelf::default());
     let clock = Arc::new(ManualClock::at(at("06-01")));
     let collector = Collector::new(shelf.clone(), Arc::new(SystemNonces), clock.clone(), settings);
+    let collector = Arc::new(collector);
     shelf.put(ROOT_URL, List::of(&root, "01-01", "12-31").der());
     Scene {
         root,
@@ -78,12 +79,12 @@ fn scene_with(settings: Settings) -> Scene {
     }
 }
 
-fn scene() -> Scene {
+pub(super) fn scene() -> Scene {
     scene_with(Settings::default())
 }
 
 impl Scene {
-    fn trust(&self) -> TrustStore {
+    pub(super) fn trust(&self) -> TrustStore {
         let mut trust = TrustStore::new();
         trust.add_anchor(self.root.certificate.clone());
         trust.add_intermediate(self.middle.certificate.clone());
@@ -110,12 +111,12 @@ impl Scene {
         judged.unwrap().standing
     }
 
-    fn good(&self, from: &str, to: &str) -> Vec<u8> {
+    pub(super) fn good(&self, from: &str, to: &str) -> Vec<u8> {
         Reply::good(&self.leaf, &self.middle, from, to).der()
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn ocsp_first_and_lists_where_it_does_not_answer() {

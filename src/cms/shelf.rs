@@ -1,0 +1,161 @@
+//! Revocation values lying ready, by whom they speak of: of thousands, only those about a path are judged with.
+//!
+//! Which are about a path is told by names and numbers alone. Nothing is believed here: whether a value is signed by whom it
+//! should be, and of the right time, is judged by `cms::revocation`. Nothing is fetched.
+
+use super::certificate::Certificate;
+use super::crl::{Crl, CrlError};
+use super::ocsp::{OcspError, Response};
+use super::revocation::{RevocationValues, ValueSlices};
+use std::sync::Arc;
+
+/// Most lists and answers on one shelf: those of a year's bundle. Further ones are refused.
+pub const SHELF_MAX: usize = 10_000;
+
+/// Why a value is not put on a shelf.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShelfError {
+    #[error(transparent)]
+    Crl(#[from] CrlError),
+    #[error(transparent)]
+    Ocsp(#[from] OcspError),
+    #[error("more than {SHELF_MAX} revocation lists and responses are too many")]
+    Full,
+}
+
+/// Lists and answers, each once.
+#[derive(Debug, Clone, Default)]
+pub struct RevocationShelf {
+    lists: Vec<List>,
+    answers: Vec<Reply>,
+    certificates: Vec<Certificate>,
+}
+
+#[derive(Debug, Clone)]
+struct List {
+    issuer: Vec<u8>,
+    octets: Arc<[u8]>,
+}
+
+#[derive(Debug, Clone)]
+struct Reply {
+    serials: Vec<Vec<u8>>,
+    /// Serial numbers of certificates that came along: the responder's may have to be asked about, too.
+    delegates: Vec<Vec<u8>>,
+    octets: Arc<[u8]>,
+}
+
+impl RevocationShelf {
+    /// What can be read of `values`; what cannot be read says nothing of anybody.
+    pub fn of(values: &RevocationValues) -> Self {
+        let mut shelf = Self::default();
+        for octets in &values.crls {
+            let _ = shelf.add_list(octets);
+        }
+        for octets in &values.ocsp {
+            let _ = shelf.add_answer(octets);
+        }
+        shelf.certificates.clone_from(&values.certificates);
+        shelf
+    }
+
+    pub fn add_list(&mut self, octets: &[u8]) -> Result<(), ShelfError> {
+        let issuer = Crl::read(octets)?.issuer_der().to_vec();
+        if self.lists.iter().any(|l| *l.octets == *octets) {
+            return Ok(());
+        }
+        self.check_room()?;
+        self.lists.push(List {
+            issuer,
+            octets: octets.into(),
+        });
+        Ok(())
+    }
+
+    pub fn add_answer(&mut self, octets: &[u8]) -> Result<(), ShelfError> {
+        let response = Response::read(octets)?;
+        let serials = response.serials().map(<[u8]>::to_vec).collect();
+        let delegates = response.certificates.iter();
+        let delegates = delegates.map(|c| c.serial().to_vec()).collect();
+        if self.answers.iter().any(|a| *a.octets == *octets) {
+            return Ok(());
+        }
+        self.check_room()?;
+        self.answers.push(Reply {
+            serials,
+            delegates,
+            octets: octets.into(),
+        });
+        Ok(())
+    }
+
+    /// Certificates of responders, which their answers may have left out.
+    pub fn add_certificate(&mut self, certificate: Certificate) {
+        if !self.certificates.contains(&certificate) {
+            self.certificates.push(certificate);
+        }
+    }
+
+    /// Takes over what `other` has and this has not, as far as there is room.
+    pub fn add_all(&mut self, other: &Self) {
+        for list in &other.lists {
+            if !self.lists.iter().any(|l| l.octets == list.octets) && self.check_room().is_ok() {
+                self.lists.push(list.clone());
+            }
+        }
+        for answer in &other.answers {
+            if !self.answers.iter().any(|a| a.octets == answer.octets) && self.check_room().is_ok() {
+                self.answers.push(answer.clone());
+            }
+        }
+        for certificate in &other.certificates {
+            self.add_certificate(certificate.clone());
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.answers.is_empty()
+    }
+
+    fn check_room(&self) -> Result<(), ShelfError> {
+        if self.lists.len() + self.answers.len() < SHELF_MAX {
+            Ok(())
+        } else {
+            Err(ShelfError::Full)
+        }
+    }
+
+    /// Adds to `out` what speaks of `path` (leaf first, anchor last), or of a responder that answers for it.
+    pub fn about<'a>(&'a self, path: &[Certificate], out: &mut ValueSlices<'a>) {
+        let issuers = || path.iter().skip(1);
+        for list in &self.lists {
+            let octets: &[u8] = &list.octets;
+            if issuers().any(|c| c.subject_der() == list.issuer) && !out.crls.contains(&octets) {
+                out.crls.push(octets);
+            }
+        }
+        let serials: Vec<&[u8]> = path.iter().map(Certificate::serial).collect();
+        let responders = self.answers_about(&serials, out);
+        // No responder answers for another, so there it ends.
+        self.answers_about(&responders, out);
+        for certificate in &self.certificates {
+            if !out.certificates.contains(certificate) {
+                out.certificates.push(certificate.clone());
+            }
+        }
+    }
+
+    /// Adds what speaks of these serial numbers; gives those of the certificates that came along.
+    fn answers_about<'a>(&'a self, serials: &[&[u8]], out: &mut ValueSlices<'a>) -> Vec<&'a [u8]> {
+        let mut along = Vec::new();
+        for answer in &self.answers {
+            let octets: &[u8] = &answer.octets;
+            let speaks = answer.serials.iter().any(|s| serials.contains(&s.as_slice()));
+            if speaks && !out.ocsp.contains(&octets) {
+                out.ocsp.push(octets);
+                along.extend(answer.delegates.iter().map(Vec::as_slice));
+            }
+        }
+        along
+    }
+}
