@@ -7,6 +7,7 @@
 
 mod clients;
 mod logins;
+mod persons;
 mod revocation;
 mod seals;
 mod services;

@@ -12,6 +12,8 @@ use super::name;
 use crate::clock::UtcTime;
 use std::borrow::Cow;
 
+pub mod along;
+
 /// Largest SignedData read, in octets: a chain of certificates and a time-stamp token stay far below it.
 pub const SIGNED_DATA_MAX_OCTETS: usize = 256 * 1024;
 /// Most certificates looked at in one SignedData.
@@ -184,7 +186,16 @@ pub fn digest_algorithm(cms_der: &[u8]) -> Result<DigestAlgorithm, CmsError> {
 
 /// Verifies a detached signature over id-data against the content's digest.
 pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verified, CmsError> {
-    let octets = definite(cms_der)?;
+    verify_detached_within(cms_der, content, SIGNED_DATA_MAX_OCTETS)
+}
+
+/// The same of a signature that may be larger, because it brings revocation lists along.
+pub fn verify_detached_within(
+    cms_der: &[u8],
+    content: &ContentDigest,
+    max_octets: usize,
+) -> Result<Verified, CmsError> {
+    let octets = definite_within(cms_der, max_octets)?;
     let view = SignedView::read(&octets)?;
     if view.content_type != CONTENT_DATA || view.content.is_some() {
         return Err(CmsError::Profile("not a detached signature over id-data"));
@@ -197,7 +208,11 @@ pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verifi
 
 /// The octets with definite lengths, after a look at their size.
 pub(super) fn definite(octets: &[u8]) -> Result<Cow<'_, [u8]>, CmsError> {
-    if octets.len() > SIGNED_DATA_MAX_OCTETS {
+    definite_within(octets, SIGNED_DATA_MAX_OCTETS)
+}
+
+fn definite_within(octets: &[u8], max_octets: usize) -> Result<Cow<'_, [u8]>, CmsError> {
+    if octets.len() > max_octets {
         return Err(CmsError::TooLarge);
     }
     Ok(ber::definite(octets)?)

@@ -39,7 +39,7 @@ use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
 use crate::service::relay::Relay;
 use crate::service::searched::{self, Texts};
-use crate::service::submission::Submission;
+use crate::service::submission::{Signatures, Submission};
 use crate::store::db::{self, Db};
 use crate::store::fulltext::Fulltext;
 use crate::store::spool::Spool;
@@ -130,7 +130,7 @@ impl Parts {
         })
     }
 
-    fn submission(&self) -> Submission {
+    fn submission(&self, signatures: Arc<Signatures>) -> Submission {
         Submission {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -141,6 +141,7 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             terms: self.terms.clone(),
+            signatures,
         }
     }
 
@@ -317,7 +318,9 @@ impl Services {
         });
         let decoy_secret = accounts.decoy_secret().await?;
         let seals = Seals::open(config, around, tasks, closing).await?;
-        let submission = Arc::new(parts.submission());
+        let revocation = super::revocation::collector(&config.revocation, around.clock.clone());
+        let signatures = super::persons::signatures(config, revocation.as_ref())?;
+        let submission = Arc::new(parts.submission(signatures));
         let approval = Arc::new(parts.approval());
         let declaring = Arc::new(parts.declaring());
         let host = parts.identity.domain.to_string();
@@ -390,7 +393,7 @@ impl Services {
             approval,
             declaring,
             relay_out,
-            revocation: super::revocation::collector(&config.revocation, around.clock.clone()),
+            revocation,
             decoy_secret,
             login_judge,
         })

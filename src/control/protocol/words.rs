@@ -36,6 +36,8 @@ choices! {
     KindWord { Gercek, Tuzel, Kamu }
     LanguageWord { Turkish, English }
     UserKindWord { Officer, Limited }
+    /// Whose signature mail has to carry: nobody's, of whoever hands it in, of an officer who lets it leave.
+    SignatureWord { None, Author, Officer }
     PermissionWord { Approve, Compose, View, Jobs, Account }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
@@ -166,6 +168,10 @@ words! {
         /// Whether an officer's mail that matches a rule starts its flow
         #[arg(long, value_name = "true|false")]
         pub officers_follow_rules: Option<bool>,
+        /// Whose signature (NES) mail has to carry: nobody's, of whoever hands it in, of an officer who lets it leave
+        #[arg(long, value_enum)]
+        #[serde(default)]
+        pub signature: Option<SignatureWord>,
         /// How much may be kept before users bring nothing more: a number and B, KiB, MiB or GiB, or "none"
         #[arg(long, value_name = "SIZE|none")]
         pub storage: Option<StorageWord>,
