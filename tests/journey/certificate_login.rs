@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
 const AYSE: &str = "17291716060";
 const ALI: &str = "10000000146";
@@ -30,7 +30,7 @@ fn params(name: &str) -> CertificateParams {
     p
 }
 
-fn authority(name: &str) -> Authority {
+pub(super) fn authority(name: &str) -> Authority {
     let mut p = params(name);
     p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     p.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -38,7 +38,7 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A person's certificate: his number, what it states, its policies.
-fn person(number: &str, statements: &[&str], policies: &[&str]) -> CertificateParams {
+pub(super) fn person(number: &str, statements: &[&str], policies: &[&str]) -> CertificateParams {
     let mut p = params("AYŞE ÖRNEK");
     let serial_number = DnType::CustomDnType(vec![2, 5, 4, 5]);
     let number = DnValue::PrintableString(number.try_into().unwrap());

@@ -5,7 +5,7 @@ use super::certificate_login::{authority, person};
 use super::outside::Court;
 use super::persons_house::{ALI, ALICI, AYSE, Card, House, NES, NES_POLICY, entity};
 use kepd::clock::{Clock as _, SystemClock};
-use kepd::domain::evidence::{AuthMethod, EvidenceFacts, Event, Reason};
+use kepd::domain::evidence::{AuthMethod, Event, EvidenceFacts, Reason};
 use kepd::domain::signature::{SignatureProfile, SignatureStanding};
 use kepd::rem::evidence_read;
 use rcgen::date_time_ymd;
@@ -36,7 +36,11 @@ fn rejection(house: &House, subject: &str) -> EvidenceFacts {
         trust.to_str().unwrap(),
         "--offline",
     ]);
-    assert!(verified.status.success(), "{:?}", String::from_utf8(verified.stdout));
+    assert!(
+        verified.status.success(),
+        "{:?}",
+        String::from_utf8(verified.stdout)
+    );
     for secret in [AYSE, ALI] {
         assert!(!xml.contains(secret), "{xml}");
     }
@@ -46,7 +50,9 @@ fn rejection(house: &House, subject: &str) -> EvidenceFacts {
 #[test]
 fn a_signed_mail_arrives_as_it_was_signed_and_its_evidence_tells_by_whom() {
     let house = House::open();
-    house.hs01.done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
+    house
+        .hs01
+        .done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
     house.demand("author");
     let card = house.nes("nes", AYSE);
     let text = entity("Imzaladım, teşekkürler.");
@@ -62,7 +68,9 @@ fn a_signed_mail_arrives_as_it_was_signed_and_its_evidence_tells_by_whom() {
         assert!(reply.starts_with("250 2.0.0 accepted as "), "{reply}");
     }
     for subject in ["Birinci", "Ikinci"] {
-        let bundle = house.hs02.bundle("alici", "alici@alici", subject, house.dir.path());
+        let bundle = house
+            .hs02
+            .bundle("alici", "alici@alici", subject, house.dir.path());
         let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
         let court = Court::new(&house.hs01.trust_pem(), SystemClock.now());
         let heard = court.opened(&dispatch, true).unwrap();
@@ -82,15 +90,23 @@ fn a_signed_mail_arrives_as_it_was_signed_and_its_evidence_tells_by_whom() {
         assert!(signature.claimed_at.is_some() && signature.stamped_at.is_none());
     }
     // One octet of what arrived, and the judge says no: it is the signature that is tested above.
-    let bundle = house.hs02.bundle("alici", "alici@alici", "Birinci", house.dir.path());
+    let bundle = house
+        .hs02
+        .bundle("alici", "alici@alici", "Birinci", house.dir.path());
     let original = std::fs::read_to_string(bundle.join("original.eml")).unwrap();
-    assert!(house.openssl_reads(original.replace("Imzala", "imzala").as_bytes()).is_err());
+    assert!(
+        house
+            .openssl_reads(original.replace("Imzala", "imzala").as_bytes())
+            .is_err()
+    );
 }
 
 #[test]
 fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
     let house = House::open();
-    house.hs01.done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
+    house
+        .hs01
+        .done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
     house.demand("author");
     let text = entity("Merhaba");
     let nes = house.nes("nes", AYSE);
@@ -105,12 +121,42 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
     house.revoke(&[&revoked]);
     let stranger = authority("Deneme NES Kök");
     let cards: Vec<(&str, Card, Reason, &str)> = vec![
-        ("sona ermis", of("ended", dated((2020, 1, 1), (2021, 1, 1))), Reason::UserCertExpiredOrRevoked, "is valid from"),
-        ("iptal", revoked, Reason::UserCertExpiredOrRevoked, "was revoked at"),
-        ("baskasinin", of("ali", person(ALI, NES, &[])), Reason::InvalidUserSignature, "another person's"),
-        ("muhur", of("muhur", person(AYSE, NES, &["2.16.792.1.2.1.1.5.7.50.1"])), Reason::InvalidUserSignature, "mali m"),
-        ("deneme", of("test", person(AYSE, NES, &["2.16.792.1.2.1.1.5.7.1.4.1"])), Reason::InvalidUserSignature, "trying out"),
-        ("niteliksiz", of("plain", person(AYSE, &NES[..1], &[])), Reason::InvalidUserSignature, "no qualified one"),
+        (
+            "sona ermis",
+            of("ended", dated((2020, 1, 1), (2021, 1, 1))),
+            Reason::UserCertExpiredOrRevoked,
+            "is valid from",
+        ),
+        (
+            "iptal",
+            revoked,
+            Reason::UserCertExpiredOrRevoked,
+            "was revoked at",
+        ),
+        (
+            "baskasinin",
+            of("ali", person(ALI, NES, &[])),
+            Reason::InvalidUserSignature,
+            "another person's",
+        ),
+        (
+            "muhur",
+            of("muhur", person(AYSE, NES, &["2.16.792.1.2.1.1.5.7.50.1"])),
+            Reason::InvalidUserSignature,
+            "mali m",
+        ),
+        (
+            "deneme",
+            of("test", person(AYSE, NES, &["2.16.792.1.2.1.1.5.7.1.4.1"])),
+            Reason::InvalidUserSignature,
+            "trying out",
+        ),
+        (
+            "niteliksiz",
+            of("plain", person(AYSE, &NES[..1], &[])),
+            Reason::InvalidUserSignature,
+            "no qualified one",
+        ),
         (
             "yabanci",
             house.card_of("foreign", person(AYSE, NES, &[]), "", &stranger),
@@ -125,7 +171,9 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
             ((*subject).to_owned(), mail, *reason, *words)
         })
         .collect();
-    let altered = house.signed(&nes, ALICI, "degismis", &text).replace("Merhaba", "merhaba");
+    let altered = house
+        .signed(&nes, ALICI, "degismis", &text)
+        .replace("Merhaba", "merhaba");
     let twice = {
         let other = of("other", person(AYSE, NES, &[]));
         let more = [
@@ -142,19 +190,37 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
     let unsigned = format!("From: ornekas@hs01.kep.test\r\nTo: {ALICI}\r\nSubject: imzasiz\r\n{text}");
     let opaque = house.signed_with(&nes, ALICI, "kapali", &text, &["-cades", "-nodetach"]);
     for (subject, mail, reason, words) in [
-        ("degismis", altered, Reason::InvalidUserSignature, "not what was signed"),
-        ("iki imza", twice, Reason::InvalidUserSignature, "more than one signer"),
+        (
+            "degismis",
+            altered,
+            Reason::InvalidUserSignature,
+            "not what was signed",
+        ),
+        (
+            "iki imza",
+            twice,
+            Reason::InvalidUserSignature,
+            "more than one signer",
+        ),
         ("eski ozet", old, Reason::InvalidUserSignature, "SHA-256"),
         ("yalin", bare, Reason::InvalidUserSignature, "signing-certificate"),
         ("imzasiz", unsigned, Reason::PolicyViolation, "has to be signed"),
-        ("kapali", opaque, Reason::PolicyViolation, "wrapped into the signature"),
+        (
+            "kapali",
+            opaque,
+            Reason::PolicyViolation,
+            "wrapped into the signature",
+        ),
     ] {
         wanted.push((subject.to_owned(), mail, reason, words));
     }
     let mails: Vec<String> = wanted.iter().map(|w| w.1.clone()).collect();
     let replies = house.hs01.send("mudur@ornekas", &[ALICI], &mails);
     for ((subject, _, reason, words), reply) in wanted.iter().zip(replies) {
-        assert!(reply.starts_with("550 5.7.1 ") && reply.contains(words), "{subject}: {reply}");
+        assert!(
+            reply.starts_with("550 5.7.1 ") && reply.contains(words),
+            "{subject}: {reply}"
+        );
         assert!(!reply.contains(AYSE) && !reply.contains(ALI), "{reply}");
         let told = rejection(&house, subject);
         assert_eq!(told.reasons.len(), 1);
@@ -162,15 +228,27 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
         assert!(told.sender_authentication.is_none_or(|a| a.signature.is_none()));
     }
     // Nobody answers: neither taken nor refused, and nothing attested.
-    let silent = house.card("silent", person(AYSE, NES, &[NES_POLICY]), "http://127.0.0.1:9/nes.crl");
+    let silent = house.card(
+        "silent",
+        person(AYSE, NES, &[NES_POLICY]),
+        "http://127.0.0.1:9/nes.crl",
+    );
     let mail = house.signed(&silent, ALICI, "sessiz", &text);
-    let reply = house.hs01.send("mudur@ornekas", &[ALICI], &[mail, house.signed(&nes, ALICI, "saglam", &text)]);
+    let reply = house.hs01.send(
+        "mudur@ornekas",
+        &[ALICI],
+        &[mail, house.signed(&nes, ALICI, "saglam", &text)],
+    );
     assert!(reply[0].starts_with("451 4.3.0 "), "{reply:?}");
     assert!(reply[1].starts_with("250 "), "{reply:?}");
-    house.hs01.evidence("ornekas", |xml| facts(xml).message.subject == "saglam");
+    house
+        .hs01
+        .evidence("ornekas", |xml| facts(xml).message.subject == "saglam");
     let all = house.hs01.done(&["evidence", "list", "ornekas"]);
     let none = |e: &serde_json::Value| {
-        let shown = house.hs01.done(&["evidence", "show", "ornekas", e["id"].as_str().unwrap()]);
+        let shown = house
+            .hs01
+            .done(&["evidence", "show", "ornekas", e["id"].as_str().unwrap()]);
         !shown["xml"].as_str().unwrap().contains("sessiz")
     };
     assert!(all.as_array().unwrap().iter().all(none));
@@ -179,7 +257,9 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
 #[test]
 fn a_signature_that_nobody_asked_for_stops_a_mail_only_if_it_is_wrong_itself() {
     let house = House::open();
-    house.hs01.done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
+    house
+        .hs01
+        .done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
     let text = entity("Merhaba");
     let nes = house.nes("nes", AYSE);
     let ended = {
@@ -197,7 +277,11 @@ fn a_signature_that_nobody_asked_for_stops_a_mail_only_if_it_is_wrong_itself() {
         (unsigned, "250 ", Some(false)),
         (signed(&other, "baskasinin"), "250 ", Some(false)),
         (signed(&company, "sirketin"), "250 ", Some(false)),
-        (signed(&nes, "degismis").replace("Merhaba", "merhaba"), "550 ", None),
+        (
+            signed(&nes, "degismis").replace("Merhaba", "merhaba"),
+            "550 ",
+            None,
+        ),
         (signed(&ended, "sona ermis"), "550 ", None),
     ];
     let mails: Vec<String> = cases.iter().map(|c| c.0.clone()).collect();
@@ -205,20 +289,38 @@ fn a_signature_that_nobody_asked_for_stops_a_mail_only_if_it_is_wrong_itself() {
     for ((_, code, _), reply) in cases.iter().zip(&replies) {
         assert!(reply.starts_with(code), "{reply}");
     }
-    for (subject, recorded) in [("kendi", true), ("imzasiz", false), ("baskasinin", false), ("sirketin", false)] {
+    for (subject, recorded) in [
+        ("kendi", true),
+        ("imzasiz", false),
+        ("baskasinin", false),
+        ("sirketin", false),
+    ] {
         let xml = house.hs01.evidence("ornekas", |xml| {
             let facts = facts(xml);
             facts.message.subject == subject && facts.sender_authentication.is_some()
         });
         let authentication = facts(&xml).sender_authentication.unwrap();
         assert_eq!(authentication.signature.is_some(), recorded, "{subject}");
-        let method = if recorded { AuthMethod::QES } else { AuthMethod::Basic };
+        let method = if recorded {
+            AuthMethod::QES
+        } else {
+            AuthMethod::Basic
+        };
         assert_eq!(authentication.method, method, "{subject}");
     }
-    assert_eq!(rejection(&house, "degismis").reasons[0].reason, Reason::InvalidUserSignature);
-    assert_eq!(rejection(&house, "sona ermis").reasons[0].reason, Reason::UserCertExpiredOrRevoked);
+    assert_eq!(
+        rejection(&house, "degismis").reasons[0].reason,
+        Reason::InvalidUserSignature
+    );
+    assert_eq!(
+        rejection(&house, "sona ermis").reasons[0].reason,
+        Reason::UserCertExpiredOrRevoked
+    );
     // Nobody demands what nobody could judge, and the change is on record.
     house.demand("author");
     let record = house.hs01.done(&["audit", "show", "ornekas"]).to_string();
-    assert!(record.contains("tenant set") && record.contains("author"), "{record}");
+    assert!(
+        record.contains("tenant set") && record.contains("author"),
+        "{record}"
+    );
 }

@@ -44,8 +44,8 @@ pub struct House {
 
 /// Certificate and key in files of their own.
 pub struct Card {
-    certificate: PathBuf,
-    key: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
     pub read: Certificate,
 }
 
@@ -155,7 +155,11 @@ impl Provider {
     pub fn bundle(&self, tenant: &str, login: &str, subject: &str, dir: &Path) -> PathBuf {
         let mail = self.until(|p| {
             let found = p.done(&["mail", "search", tenant, "--as", login, "--subject", subject]);
-            let found = found.as_array()?.iter().find_map(|m| m["mail"].as_str())?.to_owned();
+            let found = found
+                .as_array()?
+                .iter()
+                .find_map(|m| m["mail"].as_str())?
+                .to_owned();
             Some(found)
         });
         self.until(|p| {
@@ -168,7 +172,9 @@ impl Provider {
 }
 
 fn python(script: &str, plan: &Value) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey").join(script);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/journey")
+        .join(script);
     let mut client = Command::new("python3")
         .arg(path)
         .stdin(Stdio::piped())
@@ -192,7 +198,10 @@ fn publish(list: std::sync::Arc<std::sync::Mutex<Vec<u8>>>) -> String {
             let mut asked = [0; 2048];
             let _ = stream.read(&mut asked);
             let list = list.lock().unwrap().clone();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", list.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                list.len()
+            );
             let _ = stream.write_all(&[head.as_bytes(), &list].concat());
         }
     });
@@ -223,7 +232,16 @@ impl House {
         for (login, role) in [("ayse@ornekas", "Yazan"), ("onay1@ornekas", "Onay Rolü")] {
             hs01.done(&["user", "add", login, "--role", role, "--password-file", file]);
         }
-        hs01.done(&["rule", "add", "ornekas", "Teklif", "--subject", "Teklif", "--step", "Onay Rolü:1"]);
+        hs01.done(&[
+            "rule",
+            "add",
+            "ornekas",
+            "Teklif",
+            "--subject",
+            "Teklif",
+            "--step",
+            "Onay Rolü:1",
+        ]);
         let list = std::sync::Arc::default();
         let house = Self {
             list_url: publish(std::sync::Arc::clone(&list)),
@@ -238,7 +256,9 @@ impl House {
     }
 
     pub fn demand(&self, demand: &str) {
-        let set = self.hs01.done(&["tenant", "set", "ornekas", "--signature", demand]);
+        let set = self
+            .hs01
+            .done(&["tenant", "set", "ornekas", "--signature", demand]);
         assert_eq!(set["signature"], demand);
     }
 
@@ -268,7 +288,13 @@ impl House {
         self.card_of(name, params, list_url, &self.root)
     }
 
-    pub fn card_of(&self, name: &str, mut params: CertificateParams, list_url: &str, root: &Authority) -> Card {
+    pub fn card_of(
+        &self,
+        name: &str,
+        mut params: CertificateParams,
+        list_url: &str,
+        root: &Authority,
+    ) -> Card {
         let key = KeyPair::generate().unwrap();
         if list_url.is_empty() {
             // RFC 9608: nothing is ever published about it.
@@ -308,11 +334,16 @@ impl House {
 
     /// What `openssl` reads of a signed mail that arrived.
     pub fn openssl_reads(&self, mail: &[u8]) -> Result<String, String> {
-        let (path, ca) = (self.dir.path().join("arrived.eml"), self.dir.path().join("nes-ca.pem"));
+        let (path, ca) = (
+            self.dir.path().join("arrived.eml"),
+            self.dir.path().join("nes-ca.pem"),
+        );
         std::fs::write(&path, mail).unwrap();
         std::fs::write(&ca, self.root.pem()).unwrap();
         let mut openssl = Command::new("openssl");
-        openssl.args(["cms", "-verify", "-inform", "SMIME", "-purpose", "any", "-binary", "-in"]);
+        openssl.args([
+            "cms", "-verify", "-inform", "SMIME", "-purpose", "any", "-binary", "-in",
+        ]);
         let out = openssl.arg(&path).arg("-CAfile").arg(&ca).output().unwrap();
         match out.status.success() {
             true => Ok(String::from_utf8(out.stdout).unwrap()),

@@ -87,6 +87,7 @@ impl Filing {
                        \"İşlerim/Gönder\"";
             return Err(Failure::refused(Kind::WrongState, say));
         }
+        self.check_signed(&organisation.tenant, false)?;
         let job = jobs::job(db, tenant, named)?.map(|job| job.row);
         let Some(job) = job.filter(|job| job.direction == Direction::Outgoing) else {
             let say = format!("X-KEP-Is: there is no job {named} of a mail that is to be sent");
@@ -179,7 +180,10 @@ impl Filing {
         let (db, tenant) = (&*self.station.db, self.by.tenant);
         let gone = || Failure::refused(Kind::NotFound, format!("there is no job {job} any more"));
         let old: Stored<Job> = jobs::job(db, tenant, job)?.ok_or_else(gone)?;
-        self.is_of_this_job(&old.row)?;
+        made_for(
+            self.signed.signature().and_then(|s| s.claimed_at),
+            old.row.started_at,
+        )?;
         let user = organisation.users.get(&self.by.user).ok_or_else(gone)?;
         let note = format!("handed in anew with the officer's signature, as mail {}", mail.id);
         let wish = Wish {
@@ -212,26 +216,18 @@ impl Filing {
         approved.replace(batch, &not_sent)?;
         Ok(())
     }
+}
 
-    /// A signature from before the job began was made for something else, whatever it says.
-    fn is_of_this_job(&self, job: &Job) -> Result<(), Failure> {
-        let Signed::Holds(signature) = &self.signed else {
-            let say = "the mail has to carry your signature to release a job";
-            return Err(Failure::refused(Kind::Unsigned, say));
-        };
-        match signature.claimed_at {
-            Some(claimed) if claimed.plus(CLOCK_BEHIND) >= job.started_at => Ok(()),
-            Some(claimed) => {
-                let say = format!(
-                    "the signature is of {claimed}, and the mail was handed in for approval at {}; sign it again",
-                    job.started_at
-                );
-                Err(Failure::refused(Kind::BadSignature, say))
-            }
-            None => {
-                let say = "the signature does not say when it was made; set your signing program to say so";
-                Err(Failure::refused(Kind::BadSignature, say))
-            }
+/// A signature from before the job began was made for something else, whatever it says.
+fn made_for(claimed_at: Option<UtcTime>, started_at: UtcTime) -> Result<(), Failure> {
+    let refused = |say: String| Err(Failure::refused(Kind::BadSignature, say));
+    match claimed_at {
+        Some(claimed) if claimed.plus(CLOCK_BEHIND) >= started_at => Ok(()),
+        Some(claimed) => refused(format!(
+            "the signature is of {claimed}, and the mail was handed in for approval at {started_at}; sign it again"
+        )),
+        None => {
+            refused("the signature does not say when it was made; set your signing program to say so".into())
         }
     }
 }
@@ -247,4 +243,24 @@ fn not_the_same(job: JobId, what: &str) -> Failure {
          to its author"
     );
     Failure::refused(Kind::WrongState, say)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_from_before_the_job_is_not_for_it() {
+        let moment = UtcTime::from_unix_s;
+        let started = moment(1_795_000_000);
+        for (claimed, fits) in [
+            (Some(started), true),
+            (Some(started.plus(CLOCK_BEHIND)), true),
+            (Some(started.minus(CLOCK_BEHIND)), true),
+            (Some(moment(1_795_000_000 - 301)), false),
+            (None, false),
+        ] {
+            assert_eq!(made_for(claimed, started).is_ok(), fits, "{claimed:?}");
+        }
+    }
 }
