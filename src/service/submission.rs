@@ -4,6 +4,7 @@
 //! The octets stream into the spool as they come; only the header block is held. What is edited is edited before the
 //! digest is taken: from then on the octets never change. `Ok` means durable.
 
+mod cosigning;
 mod drafting;
 mod filing;
 mod header;

@@ -21,7 +21,7 @@ const NES: &[&str] = &["0.4.0.1862.1.1", "2.16.792.1.61.0.1.5070.1.1"];
 const MALI_MUHUR: &str = "2.16.792.1.2.1.1.5.7.50.1";
 const DOORS: [&str; 4] = ["submission_tls", "submission", "imap_tls", "imap"];
 
-fn params(name: &str) -> CertificateParams {
+pub(super) fn params(name: &str) -> CertificateParams {
     let mut p = CertificateParams::default();
     p.distinguished_name = rcgen::DistinguishedName::new();
     p.distinguished_name.push(DnType::CommonName, name);
@@ -30,7 +30,7 @@ fn params(name: &str) -> CertificateParams {
     p
 }
 
-pub(super) fn authority(name: &str) -> Authority {
+fn authority(name: &str) -> Authority {
     let mut p = params(name);
     p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     p.key_usages = vec![KeyUsagePurpose::KeyCertSign];

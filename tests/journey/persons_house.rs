@@ -1,15 +1,20 @@
 //! Two providers that are running, cards of persons, and `openssl` as whoever signs and checks mail. `persons` and
 //! `persons_release` use it.
 
-use super::certificate_login::{Authority, authority, person};
+use super::certificate_login::{Authority, params, person};
 use super::kepctl::{Daemon, kepctl, start};
 use kepd::clock::{Clock as _, SystemClock};
-use kepd::cms::Certificate;
 use kepd::cms::RevocationReason;
+use kepd::cms::algorithm::sha256;
 use kepd::cms::crl::Entry;
+use kepd::cms::signed::{Assembly, CONTENT_DATA, SignedAttributes};
+use kepd::cms::{Certificate, DigestAlgorithm, SignatureAlgorithm};
 use kepd::seal::SealKey;
 use kepd::seal::revoking::RevocationOffice;
-use rcgen::{CertificateParams, CrlDistributionPoint, CustomExtension, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CrlDistributionPoint, CustomExtension, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -40,6 +45,14 @@ pub struct House {
     /// Where the authority's list lies.
     list_url: String,
     list: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+/// An authority that issues certificates, and lists of those it has revoked.
+pub fn authority(name: &str) -> Authority {
+    let mut p = params(name);
+    p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    p.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    CertifiedIssuer::self_signed(p, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// Certificate and key in files of their own.
@@ -133,16 +146,19 @@ impl Provider {
         String::from_utf8(done(Command::new("python3").args(["-c", &(head + script)]))).unwrap()
     }
 
+    /// The document that a row of a list speaks of.
+    pub fn document(&self, tenant: &str, row: &Value) -> String {
+        let id = row["id"].as_str().or(row["identifier"].as_str()).unwrap();
+        let shown = self.done(&["evidence", "show", tenant, id]);
+        shown["xml"].as_str().unwrap().to_owned()
+    }
+
     /// What `look` finds in the newest evidence of a tenant that it knows.
     pub fn evidence(&self, tenant: &str, look: impl Fn(&str) -> bool) -> String {
         self.until(|p| {
             let listed = p.done(&["evidence", "list", tenant]);
             let all = listed.as_array().unwrap().iter().rev();
-            let xml = all.map(|e| {
-                let id = e["id"].as_str().or(e["identifier"].as_str()).unwrap();
-                let shown = p.done(&["evidence", "show", tenant, id]);
-                shown["xml"].as_str().unwrap().to_owned()
-            });
+            let xml = all.map(|e| p.document(tenant, e));
             xml.into_iter().find(|xml| look(xml))
         })
     }
@@ -329,7 +345,98 @@ impl House {
         openssl.arg(&content).arg("-signer").arg(&card.certificate);
         openssl.arg("-inkey").arg(&card.key).args(more);
         openssl.args(["-from", ORNEKAS, "-to", to, "-subject", subject]);
-        String::from_utf8(done(&mut openssl)).unwrap()
+        // Of its base64 it ends the lines with LF whatever it is told.
+        let mail = String::from_utf8(done(&mut openssl)).unwrap();
+        mail.replace("\r\n", "\n").replace('\n', "\r\n")
+    }
+
+    /// A detached signature in DER over the octets of a file.
+    pub fn detached(&self, card: &Card, file: &Path) -> PathBuf {
+        let out = self.dir.path().join("signature.p7s");
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "cms", "-sign", "-binary", "-cades", "-md", "sha384", "-outform", "DER", "-in",
+        ]);
+        openssl.arg(file).arg("-signer").arg(&card.certificate);
+        openssl.arg("-inkey").arg(&card.key).arg("-out").arg(&out);
+        done(&mut openssl);
+        out
+    }
+
+    /// Puts a card's key into a token with a PIN; it lies nowhere else then.
+    pub fn into_token(&self, card: &Card, pin: &str) {
+        let tokens = self.dir.path().join("tokens");
+        std::fs::create_dir(&tokens).unwrap();
+        let conf = format!("directories.tokendir = {}\n", tokens.display());
+        std::fs::write(self.dir.path().join("softhsm2.conf"), conf).unwrap();
+        let util = |args: &[&str]| {
+            let mut util = Command::new("softhsm2-util");
+            done(self.in_token(&mut util).args(args).args(["--pin", pin]));
+        };
+        util(&[
+            "--init-token",
+            "--free",
+            "--label",
+            "kart",
+            "--so-pin",
+            "12345678",
+        ]);
+        let key = card.key.to_str().unwrap();
+        util(&[
+            "--import", key, "--token", "kart", "--label", "imza", "--id", "01",
+        ]);
+        std::fs::remove_file(&card.key).unwrap();
+    }
+
+    fn in_token<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("SOFTHSM2_CONF", self.dir.path().join("softhsm2.conf"))
+    }
+
+    /// A detached signature over octets, its value made in a PKCS #11 session that this PIN opens.
+    pub fn signed_in_token(&self, card: &Card, pin: &str, octets: &[u8]) -> Result<PathBuf, String> {
+        let attributes = SignedAttributes::new(CONTENT_DATA, &sha256(octets), &card.read, SystemClock.now());
+        let at = |name: &str| self.dir.path().join(name);
+        std::fs::write(at("hash"), sha256(attributes.to_be_signed())).unwrap();
+        let mut tool = Command::new("pkcs11-tool");
+        self.in_token(&mut tool);
+        tool.args([
+            "--module",
+            "/usr/lib/softhsm/libsofthsm2.so",
+            "--token-label",
+            "kart",
+            "--login",
+            "--pin",
+            pin,
+        ]);
+        tool.args([
+            "--sign",
+            "--id",
+            "01",
+            "--mechanism",
+            "ECDSA",
+            "--signature-format",
+            "sequence",
+        ]);
+        tool.arg("--input-file")
+            .arg(at("hash"))
+            .arg("--output-file")
+            .arg(at("value"));
+        let out = tool.output().unwrap();
+        if !out.status.success() {
+            return Err(String::from_utf8_lossy(&out.stderr).into_owned());
+        }
+        let assembly = Assembly {
+            attributes: &attributes,
+            signer: &card.read,
+            chain: &[],
+            algorithm: SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256),
+            signature: &std::fs::read(at("value")).unwrap(),
+            content_type: CONTENT_DATA,
+            content: None,
+            stamp_token: None,
+        };
+        std::fs::write(at("card.p7s"), assembly.der()).unwrap();
+        Ok(at("card.p7s"))
     }
 
     /// What `openssl` reads of a signed mail that arrived.
@@ -341,9 +448,7 @@ impl House {
         std::fs::write(&path, mail).unwrap();
         std::fs::write(&ca, self.root.pem()).unwrap();
         let mut openssl = Command::new("openssl");
-        openssl.args([
-            "cms", "-verify", "-inform", "SMIME", "-purpose", "any", "-binary", "-in",
-        ]);
+        openssl.args(["cms", "-verify", "-inform", "SMIME", "-purpose", "any", "-in"]);
         let out = openssl.arg(&path).arg("-CAfile").arg(&ca).output().unwrap();
         match out.status.success() {
             true => Ok(String::from_utf8(out.stdout).unwrap()),

@@ -254,6 +254,31 @@ fn the_same_content_is_enough_and_each_mail_of_an_officer_is_signed() {
     );
     let job = scene.approved("Teklif no 7", "yedi", "Yeni metin");
     assert_ne!(job, scene.job);
+    // An officer's own mail that went through approval is released by its very octets: he has signed them.
+    house
+        .hs01
+        .done(&["tenant", "set", "ornekas", "--officers-follow-rules", "true"]);
+    let own = house.signed(&card, ALICI, "Teklif no 9", &parts("y", "Benim metnim"));
+    let own = format!("Date: Thu, 26 Nov 2026 05:00:00 +0000\r\nMessage-ID: <dokuz@hs01.kep.test>\r\n{own}");
+    let reply = scene.send(own.clone());
+    let mine = reply
+        .strip_prefix("250 2.0.0 job ")
+        .unwrap_or_else(|| panic!("{reply}"));
+    let mine = mine.split(' ').next().unwrap();
+    assert!(
+        scene
+            .send(own.clone())
+            .contains(&format!("job {mine} waits for approval"))
+    );
+    house
+        .hs01
+        .done(&["job", "approve", mine, "--as", "onay1@ornekas"]);
+    let reply = scene.send(own.clone());
+    assert!(reply.contains(&format!("job {mine} released")), "{reply}");
+    assert!(scene.send(own).starts_with("250 2.0.0 accepted as "));
+    house
+        .hs01
+        .done(&["tenant", "set", "ornekas", "--officers-follow-rules", "false"]);
     // Where nobody demands it, a job is released as ever, and the header makes no sense.
     house.demand("none");
     let reply = scene.send(format!("X-KEP-Is: {job}\r\n{signed}"));
@@ -264,4 +289,98 @@ fn the_same_content_is_enough_and_each_mail_of_an_officer_is_signed() {
     house
         .hs01
         .done(&["job", "release", &job, "--as", "mudur@ornekas"]);
+}
+
+#[test]
+fn the_octets_to_be_signed_go_out_and_a_signature_comes_back() {
+    let scene = Scene::ready();
+    let house = &scene.house;
+    let hs01 = &house.hs01;
+    let card = house.nes("nes", AYSE);
+    // HTML, which mail readers write anew each time.
+    let html = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n<p>Sayın <b>yetkili</b></p>\r\n";
+    let mail = format!(
+        "From: {ORNEKAS}\r\nTo: {ALICI}\r\nSubject: Teklif no 8\r\nMessage-ID: <sekiz@hs01.kep.test>\r\nMIME-Version: 1.0\r\n{html}"
+    );
+    let reply = hs01.send("ayse@ornekas", &[ALICI], &[mail]).remove(0);
+    let job = reply.split(' ').nth(3).unwrap().to_owned();
+    let entity = house.dir.path().join("to-be-signed");
+    let out = entity.to_str().unwrap();
+    let ask = |login: &str| hs01.said(&["job", "entity", &job, "--out", out, "--as", login]);
+    assert!(ask("mudur@ornekas").unwrap_err().contains("not all approvals"));
+    hs01.done(&["job", "approve", &job, "--as", "onay1@ornekas"]);
+    assert!(ask("ayse@ornekas").unwrap_err().contains("only an officer"));
+    let told = ask("mudur@ornekas").unwrap();
+    let octets = std::fs::read(&entity).unwrap();
+    assert_eq!(octets, html.as_bytes());
+    assert_eq!(told["size"], octets.len());
+    // Not over what is there.
+    assert!(ask("mudur@ornekas").unwrap_err().contains("cannot be written"));
+    let release = |file: &std::path::Path| {
+        hs01.said(&[
+            "job",
+            "release",
+            &job,
+            "--signature",
+            file.to_str().unwrap(),
+            "--as",
+            "mudur@ornekas",
+        ])
+    };
+    let other = house.dir.path().join("other");
+    std::fs::write(&other, "Content-Type: text/plain\r\n\r\nBaska\r\n").unwrap();
+    let refused = release(&house.detached(&card, &other)).unwrap_err();
+    assert!(refused.contains("not what was signed"), "{refused}");
+    let refused = release(&other).unwrap_err();
+    assert!(refused.contains("cannot be taken"), "{refused}");
+    let signature = house.detached(&card, &entity);
+    let released = release(&signature).unwrap();
+    assert_eq!(released["state"], "released");
+    // The same again is the same mail.
+    assert_eq!(release(&signature).unwrap()["mail"], released["mail"]);
+    let bundle = house
+        .hs02
+        .bundle("alici", "alici@alici", "Teklif no 8", house.dir.path());
+    let original = std::fs::read(bundle.join("original.eml")).unwrap();
+    assert_eq!(
+        house.openssl_reads(&original).unwrap().as_bytes(),
+        html.as_bytes()
+    );
+    let text = String::from_utf8(original).unwrap();
+    assert!(
+        text.contains("Message-ID: <sekiz@hs01.kep.test>") && text.contains("micalg=sha-384"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_card_in_a_token_signs_with_its_pin() {
+    let scene = Scene::ready();
+    let house = &scene.house;
+    let card = house.nes("nes", AYSE);
+    house.into_token(&card, "4711");
+    let file = house.dir.path().join("to-be-signed");
+    let out = file.to_str().unwrap();
+    house
+        .hs01
+        .done(&["job", "entity", &scene.job, "--out", out, "--as", "mudur@ornekas"]);
+    let octets = std::fs::read(&file).unwrap();
+    assert!(house.signed_in_token(&card, "0000", &octets).is_err());
+    let signature = house.signed_in_token(&card, "4711", &octets).unwrap();
+    let file = signature.to_str().unwrap();
+    let released = house.hs01.done(&[
+        "job",
+        "release",
+        &scene.job,
+        "--signature",
+        file,
+        "--as",
+        "mudur@ornekas",
+    ]);
+    assert_eq!(released["state"], "released");
+    let bundle = house
+        .hs02
+        .bundle("alici", "alici@alici", SUBJECT, house.dir.path());
+    let original = std::fs::read(bundle.join("original.eml")).unwrap();
+    assert_eq!(house.openssl_reads(&original).unwrap().as_bytes(), octets);
 }

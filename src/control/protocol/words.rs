@@ -475,7 +475,14 @@ words! {
         /// Give the mail back to its author for changes
         Return(Decide),
         /// Send a mail that has all its approvals
-        Release(Decide),
+        Release(ReleaseWish),
+        /// Write what an officer signs to let a mail leave: sign exactly these octets, then `job release --signature`
+        Entity {
+            job: JobId,
+            /// A file that is not there yet
+            #[arg(long, value_name = "FILE")]
+            out: PathBuf,
+        },
         /// Take back one's own mail
         Withdraw(Decide),
         /// End a job for good
@@ -502,6 +509,21 @@ words! {
             #[arg(long, value_name = "WHO")]
             to: String,
         },
+    }
+
+    #[derive(Args)]
+    pub struct ReleaseWish {
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub wish: Decide,
+        /// The officer's detached signature (CAdES, DER) over the octets that `job entity` wrote
+        #[arg(long, value_name = "FILE")]
+        #[serde(skip)]
+        pub signature: Option<PathBuf>,
+        /// What stood in the file, in base64
+        #[arg(skip)]
+        #[serde(default)]
+        pub cms: Option<String>,
     }
 
     #[derive(Args)]

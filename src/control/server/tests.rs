@@ -5,6 +5,7 @@ mod declaring;
 mod mails;
 mod people;
 mod rules;
+mod signatures;
 
 use super::*;
 use crate::address::LoginName;

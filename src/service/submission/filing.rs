@@ -230,7 +230,11 @@ impl Filing {
         let known = mails::known(&*station.db, self.by.tenant, self.by.user, self.message_id())?;
         let mut batch = Batch::new();
         self.end_draft(&mut batch, Item::handed_in)?;
-        let accepted = match self.seen_before(known.as_ref())? {
+        // The very octets that were approved, signed when they were handed in, release their own job.
+        let is_released =
+            |earlier: &Accepted| matches!(earlier, Accepted::Job { job, .. } if Some(*job) == self.releases);
+        let earlier = self.seen_before(known.as_ref())?;
+        let accepted = match earlier.filter(|earlier| !is_released(earlier)) {
             Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
             Some(earlier) => earlier,
             None => {

@@ -77,6 +77,12 @@ impl Receiving {
         self
     }
 
+    /// Says by which way it is handed in.
+    pub fn by_route(mut self, route: AuditRoute) -> Self {
+        self.route = route;
+        self
+    }
+
     /// Sends or starts a flow whatever the headers ask.
     pub fn force(mut self, asked: Asked) -> Self {
         self.forced = Some(asked);
