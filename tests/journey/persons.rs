@@ -319,3 +319,69 @@ fn a_signature_that_nobody_asked_for_stops_a_mail_only_if_it_is_wrong_itself() {
         "{record}"
     );
 }
+
+#[test]
+fn a_signature_outlives_drafts_and_approval() {
+    let house = House::open();
+    for (noun, login) in [("user", "ayse@ornekas"), ("officer", "mudur@ornekas")] {
+        house.hs01.done(&[noun, "cert", login, "--tckn", AYSE]);
+    }
+    house.demand("author");
+    let card = house.nes("nes", AYSE);
+    // Through a flow: signed by its author, decided by others, released without a word to the octets.
+    let text = entity("Teklifimiz ektedir.");
+    let mail = house.signed(&card, ALICI, "Teklif no 1", &text);
+    let unsigned = format!("From: ornekas@hs01.kep.test\r\nTo: {ALICI}\r\nSubject: Teklif no 2\r\n{text}");
+    let replies = house
+        .hs01
+        .send("ayse@ornekas", &[ALICI], &[mail, unsigned.clone()]);
+    assert!(
+        replies[1].starts_with("550 5.7.1 ") && replies[1].contains("has to be signed"),
+        "{replies:?}"
+    );
+    let job = replies[0]
+        .strip_prefix("250 2.0.0 job ")
+        .and_then(|r| r.split(' ').next())
+        .unwrap();
+    house.hs01.done(&["job", "approve", job, "--as", "onay1@ornekas"]);
+    house.hs01.done(&["job", "release", job, "--as", "mudur@ornekas"]);
+    // From the drafts: what was saved is sent by moving it, and an unsigned draft stays one.
+    let saved = house.signed(&card, ALICI, "Taslak", &text);
+    for (n, draft) in [&unsigned, &saved].into_iter().enumerate() {
+        std::fs::write(house.dir.path().join(format!("draft{n}")), draft).unwrap();
+    }
+    let moved = house.hs01.imap(
+        "mudur@ornekas",
+        &format!(
+            "for n in '01':\n    c.append('Taslaklar', '(\\\\Draft)', None, open({:?} + n, 'rb').read())\n\
+             c.select('Taslaklar')\n\
+             for uid in c.uid('SEARCH', None, 'ALL')[1][0].split():\n    \
+                 print(c.uid('MOVE', uid.decode(), '\"&ATABXw-lerim/G&APY-nder\"'))\n\
+             print(len(c.uid('SEARCH', None, 'ALL')[1][0].split()), 'left')\n",
+            house.dir.path().join("draft").to_str().unwrap(),
+        ),
+    );
+    let said: Vec<&str> = moved.lines().collect();
+    assert!(
+        said[0].contains("'NO'") && said[0].contains("has to be signed"),
+        "{moved}"
+    );
+    assert!(said[1].contains("'OK'") && said[2] == "1 left", "{moved}");
+    for subject in ["Teklif no 1", "Taslak"] {
+        let bundle = house
+            .hs02
+            .bundle("alici", "alici@alici", subject, house.dir.path());
+        let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
+        let heard = Court::new(&house.hs01.trust_pem(), SystemClock.now())
+            .opened(&dispatch, true)
+            .unwrap();
+        assert_eq!(
+            house.openssl_reads(&heard.original.unwrap()),
+            Ok(text.clone()),
+            "{subject}"
+        );
+        let told = evidence_read::read(&heard.evidence).unwrap().facts;
+        let signature = told.sender_authentication.unwrap().signature.unwrap();
+        assert_eq!(signature.certificate_sha256, card.read.fingerprint(), "{subject}");
+    }
+}

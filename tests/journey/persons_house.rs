@@ -364,7 +364,7 @@ impl House {
     }
 
     /// Puts a card's key into a token with a PIN; it lies nowhere else then.
-    pub fn into_token(&self, card: &Card, pin: &str) {
+    pub fn put_in_token(&self, card: &Card, pin: &str) {
         let tokens = self.dir.path().join("tokens");
         std::fs::create_dir(&tokens).unwrap();
         let conf = format!("directories.tokendir = {}\n", tokens.display());

@@ -358,7 +358,7 @@ fn a_card_in_a_token_signs_with_its_pin() {
     let scene = Scene::ready();
     let house = &scene.house;
     let card = house.nes("nes", AYSE);
-    house.into_token(&card, "4711");
+    house.put_in_token(&card, "4711");
     let file = house.dir.path().join("to-be-signed");
     let out = file.to_str().unwrap();
     house
