@@ -11,8 +11,8 @@ KEPD_CRASH_KILLS ?= 200
 KEPD_FUZZ_COMMANDS ?= 5000000
 
 # The independent judges of the test suite, and the Debian packages they come in.
-JUDGES = openssl xmlsec1 xmllint python3 softhsm2-util pdftotext qpdf
-PACKAGES = openssl xmlsec1 libxml2-utils python3 softhsm2 poppler-utils qpdf
+JUDGES = openssl xmlsec1 xmllint python3 softhsm2-util pkcs11-tool pdftotext qpdf
+PACKAGES = openssl xmlsec1 libxml2-utils python3 softhsm2 opensc poppler-utils qpdf
 
 # Mail clients of Debian that `make clients` tries; those with their own names first, then their packages.
 CLIENTS = mbsync offlineimap neomutt

@@ -39,6 +39,7 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     for file in config.timestamp.trust_files() {
         anchors(file)?;
     }
+    let person_anchors = config.persons.trust.as_deref().map(anchors).transpose()?;
     let login_anchors = config.login.trust.as_deref().map(anchors).transpose()?;
 
     let mut out = String::new();
@@ -77,6 +78,17 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     if config.revocation.mode == RevocationMode::Off {
         line(format_args!(
             "warning: nobody is asked whether certificates were revoked: of peers, of users, of one's own"
+        ));
+    }
+    if let Some(anchors) = person_anchors {
+        line(format_args!(
+            "persons.trust has {anchors} anchor(s); accounts may demand signatures of profile {} or better",
+            config.persons.profile.word()
+        ));
+    }
+    if config.persons.test_certificates {
+        line(format_args!(
+            "warning: persons.test_certificates takes certificates that name nobody"
         ));
     }
     if let Some(warning) = config.terms()?.calendar.warning(now) {

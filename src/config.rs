@@ -6,6 +6,7 @@
 
 mod autoconfig;
 mod evidence;
+mod persons;
 mod revocation;
 mod seal;
 mod timestamp;
@@ -27,6 +28,7 @@ use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
 pub use evidence::Evidence;
+pub use persons::Persons;
 pub use revocation::{LoginUnknown, Mode as RevocationMode, Revocation, Unknown as RevocationUnknown};
 pub use seal::{DispatchSeal, NextPair, Seal};
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,8 @@ pub struct Config {
     pub tls: Tls,
     #[serde(default)]
     pub login: Login,
+    #[serde(default)]
+    pub persons: Persons,
     #[serde(default)]
     pub seal: Seal,
     #[serde(default)]
@@ -325,6 +329,7 @@ impl Config {
             &mut self.tls.key,
         ];
         paths.extend(&mut self.login.trust);
+        paths.extend(&mut self.persons.trust);
         paths.extend(self.seal.paths());
         paths.extend(self.timestamp.paths());
         for path in paths {
@@ -350,6 +355,7 @@ impl Config {
         }
         self.timestamp.check_sense()?;
         self.revocation.check_sense()?;
+        self.persons.check_sense()?;
         let socket = self.listen.control.as_os_str().len();
         if socket > SOCKET_PATH_MAX_OCTETS {
             return Err(format!(
@@ -492,6 +498,7 @@ mod tests {
         full.autoconfig = Autoconfig::full();
         full.seal = Seal::full();
         full.login.trust = Some("pki/login.pem".into());
+        full.persons.trust = Some("pki/persons".into());
         full.imap.contact = Some("mailto:destek@hs01.kep.tr".into());
         let code = toml::Value::try_from(&full).unwrap();
         let mut wanted = BTreeSet::new();
@@ -558,6 +565,7 @@ mod tests {
         assert!(sense(&format!("{LEAST}[timestamp]\nembedded = false\n")).is_err());
         assert!(sense(&format!("{LEAST}[timestamp]\nurls = [\"ftp://x\"]\n")).is_err());
         assert!(sense(&format!("{LEAST}[revocation]\ncache = \"1MiB\"\n")).is_err());
+        assert!(sense(&format!("{LEAST}[persons]\npolicies = [\"NES\"]\n")).is_err());
         assert!(sense(&format!("{LEAST}[timers]\nrelay_expiry = \"0s\"\n")).is_err());
         assert!(sense(&format!("{LEAST}[limits]\nimap_connections = 0\n")).is_err());
         let wide = format!("{LEAST}[limits]\ntrusted = [\"192.0.2.7/24\"]\n");

@@ -9,6 +9,7 @@ mod clients;
 mod lasting;
 mod logins;
 mod own_seals;
+mod persons;
 mod revocation;
 mod seals;
 mod services;

@@ -97,6 +97,12 @@ mod office;
 mod officers;
 #[path = "journey/outside.rs"]
 mod outside;
+#[path = "journey/persons.rs"]
+mod persons;
+#[path = "journey/persons_house.rs"]
+mod persons_house;
+#[path = "journey/persons_release.rs"]
+mod persons_release;
 #[path = "journey/preserving.rs"]
 mod preserving;
 #[path = "journey/provider.rs"]

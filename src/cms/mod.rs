@@ -6,7 +6,6 @@
 //! are only read, go through `rasn`. No key lives here: whoever signs is given octets and gives a signature back.
 
 pub mod algorithm;
-mod along;
 mod ber;
 pub mod certificate;
 pub mod crl;
@@ -19,6 +18,7 @@ pub mod ocsp;
 pub mod path;
 pub mod qualified;
 pub mod revocation;
+mod revocation_info;
 pub mod shelf;
 pub mod signed;
 #[cfg(test)]

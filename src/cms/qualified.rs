@@ -18,6 +18,10 @@ const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 /// serialNumber 2.5.4.5.
 const SERIAL_NUMBER: &[u8] = &[0x55, 4, 5];
+/// emailAddress 1.2.840.113549.1.9.1 (PKCS #9), of old certificates.
+const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+/// IA5String, as mail addresses are spelled.
+const IA5_STRING: u8 = 0x16;
 
 /// id-etsi-qcs-QcCompliance: issued as a qualified certificate (EN 319 412-5 4.2.1).
 const QC_COMPLIANCE: &str = "0.4.0.1862.1.1";
@@ -107,6 +111,13 @@ pub fn common_name(name: &[u8]) -> String {
         .collect()
 }
 
+/// The mail addresses a certificate names, in its alternative names or, as old ones do, in its subject (RFC 8550 3).
+pub fn mail_addresses(certificate: &Certificate) -> Vec<String> {
+    let mut addresses = certificate.rfc822_names().to_vec();
+    addresses.extend(attributes(certificate.subject_der(), EMAIL_ADDRESS));
+    addresses
+}
+
 /// SEQUENCE OF SEQUENCE { OID, ... }: the OIDs. qcStatements and certificatePolicies are both of this shape.
 fn first_oids(value: &[u8]) -> Vec<String> {
     let mut oids = Vec::new();
@@ -142,7 +153,7 @@ fn attributes(name: &[u8], kind: &[u8]) -> Vec<String> {
     let mut read = |rdn: &mut Reader<'_>| {
         let mut pair = rdn.enter(der::SEQUENCE, "attribute")?;
         let (oid, value) = (pair.expect(der::OID, "type")?, pair.any()?);
-        if oid.value == kind && [der::UTF8_STRING, PRINTABLE_STRING].contains(&value.tag) {
+        if oid.value == kind && [der::UTF8_STRING, PRINTABLE_STRING, IA5_STRING].contains(&value.tag) {
             values.push(String::from_utf8_lossy(value.value).into_owned());
         }
         Ok::<_, der::DerError>(())

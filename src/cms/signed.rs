@@ -5,14 +5,16 @@
 //! the octets as they came: the SET OF of signed attributes is re-tagged (RFC 5652 5.4), never encoded again.
 
 use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
-use super::along::Along;
 use super::ber;
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, Tlv, context};
 use super::name;
 use super::revocation::RevocationValues;
+use super::revocation_info::RevocationInfo;
 use crate::clock::UtcTime;
 use std::borrow::Cow;
+
+pub mod along;
 
 /// Largest SignedData read, in octets: a chain of certificates and a time-stamp token stay far below it.
 pub const SIGNED_DATA_MAX_OCTETS: usize = 256 * 1024;
@@ -188,7 +190,16 @@ pub fn digest_algorithm(cms_der: &[u8]) -> Result<DigestAlgorithm, CmsError> {
 
 /// Verifies a detached signature over id-data against the content's digest.
 pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verified, CmsError> {
-    let octets = definite(cms_der)?;
+    verify_detached_within(cms_der, content, SIGNED_DATA_MAX_OCTETS)
+}
+
+/// The same of a signature that may be larger, because it brings revocation lists along.
+pub fn verify_detached_within(
+    cms_der: &[u8],
+    content: &ContentDigest,
+    max_octets: usize,
+) -> Result<Verified, CmsError> {
+    let octets = definite_within(cms_der, max_octets)?;
     let view = SignedView::read(&octets)?;
     if view.content_type != CONTENT_DATA || view.content.is_some() {
         return Err(CmsError::Profile("not a detached signature over id-data"));
@@ -216,7 +227,11 @@ pub fn verify_but_content(cms_der: &[u8]) -> Result<Verified, CmsError> {
 
 /// The octets with definite lengths, after a look at their size.
 pub(super) fn definite(octets: &[u8]) -> Result<Cow<'_, [u8]>, CmsError> {
-    if octets.len() > SIGNED_DATA_MAX_OCTETS {
+    definite_within(octets, SIGNED_DATA_MAX_OCTETS)
+}
+
+fn definite_within(octets: &[u8], max_octets: usize) -> Result<Cow<'_, [u8]>, CmsError> {
+    if octets.len() > max_octets {
         return Err(CmsError::TooLarge);
     }
     Ok(ber::definite(octets)?)
@@ -237,7 +252,7 @@ pub(super) struct SignedView<'a> {
     pub content: Option<&'a [u8]>,
     pub digest: DigestAlgorithm,
     certificates: Vec<&'a [u8]>,
-    along: Along<'a>,
+    revocation_info: RevocationInfo<'a>,
     sid: Tlv<'a>,
     signed_attributes: Tlv<'a>,
     algorithm: SignatureAlgorithm,
@@ -264,7 +279,7 @@ impl<'a> SignedView<'a> {
         };
         encapsulated.end("encapContentInfo")?;
         let certificates = certificate_slices(fields.optional(context(0))?)?;
-        let along = Along::read(fields.optional(context(1))?)?;
+        let revocation_info = RevocationInfo::read(fields.optional(context(1))?)?;
         let signers = fields.expect(der::SET, "signerInfos")?;
         fields.end("SignedData")?;
         let mut view = Self::read_signer(signers.value)?;
@@ -275,7 +290,7 @@ impl<'a> SignedView<'a> {
         view.content_type = content_type;
         view.content = content;
         view.certificates = certificates;
-        view.along = along;
+        view.revocation_info = revocation_info;
         Ok(view)
     }
 
@@ -305,7 +320,7 @@ impl<'a> SignedView<'a> {
             content: None,
             digest,
             certificates: Vec::new(),
-            along: Along::default(),
+            revocation_info: RevocationInfo::default(),
             sid,
             signed_attributes,
             algorithm,
@@ -327,7 +342,7 @@ impl<'a> SignedView<'a> {
         known: &[Certificate],
     ) -> Result<Verified, CmsError> {
         // RFC 5652 5.1: 5 where other revocation information than lists is along.
-        let fits = matches!(self.version, 1 | 3) || (self.version == 5 && self.along.has_other);
+        let fits = matches!(self.version, 1 | 3) || (self.version == 5 && self.revocation_info.has_other);
         if !fits || (self.content_type != CONTENT_DATA && self.version == 1) {
             return Err(CmsError::Profile("SignedData version"));
         }
@@ -379,7 +394,7 @@ impl<'a> SignedView<'a> {
         };
         Ok(Verified {
             signer,
-            values: self.along.values(&certificates),
+            values: self.revocation_info.values(&certificates),
             certificates,
             signing_time,
             algorithm: self.algorithm,

@@ -29,7 +29,11 @@ impl ControlDoor {
             JobWord::Show { job } => self.show_job(job),
             JobWord::Approve(wish) => self.decide(wish, Act::Approve).await,
             JobWord::Reject(wish) => self.decide(wish, Act::Reject).await,
-            JobWord::Release(wish) => self.decide(wish, Act::Release).await,
+            JobWord::Release(release) => match &release.cms {
+                Some(cms) => self.release_signed(release.wish.job, cms).await,
+                None => self.decide(release.wish, Act::Release).await,
+            },
+            JobWord::Entity { job, out } => self.entity(job, &out).await,
             JobWord::Withdraw(wish) => self.decide(wish, Act::Withdraw).await,
             JobWord::Return(wish) => self.decide(wish, Act::Return).await,
             JobWord::Cancel(wish) => self.decide(wish, Act::Cancel).await,

@@ -232,6 +232,10 @@ impl ControlDoor {
                 .await?
             {
                 Accepted::Sent { mail } => record.text("mail", mail).text("became", "sent"),
+                Accepted::Released { mail, job } => record
+                    .text("mail", mail)
+                    .text("job", job)
+                    .text("became", "released"),
                 Accepted::Job { mail, job, rule } => record
                     .text("mail", mail)
                     .text("became", "job")

@@ -16,6 +16,7 @@ pub mod protocol;
 mod rehearsing;
 mod rules;
 pub mod server;
+mod signing;
 mod tenants;
 mod traffic;
 mod words;

@@ -101,6 +101,7 @@ mod tests {
         let lines = [
             "tenant|add|ornekas|--kind|tuzel|--title|Örnek A.Ş.|--address|ornekas@hs01.kep.test",
             "tenant|set|ornekas|--officers-follow-rules|true|--language|english",
+            "tenant|set|ornekas|--signature|officer",
             "officer|add|mudur@ornekas|--name|Müdür",
             "user|add|ayse@ornekas|--unit|Genel Müdürlük/Satış|--role|Yazan|--role|Okur",
             "user|unit|ayse@ornekas|--add|Satış|--drop|Depo",

@@ -2,9 +2,12 @@
 
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
-use crate::control::protocol::{KindWord, LabelWord, LanguageWord, Record, TenantAdd, TenantWord, UnitWord};
+use crate::control::protocol::{
+    KindWord, LabelWord, LanguageWord, Record, SignatureWord, TenantAdd, TenantWord, UnitWord,
+};
 use crate::domain::label::Label;
 use crate::domain::org::{Organisation, Permission, Unit, UnitEnd, UserKind};
+use crate::domain::signature::SignatureDemand;
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::UnitId;
 use crate::service::failure::{Failure, Kind};
@@ -30,6 +33,7 @@ impl ControlDoor {
             }
             TenantWord::Set(set) => {
                 let tenant = self.organisation(&set.name)?.tenant.id;
+                let signature = self.signature_demand(set.signature)?;
                 let changed = self.organisations.by(&self.by).set_tenant(tenant, |t| {
                     if let Some(title) = &set.title {
                         t.title.clone_from(title);
@@ -39,6 +43,9 @@ impl ControlDoor {
                     }
                     if let Some(follow) = set.officers_follow_rules {
                         t.officers_follow_rules = follow;
+                    }
+                    if let Some(demand) = signature {
+                        t.signature = demand;
                     }
                     if let Some(storage) = set.storage {
                         t.storage_max_bytes = storage.limit_bytes();
@@ -72,6 +79,22 @@ impl ControlDoor {
             TenantWord::Close(rest) => not_built("tenant close", &rest),
             TenantWord::Renew(rest) => not_built("tenant renew", &rest),
         }
+    }
+
+    /// What cannot be judged is not demanded: nobody of the account could send any more.
+    fn signature_demand(&self, word: Option<SignatureWord>) -> Result<Option<SignatureDemand>, Failure> {
+        let demand = word.map(|word| match word {
+            SignatureWord::None => SignatureDemand::None,
+            SignatureWord::Author => SignatureDemand::Author,
+            SignatureWord::Officer => SignatureDemand::Officer,
+        });
+        let signatures = &self.mailboxes.submission.signatures;
+        if demand.is_some_and(|d| d != SignatureDemand::None) && !signatures.are_judged() {
+            let say = "this provider knows no authorities of persons' certificates, so nobody could sign; name them in [persons] \
+                       trust first";
+            return Err(Failure::refused(Kind::WrongState, say));
+        }
+        Ok(demand)
     }
 
     async fn add_tenant(&self, new: TenantAdd) -> Outcome {
@@ -310,6 +333,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .text("life", life_word(tenant.life))
         .text("language", language)
         .with("officers_follow_rules", tenant.officers_follow_rules)
+        .text("signature", tenant.signature.word())
         .with("storage_max_bytes", tenant.storage_max_bytes)
         .text("tax_office", &record.tax_office)
         .text("tax_number", &record.tax_number)

@@ -42,7 +42,7 @@ use crate::service::records::Records;
 use crate::service::rehearsal::Rehearsal;
 use crate::service::relay::Relay;
 use crate::service::searched::{self, Texts};
-use crate::service::submission::Submission;
+use crate::service::submission::{Signatures, Submission};
 use crate::store::db::{self, Db};
 use crate::store::fulltext::Fulltext;
 use crate::store::spool::Spool;
@@ -138,7 +138,7 @@ impl Parts {
         })
     }
 
-    fn submission(&self) -> Submission {
+    fn submission(&self, signatures: Arc<Signatures>) -> Submission {
         Submission {
             db: self.db.clone(),
             spool: self.spool.clone(),
@@ -149,6 +149,7 @@ impl Parts {
             items: self.items.clone(),
             bells: self.bells.clone(),
             terms: self.terms.clone(),
+            signatures,
         }
     }
 
@@ -335,13 +336,13 @@ impl Services {
         });
         let decoy_secret = accounts.decoy_secret().await?;
         let seals = Seals::open(config, around, tasks, closing).await?;
-        let submission = Arc::new(parts.submission());
+        let signatures = super::persons::signatures(config, revocation.as_ref())?;
+        let submission = Arc::new(parts.submission(signatures));
         let approval = Arc::new(parts.approval());
         let declaring = Arc::new(parts.declaring());
         let host = parts.identity.domain.to_string();
         let relay_out = Arc::new(RelayOut::new(parts.spool.clone(), host));
         let indexing = Arc::new(parts.indexing());
-        let revocation = super::revocation::collector(&config.revocation, around.clock.clone());
         let lasting = super::lasting::station(config, around, &parts, &seals.published, revocation.clone());
         let book = Arc::new(AuditBook {
             db: parts.db.clone(),

@@ -22,7 +22,8 @@
 //! ```
 //! Approve, reject and return at `Waiting(n)`: somebody who is a member of an open part of the step, or decides in the
 //! name of one (a deputy, whom it was delegated to), not the author unless the rule allows it, and each person once
-//! in a step. Reject and return at `Ready`, and release: an officer. Withdraw: the author. Cancel and reassign: an
+//! in a step. Reject and return at `Ready`, and release: an officer; where mail leaves with an officer's signature, releasing is
+//! handing the same mail in, signed (`release_signed`), and takes effect at once. Withdraw: the author. Cancel and reassign: an
 //! officer or the permission to manage jobs. Delegate: who may decide. Undo: who made the last decision, within the
 //! time the terms give, as long as nothing followed from it. A note may be left by whoever sees the job, in any state.
 //! An incoming mail's job ends `Approved`; it is neither returned, released nor withdrawn.

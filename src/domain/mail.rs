@@ -37,6 +37,7 @@ pub use declaration::{Declaration, DeclarationRefusal, Declared};
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::UtcTime;
+use crate::domain::signature::PersonSignature;
 use crate::id::{ItemId, JobId, MailId, RecipientIndex, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +194,8 @@ pub struct Mail {
     pub message_id: String,
     pub sender: KepAddress,
     pub submitted_at: UtcTime,
+    /// The signature of the person who handed it in, where one was looked at and holds.
+    pub signature: Option<PersonSignature>,
     pub state: MailState,
     pub recipients: Vec<Recipient>,
 }
@@ -460,6 +463,7 @@ mod tests {
             original_sha256: [0; 32],
             original_size_bytes: 1,
             original_8bit: false,
+            signature: None,
             subject: String::new(),
             message_id: "<a@b>".into(),
             sender: "a@b.c".parse().unwrap(),

@@ -25,4 +25,5 @@ pub mod rule;
 pub mod samples;
 pub mod schedule;
 pub mod selector;
+pub mod signature;
 pub mod tenant;

@@ -39,6 +39,7 @@ pub fn organisation() -> Organisation {
             life: TenantLife::Active,
             language: Language::Turkish,
             officers_follow_rules: false,
+            signature: Default::default(),
             storage_max_bytes: None,
             institution: Institution::default(),
             created_at: UtcTime::from_unix_s(0),

@@ -3,6 +3,7 @@
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::domain::number::{is_detsis, is_mersis, is_tax_number};
+use crate::domain::signature::SignatureDemand;
 use crate::id::TenantId;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,8 @@ pub struct Tenant {
     pub language: Language,
     /// Whether an officer's mail that matches a rule starts its flow instead of being sent.
     pub officers_follow_rules: bool,
+    /// Whose signature mail has to carry.
+    pub signature: SignatureDemand,
     /// What users may bring until so much is kept; `None`: no limit. Mail that comes in is never turned away for it.
     pub storage_max_bytes: Option<u64>,
     pub institution: Institution,

@@ -2,8 +2,10 @@
 
 use crate::cms::Certificate;
 use crate::control::protocol::{
-    AuditWord, EvidenceWord, Export, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
+    AuditWord, EvidenceWord, Export, JobWord, MailWord, Password, PasswordText, PeerWord, UserWord, Word,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +33,10 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
                 set.trust_pem = Some(text(file)?);
             }
         }
+        Word::Job(JobWord::Release(release)) => {
+            release.cms = release.signature.as_deref().map(packed).transpose()?;
+        }
+        Word::Job(JobWord::Entity { out, .. }) => whole(out)?,
         Word::Mail(MailWord::Export(export)) => whole(&mut export.out)?,
         Word::Audit(AuditWord::Export { out }) => whole(out)?,
         Word::Evidence(EvidenceWord::Export(export)) => {
@@ -47,6 +53,25 @@ fn certificate(file: &Path) -> Result<String, String> {
     let all = Certificate::from_pem_text(&text(file)?).unwrap_or_default();
     let first = all.first().map(Certificate::pem);
     first.ok_or_else(|| format!("there is no certificate in PEM in {}", file.display()))
+}
+
+/// A signature, in base64: it must fit a request with room to spare.
+fn packed(file: &Path) -> Result<String, String> {
+    let name = file.display();
+    let read = || {
+        let mut octets = Vec::new();
+        std::fs::File::open(file)?
+            .take(FILE_MAX_OCTETS + 1)
+            .read_to_end(&mut octets)?;
+        Ok::<_, std::io::Error>(octets)
+    };
+    let octets = read().map_err(|e| format!("{name} cannot be read: {e}"))?;
+    if octets.len() as u64 > FILE_MAX_OCTETS {
+        return Err(format!(
+            "{name} has more than {FILE_MAX_OCTETS} octets; send the signed mail by mail instead"
+        ));
+    }
+    Ok(STANDARD.encode(octets))
 }
 
 /// The daemon works in another folder.

@@ -43,6 +43,7 @@ fn refused(refusal: &Refusal, at: At) -> Reply {
         (Kind::Malformed | Kind::Invalid, _) => reply::MALFORMED_LINE_ENDS,
         (Kind::TooMany, _) => reply::TOO_MANY_RECIPIENTS,
         (Kind::OverQuota, _) => reply::MAILBOX_FULL,
+        (Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded, _) => policy,
         (Kind::NotGenuine | Kind::NotFound | Kind::Exists | Kind::WrongState | Kind::OnRecord, _) => policy,
     };
     usual.with_text(ascii(&refusal.text))
@@ -96,6 +97,9 @@ mod tests {
             (Kind::OverQuota, At::Content, (552, (5, 2, 2))),
             (Kind::Malformed, At::Content, (554, (5, 6, 0))),
             (Kind::NotGenuine, At::Content, (550, (5, 7, 1))),
+            (Kind::Unsigned, At::Content, (550, (5, 7, 1))),
+            (Kind::BadSignature, At::Content, (550, (5, 7, 1))),
+            (Kind::SignerEnded, At::Content, (550, (5, 7, 1))),
             (Kind::NotFound, At::Content, (550, (5, 7, 1))),
         ] {
             assert_eq!(code(kind, at), want, "{kind:?} {at:?}");

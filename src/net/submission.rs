@@ -561,6 +561,9 @@ fn verdict(checked: Result<(), Failure>, at: At) -> Verdict {
 fn accepted_in_words(accepted: &Accepted) -> Reply {
     let words = match accepted {
         Accepted::Sent { mail } => format!("accepted as {mail}"),
+        Accepted::Released { mail, job } => {
+            format!("accepted as {mail}; job {job} released with your signature")
+        }
         Accepted::Job { job, rule, .. } => {
             format!("job {job} waits for approval (rule {})", refusals::ascii(rule))
         }

@@ -93,6 +93,9 @@ fn who(w: &mut XmlWriter, facts: &EvidenceFacts) {
         w.element("rem:SenderAuthenticationDetails", &[], |w| {
             w.text_element("rem:AuthenticationTime", &[], &authentication.time.rfc3339());
             w.text_element("rem:AuthenticationMethod", &[], &authentication.method.uri());
+            if let Some(signature) = &authentication.signature {
+                super::personal::write(w, signature);
+            }
         });
     }
     w.text_element("rem:EventTime", &[], &facts.event_time.rfc3339());

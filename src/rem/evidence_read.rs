@@ -218,6 +218,7 @@ fn authentication<'a>(node: Node<'a, 'a>) -> Option<SenderAuthentication> {
     Some(SenderAuthentication {
         method,
         time: time(node, "AuthenticationTime")?,
+        signature: child(node, "AdditionalDetails").and_then(super::personal::read),
     })
 }
 

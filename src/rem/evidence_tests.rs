@@ -61,6 +61,7 @@ pub(crate) fn facts(kind: EvidenceKind, event: Event) -> EvidenceFacts {
         sender_authentication: Some(SenderAuthentication {
             method: AuthMethod::QES,
             time: UtcTime::from_unix_s(1),
+            signature: None,
         }),
         transaction_log: vec!["250 2.0.0 Ok".into()],
         extensions: vec![

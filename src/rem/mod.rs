@@ -12,6 +12,7 @@ pub mod layout;
 pub mod message;
 pub mod notice;
 pub mod open;
+mod personal;
 pub mod schema;
 mod shape;
 pub mod writer;

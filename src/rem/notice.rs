@@ -224,6 +224,17 @@ pub fn evidence_intro(facts: &EvidenceFacts) -> Text {
         format!("Konu: {}", facts.message.subject),
         format!("Subject: {}", facts.message.subject),
     ));
+    if let Some(signature) = facts
+        .sender_authentication
+        .as_ref()
+        .and_then(|a| a.signature.as_ref())
+    {
+        let (who, profile) = (&signature.signer, signature.profile.word());
+        lines.push(both(
+            format!("İletiyi imzalayan: {who} (nitelikli elektronik sertifika, {profile})"),
+            format!("The mail is signed by: {who} (qualified certificate, {profile})"),
+        ));
+    }
     for reason in &facts.reasons {
         let words = reason_words(reason.reason);
         let details = reason

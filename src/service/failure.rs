@@ -19,6 +19,12 @@ pub enum Kind {
     /// The sender's address is not the user's.
     NotYourAddress,
     TooLarge,
+    /// It has to carry its sender's signature, and carries none.
+    Unsigned,
+    /// A person's signature does not verify, or is not the one that is asked for.
+    BadSignature,
+    /// The certificate of a person's signature had ended or was revoked.
+    SignerEnded,
     /// The message is not well-formed.
     Malformed,
     /// A seal, certificate, time-stamp or schema does not hold.

@@ -224,8 +224,13 @@ impl Owing<'_> {
             original_sha256: Some(mail.original_sha256),
         };
         facts.sender_authentication = Some(SenderAuthentication {
-            method: AuthMethod::Basic,
+            // A qualified certificate and a signature device: anything less is not recorded as one.
+            method: match mail.signature {
+                Some(_) => AuthMethod::QES,
+                None => AuthMethod::Basic,
+            },
             time: mail.submitted_at,
+            signature: mail.signature.clone(),
         });
         facts
     }

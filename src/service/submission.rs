@@ -4,14 +4,19 @@
 //! The octets stream into the spool as they come; only the header block is held. What is edited is edited before the
 //! digest is taken: from then on the octets never change. `Ok` means durable.
 
+mod cosigning;
 mod drafting;
 mod filing;
 mod header;
 mod octet_check;
 mod receiving;
+mod releasing;
+mod sameness;
+mod signing;
 
 pub use header::{check_header, draft_recipients, header_end};
 pub use receiving::Receiving;
+pub use signing::{Persons, Signatures};
 
 use crate::address::{KepAddress, ReversePath};
 use crate::clock::Clock;
@@ -47,14 +52,29 @@ pub struct Submission {
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
     pub terms: Arc<Terms>,
+    pub signatures: Arc<Signatures>,
 }
 
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted {
-    Sent { mail: MailId },
-    Job { mail: MailId, job: JobId, rule: String },
-    Draft { item: ItemId, no_rule_matched: bool },
+    Sent {
+        mail: MailId,
+    },
+    /// A job was released by it: signed by an officer, it stands for the mail that was approved.
+    Released {
+        mail: MailId,
+        job: JobId,
+    },
+    Job {
+        mail: MailId,
+        job: JobId,
+        rule: String,
+    },
+    Draft {
+        item: ItemId,
+        no_rule_matched: bool,
+    },
 }
 
 impl Submission {
@@ -237,6 +257,8 @@ fn rejection_reason(kind: Kind) -> Reason {
         Kind::Malformed => Reason::InvalidMessageFormat,
         Kind::UnknownRecipient | Kind::NotKepAddress => Reason::UnknownRecipient,
         Kind::UnknownProvider => Reason::PeerNotIdentified,
+        Kind::BadSignature => Reason::InvalidUserSignature,
+        Kind::SignerEnded => Reason::UserCertExpiredOrRevoked,
         _ => Reason::PolicyViolation,
     }
 }

@@ -10,6 +10,7 @@ pub mod attached;
 pub mod audit;
 pub mod bundle;
 mod envelope;
+pub mod personal;
 pub mod preserved;
 pub mod report;
 pub mod values;

@@ -94,8 +94,7 @@ impl Judge for Court<'_> {
             purpose: Purpose::TimeStamping,
             proof: Proof::OwnWord,
         };
-        // What the token brings; nothing is read from it yet.
-        let embedded = RevocationShelf::default();
+        let embedded = RevocationShelf::of(&token.values);
         let relied = self.basis.rely(used, &embedded).map_err(|e| e.to_string())?;
         match relied.distrust() {
             Some(Distrust::Unknown(_)) => {

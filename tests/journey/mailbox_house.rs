@@ -248,6 +248,7 @@ fn open(dir: &std::path::Path) -> (Arc<ManualClock>, Arc<Accounts>, Arc<Mailboxe
         items: numbers.clone(),
         bells: bells.clone(),
         terms: terms.clone(),
+        signatures: Arc::default(),
     });
     let declaring = Arc::new(Declaring {
         db: db.clone(),

@@ -25,6 +25,7 @@ const MATCHES_NOT: &str = "Duyuru";
 fn word(outcome: &Result<Accepted, Failure>) -> String {
     match outcome {
         Ok(Accepted::Sent { .. }) => "sent".into(),
+        Ok(Accepted::Released { .. }) => "released".into(),
         Ok(Accepted::Job { rule, .. }) => format!("flow {rule}"),
         Ok(Accepted::Draft {
             no_rule_matched: true,
@@ -47,7 +48,7 @@ async fn follow_rules(p: &Provider, follow: bool) {
 /// The item a submission became.
 fn item_of(p: &Provider, accepted: &Accepted) -> Item {
     let wanted = match accepted {
-        Accepted::Sent { mail } | Accepted::Job { mail, .. } => {
+        Accepted::Sent { mail } | Accepted::Released { mail, .. } | Accepted::Job { mail, .. } => {
             let stored = mails::mail(&*p.db, p.tenant("ornekas"), *mail).unwrap();
             stored.unwrap().row.item
         }

@@ -251,6 +251,7 @@ impl Provider {
             items: items.clone(),
             bells: bells.clone(),
             terms: Arc::new(terms()),
+            signatures: Arc::default(),
         });
         let approval = Arc::new(Approval {
             db: db.clone(),

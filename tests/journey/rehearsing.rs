@@ -191,7 +191,7 @@ async fn send(pair: &Pair, mail: &PlannedMail) -> Option<(MailId, Option<String>
         .unwrap()
     {
         Accepted::Job { mail, rule, .. } => Some((mail, Some(rule))),
-        Accepted::Sent { mail } => Some((mail, None)),
+        Accepted::Sent { mail } | Accepted::Released { mail, .. } => Some((mail, None)),
         Accepted::Draft { .. } => None,
     }
 }

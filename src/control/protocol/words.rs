@@ -36,6 +36,8 @@ choices! {
     KindWord { Gercek, Tuzel, Kamu }
     LanguageWord { Turkish, English }
     UserKindWord { Officer, Limited }
+    /// Whose signature mail has to carry: nobody's, of whoever hands it in, of an officer who lets it leave.
+    SignatureWord { None, Author, Officer }
     PermissionWord { Approve, Compose, View, Jobs, Account }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
@@ -166,6 +168,10 @@ words! {
         /// Whether an officer's mail that matches a rule starts its flow
         #[arg(long, value_name = "true|false")]
         pub officers_follow_rules: Option<bool>,
+        /// Whose signature (NES) mail has to carry: nobody's, of whoever hands it in, of an officer who lets it leave
+        #[arg(long, value_enum)]
+        #[serde(default)]
+        pub signature: Option<SignatureWord>,
         /// How much may be kept before users bring nothing more: a number and B, KiB, MiB or GiB, or "none"
         #[arg(long, value_name = "SIZE|none")]
         pub storage: Option<StorageWord>,
@@ -469,7 +475,14 @@ words! {
         /// Give the mail back to its author for changes
         Return(Decide),
         /// Send a mail that has all its approvals
-        Release(Decide),
+        Release(ReleaseWish),
+        /// Write what an officer signs to let a mail leave: sign exactly these octets, then `job release --signature`
+        Entity {
+            job: JobId,
+            /// A file that is not there yet
+            #[arg(long, value_name = "FILE")]
+            out: PathBuf,
+        },
         /// Take back one's own mail
         Withdraw(Decide),
         /// End a job for good
@@ -496,6 +509,21 @@ words! {
             #[arg(long, value_name = "WHO")]
             to: String,
         },
+    }
+
+    #[derive(Args)]
+    pub struct ReleaseWish {
+        #[command(flatten)]
+        #[serde(flatten)]
+        pub wish: Decide,
+        /// The officer's detached signature (CAdES, DER) over the octets that `job entity` wrote
+        #[arg(long, value_name = "FILE")]
+        #[serde(skip)]
+        pub signature: Option<PathBuf>,
+        /// What stood in the file, in base64
+        #[arg(skip)]
+        #[serde(default)]
+        pub cms: Option<String>,
     }
 
     #[derive(Args)]

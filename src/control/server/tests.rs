@@ -5,6 +5,7 @@ mod declaring;
 mod mails;
 mod people;
 mod rules;
+mod signatures;
 
 use super::*;
 use crate::address::LoginName;
@@ -97,6 +98,7 @@ fn door(dir: &Path) -> ControlDoor {
         items: approval.items.clone(),
         bells: bells.clone(),
         terms: approval.terms.clone(),
+        signatures: Arc::default(),
     });
     let declaring = Arc::new(Declaring {
         db: db.clone(),
@@ -499,6 +501,7 @@ async fn who_decides_reads_all_recipients() {
         original_sha256: [3; 32],
         original_size_bytes: 1,
         original_8bit: false,
+        signature: None,
         subject: "Teklif".into(),
         message_id: "<1@hs01.kep.test>".into(),
         sender: "ornekas@hs01.kep.test".parse().unwrap(),

@@ -2,6 +2,7 @@
 
 use super::{AUTH_METHOD_PREFIX, Event, EvidenceKind, Reason, etsi_fragment, is_legal};
 use crate::clock::UtcTime;
+use crate::domain::signature::PersonSignature;
 use crate::id::EvidenceId;
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +92,12 @@ pub struct MessageFacts {
 }
 
 /// The moment and the way of the sender's authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SenderAuthentication {
     pub method: AuthMethod,
     pub time: UtcTime,
+    /// What he signed the mail with, where the method is a signature.
+    pub signature: Option<PersonSignature>,
 }
 
 /// A national addition to an evidence.

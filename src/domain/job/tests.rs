@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 mod hearing;
+mod signing;
 
 const BOSS: UserId = UserId(1);
 const AUTHOR: UserId = UserId(2);

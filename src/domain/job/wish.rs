@@ -7,7 +7,8 @@ use super::{
 use crate::clock::UtcTime;
 use crate::domain::org::{Organisation, Permission, User, UserKind};
 use crate::domain::rule::{Direction, Need, Part, Who};
-use crate::id::UserId;
+use crate::domain::signature::SignatureDemand;
+use crate::id::{JobId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Longest note with a decision, in octets: the reason of a rejection, not a letter.
@@ -102,6 +103,11 @@ pub enum JobRefusal {
     GivenBack,
     #[error("the mail is released and leaves in a moment; whoever released it can still undo that")]
     Leaving,
+    #[error(
+        "mail of this account leaves with an officer's signature: hand the same mail in from your mail reader, signed (S/MIME, NES), \
+         with the header \"X-KEP-Is: {0}\" or in its thread"
+    )]
+    Unsigned(JobId),
     #[error("only an officer (işlem yetkilisi) may do this")]
     NotOfficer,
     #[error("only an officer, or a role with the permission \"jobs\", may do this")]
@@ -169,6 +175,33 @@ impl Job {
         }
         job.ended_at = job.is_ended().then_some(wish.at);
         Ok(job.moved(org, self.happening(org, wish, hand.as_ref())))
+    }
+
+    /// An officer hands the approved mail in anew, with his signature: it leaves in that form, at once, and nothing takes
+    /// that back.
+    pub fn release_signed(&self, org: &Organisation, wish: &Wish<'_>) -> Result<Moved, JobRefusal> {
+        if wish.original_sha256 != self.original_sha256 {
+            return Err(JobRefusal::OtherOctets);
+        }
+        match self.standing.state {
+            _ if self.direction == Direction::Incoming => return Err(JobRefusal::Incoming),
+            state if state.is_ended() => return Err(JobRefusal::Ended(state.word())),
+            JobState::Waiting(_) => return Err(JobRefusal::NotReady),
+            JobState::Returned => return Err(JobRefusal::GivenBack),
+            JobState::Leaving(_) => return Err(JobRefusal::Leaving),
+            _ if wish.actor.kind != UserKind::Officer || wish.actor.removed => {
+                return Err(JobRefusal::NotOfficer);
+            }
+            _ => {}
+        }
+        let mut job = self.clone();
+        if job.participants.len() < PARTICIPANTS_MAX {
+            job.participants.insert(wish.actor.id);
+        }
+        job.end(JobState::Released)?;
+        job.undoable = None;
+        job.ended_at = Some(wish.at);
+        Ok(job.moved(org, self.happening(org, wish, None)))
     }
 
     /// Words about the job that decide nothing.
@@ -246,6 +279,9 @@ impl Job {
                 Err(JobRefusal::AlreadyApproved)
             }
             (JobState::Ready, _) if !officer => Err(JobRefusal::NotOfficer),
+            (JobState::Ready, Act::Release) if org.tenant.signature == SignatureDemand::Officer => {
+                Err(JobRefusal::Unsigned(self.id))
+            }
             (JobState::Ready, Act::Reject) => self.end(JobState::Rejected),
             (JobState::Ready, Act::Return) => self.end(JobState::Returned),
             (JobState::Ready, Act::Release) if terms.send_delay.is_zero() => self.end(JobState::Released),

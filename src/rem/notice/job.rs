@@ -10,6 +10,7 @@ use crate::domain::job::{Act, Call, Deed, Entry, Job, JobState};
 use crate::domain::org::{Organisation, User};
 use crate::domain::rule::Direction;
 use crate::domain::selector::Mailbox;
+use crate::domain::signature::SignatureDemand;
 
 /// An entry of a job's history to be told, with the job as it stood right after it.
 #[derive(Debug)]
@@ -352,6 +353,21 @@ impl Address<'_> {
 
     fn releasing(&self) -> Both {
         let (command, ready) = (self.command("release"), self.folder(Mailbox::JobsReady));
+        if self.status.org.tenant.signature == SignatureDemand::Officer {
+            let job = self.status.job.id;
+            return both(
+                format!(
+                    "Bütün onaylar verildi. Bu hesabın iletileri imzalı çıkar: {ready} klasöründeki iletiyi posta programınızda \
+                     değiştirmeden yeniden düzenleyip nitelikli sertifikanızla (NES) S/MIME olarak imzalayın ve gönderin. Programınız \
+                     başlık eklemeye izin veriyorsa: X-KEP-Is: {job}"
+                ),
+                format!(
+                    "All approvals are given. Mail of this account leaves signed: open the mail in {ready} in your mail reader to \
+                     edit it as new, change nothing, sign it with your qualified certificate (S/MIME) and send it. Where your reader \
+                     lets you add a header: X-KEP-Is: {job}"
+                ),
+            );
+        }
         let release = self.way(Mailbox::Release, "$KepGonder");
         both(
             format!(
@@ -429,6 +445,23 @@ mod tests {
             },
             ..moved.entries[0].clone()
         }
+    }
+
+    #[test]
+    fn where_mail_leaves_signed_an_officer_is_told_how() {
+        let mut org = organisation();
+        let moved = started(&org, "Teklif");
+        let entry = entry(&moved, Deed::Decided(Act::Approve), "");
+        let plain = said(&org, &moved, &entry, Call::Release).1.plain;
+        assert!(
+            plain.contains("kepctl job release") && !plain.contains("X-KEP-Is"),
+            "{plain}"
+        );
+        org.tenant.signature = SignatureDemand::Officer;
+        let plain = said(&org, &moved, &entry, Call::Release).1.plain;
+        let header = format!("X-KEP-Is: {}", moved.job.id);
+        assert_eq!(plain.matches(&header).count(), 2, "{plain}");
+        assert!(!plain.contains("kepctl job release"), "{plain}");
     }
 
     fn said(org: &Organisation, moved: &Moved, entry: &Entry, call: Call) -> (String, Text) {

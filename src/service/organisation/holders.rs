@@ -62,6 +62,7 @@ impl Changes<'_> {
                 life: TenantLife::Active,
                 language: new.language,
                 officers_follow_rules: false,
+                signature: Default::default(),
                 storage_max_bytes: None,
                 institution: Institution::default(),
                 created_at: self.house.clock.now(),

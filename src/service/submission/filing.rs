@@ -1,5 +1,7 @@
 //! A complete, stored submission becomes a mail, a job or a draft, in one commit.
 
+use super::releasing::Release;
+use super::signing::Signed;
 use super::{Accepted, Submission, composer, cut_text};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
@@ -40,6 +42,11 @@ pub(super) struct Filing {
     /// The draft that is being sent.
     pub(super) draft: Option<ItemId>,
     pub(super) asked: Asked,
+    /// What was found of a person's signature.
+    pub(super) signed: Signed,
+    /// The job that it says it releases, and the one that it does.
+    pub(super) signs: Option<JobId>,
+    pub(super) releases: Option<JobId>,
     /// By which route it is handed in.
     pub(super) route: AuditRoute,
 }
@@ -73,7 +80,14 @@ fn in_approval_again(job: &Job) -> Failure {
 impl Filing {
     /// Files the message by the rights and rules that hold when it is committed. `begun`: what was decided when its header
     /// came in, by which the header was edited.
-    pub(super) async fn file(self, begun: &Disposition) -> Result<Accepted, Failure> {
+    pub(super) async fn file(mut self, begun: &Disposition) -> Result<Accepted, Failure> {
+        if !is_draft(begun) {
+            match self.release_asked().await? {
+                Release::Nothing => {}
+                Release::Job(job) => self.releases = Some(job),
+                Release::Done(earlier) => return Ok(earlier),
+            }
+        }
         let matchable = read_by_rules(&self.outline.summary, &self.recipients);
         for _ in 0..COMMIT_ATTEMPTS {
             let standing = self.station.organisations.standing(self.by.tenant)?;
@@ -89,6 +103,8 @@ impl Filing {
                 Disposition::NoSuchRule(name) => return Err(no_such_rule(organisation, self.by.user, &name)),
                 Disposition::Draft { notice } => self.file_draft(&standing, notice.map(|n| n.rules)).await?,
                 Disposition::Send => self.file_mail(&standing, None).await?,
+                // What was approved is not approved again.
+                Disposition::Flow(_) if self.releases.is_some() => self.file_mail(&standing, None).await?,
                 Disposition::Flow(rule) => self.file_mail(&standing, Some(rule)).await?,
             };
             if let Some(accepted) = filed {
@@ -101,7 +117,7 @@ impl Filing {
     }
 
     /// The audit record of a job that begins, or of the one it takes the place of.
-    fn record(
+    pub(super) fn record(
         &self,
         batch: &mut Batch,
         organisation: &Organisation,
@@ -125,7 +141,7 @@ impl Filing {
 
     /// The same octets under the same Message-ID to the same recipients were accepted before: a client that never
     /// saw our 250 tries again, and the mail must not be doubled. One that was rejected or withdrawn may be handed in anew.
-    fn seen_before(&self, known: Option<&Stored<Known>>) -> Result<Option<Accepted>, Failure> {
+    pub(super) fn seen_before(&self, known: Option<&Stored<Known>>) -> Result<Option<Accepted>, Failure> {
         let (db, tenant) = (&*self.station.db, self.by.tenant);
         let Some(mail) = known.and_then(|k| k.row.mail) else {
             return Ok(None);
@@ -210,10 +226,15 @@ impl Filing {
         rule: Option<RuleId>,
     ) -> Result<Option<Accepted>, Failure> {
         let station = &self.station;
+        self.check_signed(&standing.organisation.tenant, rule.is_some())?;
         let known = mails::known(&*station.db, self.by.tenant, self.by.user, self.message_id())?;
         let mut batch = Batch::new();
         self.end_draft(&mut batch, Item::handed_in)?;
-        let accepted = match self.seen_before(known.as_ref())? {
+        // The very octets that were approved, signed when they were handed in, release their own job.
+        let is_released =
+            |earlier: &Accepted| matches!(earlier, Accepted::Job { job, .. } if Some(*job) == self.releases);
+        let earlier = self.seen_before(known.as_ref())?;
+        let accepted = match earlier.filter(|earlier| !is_released(earlier)) {
             Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
             Some(earlier) => earlier,
             None => {
@@ -272,6 +293,9 @@ impl Filing {
         if let Some(old) = &returned {
             self.end_returned(batch, organisation, old, now)?;
         }
+        if let Some(job) = self.releases {
+            self.release(batch, organisation, job, &mut mail, &mut item, now)?;
+        }
         let job = rule
             .and_then(|r| organisation.rules.get(&r))
             .map(|rule| self.job(organisation, &mail, rule, follows, now));
@@ -301,7 +325,10 @@ impl Filing {
                 for copy in mail.copies() {
                     owing.submission(batch, &organisation.tenant, &mail, &copy, now)?;
                 }
-                Accepted::Sent { mail: mail.id }
+                match self.releases {
+                    Some(job) => Accepted::Released { mail: mail.id, job },
+                    None => Accepted::Sent { mail: mail.id },
+                }
             }
         };
         mails::add(batch, &mail)?;
@@ -442,6 +469,7 @@ impl Filing {
             message_id: self.message_id().to_owned(),
             sender: organisation.tenant.address.clone(),
             submitted_at: now,
+            signature: self.signed.signature(),
             state: MailState::Held,
             recipients: self
                 .recipients

@@ -5,6 +5,7 @@ use crate::address::KepAddress;
 use crate::domain::mail::{MESSAGE_ID_MAX_OCTETS, RECIPIENTS_MAX};
 use crate::domain::org::Organisation;
 use crate::domain::policy::Asked;
+use crate::id::JobId;
 use crate::mime::edit::{self, SubjectTag};
 use crate::mime::mailbox::{mailboxes, parse_list};
 use crate::mime::summary::{self, Summary};
@@ -12,7 +13,7 @@ use crate::service::failure::{Failure, Kind};
 use std::collections::BTreeSet;
 
 /// Headers by which a submission says what it wants; removed before anything is sealed.
-const WISH_HEADERS: [&str; 2] = ["X-KEP-Islem", "X-KEP-Kural"];
+const WISH_HEADERS: [&str; 3] = ["X-KEP-Islem", "X-KEP-Kural", "X-KEP-Is"];
 /// Fields of which a message has one at most (RFC 5322 3.6): a second one could be read differently by others.
 const SINGLE_FIELDS: [&str; 7] = ["From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID"];
 
@@ -97,6 +98,13 @@ pub(super) fn wishes(block: &[u8]) -> Result<(Asked, Vec<u8>), Failure> {
         SubjectTag::Flow(rule) => Asked::Flow(Some(rule)),
     });
     Ok((from_header.or(from_subject).unwrap_or_default(), block))
+}
+
+/// The job that a signed mail says it releases; status messages name it in the same header.
+pub(super) fn signed_job(block: &[u8]) -> Result<Option<JobId>, Failure> {
+    let named = summary::named(block, WISH_HEADERS[2]).map(|id| id.trim().parse());
+    let named = named.transpose();
+    named.map_err(|_| malformed("X-KEP-Is names a job by its id, as kepctl job list shows it"))
 }
 
 /// A draft keeps its blind recipients in a Bcc field: it is its author's alone, and is sent from what it says.

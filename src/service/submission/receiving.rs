@@ -2,14 +2,15 @@
 //! into the spool.
 
 use super::filing::{Filing, no_such_rule};
-use super::header::{check_header, header_end, keep_blind, malformed, wishes};
+use super::header::{check_header, header_end, keep_blind, malformed, signed_job, wishes};
 use super::octet_check::OctetCheck;
+use super::signing::{HandedIn, Signed};
 use super::{Accepted, Submission, composer};
 use crate::address::KepAddress;
 use crate::domain::audit::AuditRoute;
 use crate::domain::policy::{Asked, Disposition, dispose};
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
-use crate::id::ItemId;
+use crate::id::{ItemId, JobId};
 use crate::mime::mailbox::mailboxes;
 use crate::mime::summary::{self, Summary};
 use crate::mime::{Scanner, edit};
@@ -17,6 +18,8 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::{Outline, read_by_rules};
 use crate::store::spool::BlobWriter;
+use crate::store::tables::certificates;
+use crate::store::tables::items::Content;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,6 +47,8 @@ struct Body {
     scanner: Scanner,
     summary: Summary,
     asked: Asked,
+    /// The job that it says it releases.
+    signs: Option<JobId>,
     disposition: Disposition,
     blind: BTreeSet<KepAddress>,
 }
@@ -68,6 +73,12 @@ impl Receiving {
     /// Ends this draft in the same commit that makes the mail.
     pub fn of_draft(mut self, draft: ItemId, route: AuditRoute) -> Self {
         self.draft = Some(draft);
+        self.route = route;
+        self
+    }
+
+    /// Says by which way it is handed in.
+    pub fn by_route(mut self, route: AuditRoute) -> Self {
         self.route = route;
         self
     }
@@ -133,8 +144,28 @@ impl Receiving {
             ));
         }
         let original = body.writer.finish().await?;
+        let signed = match &body.disposition {
+            // Not handed in yet; it is looked at when it is.
+            Disposition::Draft { .. } => Signed::NotLookedAt,
+            _ => {
+                let content = Content::whole(original.id, original.size_bytes);
+                let organisation = self.to.organisations.of(self.by.tenant)?;
+                let handed_in = HandedIn {
+                    from: organisation.tenant.address.as_str(),
+                    holder: &certificates::of_user(&*self.to.db, self.by.tenant, self.by.user)?,
+                    at: self.to.clock.now(),
+                };
+                let signatures = &self.to.signatures;
+                signatures
+                    .look(&self.to.spool, &content, &structure, handed_in)
+                    .await?
+            }
+        };
         let filing = Filing {
             station: self.to,
+            signed,
+            signs: body.signs,
+            releases: None,
             by: self.by,
             recipients: self.recipients,
             outline: Outline {
@@ -156,6 +187,7 @@ impl Receiving {
         let organisation = self.to.organisations.of(self.by.tenant)?;
         let user = composer(&organisation, &self.by)?;
         check_header(&organisation, &self.header)?;
+        let signs = signed_job(&self.header)?;
         let (asked, block) = wishes(&self.header)?;
         let asked = self.forced.clone().unwrap_or(asked);
         let now = self.to.clock.now();
@@ -190,6 +222,7 @@ impl Receiving {
             scanner: Scanner::new(),
             summary: Summary::of(&block),
             asked,
+            signs,
             disposition,
             blind,
         };

@@ -14,14 +14,14 @@ const OCSP_RESPONSE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 16, 2];
 
 /// RevocationInfoChoices, as slices.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Along<'a> {
+pub(super) struct RevocationInfo<'a> {
     crls: Vec<&'a [u8]>,
     ocsp: Vec<&'a [u8]>,
     /// Whether one is of another kind than a list: then the version of the SignedData is 5 (RFC 5652 5.1).
     pub has_other: bool,
 }
 
-impl<'a> Along<'a> {
+impl<'a> RevocationInfo<'a> {
     pub fn read(set: Option<Tlv<'a>>) -> Result<Self, CmsError> {
         let mut out = Self::default();
         let mut list = Reader::new(set.map_or(&[][..], |s| s.value));
@@ -75,7 +75,7 @@ mod tests {
     fn read(items: &[Vec<u8>]) -> Result<RevocationValues, CmsError> {
         let set = der::set_of(context(1), items.to_vec());
         let set = Reader::new(&set).any().unwrap();
-        Along::read(Some(set)).map(|a| a.values(&[]))
+        RevocationInfo::read(Some(set)).map(|a| a.values(&[]))
     }
 
     fn other(format: &[u8], info: &[u8]) -> Vec<u8> {
@@ -99,6 +99,6 @@ mod tests {
         assert!(read(&many(2 * VALUES_MAX)).is_ok());
         assert!(read(&many(2 * VALUES_MAX + 1)).is_err());
         assert!(read(&vec![list(1); VALUES_MAX + 1]).is_err());
-        assert!(Along::read(None).unwrap().values(&[]).is_empty());
+        assert!(RevocationInfo::read(None).unwrap().values(&[]).is_empty());
     }
 }

@@ -1,0 +1,230 @@
+//! Looks at the signature of the person who hands a mail in, once its octets are in the spool and before anything is
+//! decided by it.
+//!
+//! What is judged stands in `validation::personal`; here its octets are read in pieces, revocation is asked about, and it is
+//! said what follows. Nothing is changed in the mail: what was signed is what leaves.
+
+use super::filing::Filing;
+use crate::clock::UtcTime;
+use crate::cms::algorithm::{ContentDigest, DigestAlgorithm};
+use crate::cms::signed::along::PERSONAL_MAX_OCTETS;
+use crate::domain::certificate::UserCertificates;
+use crate::domain::signature::PersonSignature;
+use crate::domain::tenant::Tenant;
+use crate::mime::structure::{Part, Structure};
+use crate::mime::{Span, decode};
+use crate::seal::revocation::Collector;
+use crate::service::failure::{Failure, Kind};
+use crate::service::octets::ContentReader;
+use crate::store::spool::Spool;
+use crate::store::tables::items::Content;
+use crate::validation::personal::{self, Fault, Question, Shape, Standards};
+use aws_lc_rs::digest::{Context, SHA256, SHA384, SHA512};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Signatures looked at together: each may hold [`PERSONAL_MAX_OCTETS`] three times over, encoded, read and as values.
+const AT_ONCE: usize = 8;
+/// Octets of the encoded signature that are read: base64, with line ends.
+const ENCODED_MAX_OCTETS: u64 = PERSONAL_MAX_OCTETS as u64 / 2 * 3;
+
+/// Judges signatures of persons; without authorities it judges none.
+pub struct Signatures {
+    persons: Option<Persons>,
+    turns: Semaphore,
+}
+
+/// Whom to believe, and who asks about revocation.
+pub struct Persons {
+    pub standards: Arc<Standards>,
+    /// None: nobody is asked.
+    pub collector: Option<Arc<Collector>>,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+/// What was found on a mail.
+#[derive(Debug)]
+pub(super) enum Signed {
+    /// Nobody here could, or nothing is handed in.
+    NotLookedAt,
+    /// It has none of the kind that is looked at; why.
+    Absent(&'static str),
+    Faulty(Fault),
+    Holds(Box<PersonSignature>),
+}
+
+/// Whose mail it is, and when it came.
+pub(super) struct HandedIn<'a> {
+    pub from: &'a str,
+    pub holder: &'a UserCertificates,
+    pub at: UtcTime,
+}
+
+impl Signatures {
+    pub fn new(persons: Option<Persons>) -> Self {
+        Self {
+            persons,
+            turns: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Whether this provider knows authorities of persons at all.
+    pub fn are_judged(&self) -> bool {
+        self.persons.is_some()
+    }
+
+    pub(super) async fn look(
+        &self,
+        spool: &Spool,
+        content: &Content,
+        structure: &Structure,
+        by: HandedIn<'_>,
+    ) -> Result<Signed, Failure> {
+        let Some(persons) = &self.persons else {
+            return Ok(Signed::NotLookedAt);
+        };
+        let (entity, part) = match personal::shape(structure) {
+            Shape::Unsigned(why) => return Ok(Signed::Absent(why)),
+            Shape::Broken(why) => return Ok(Signed::Faulty(Fault::Unfit(why.to_owned()))),
+            Shape::Detached { entity, signature } => (entity, signature),
+        };
+        let closed = |_| Failure::Unavailable("the house is closing".into());
+        let _turn = self.turns.acquire().await.map_err(closed)?;
+        if part.body.octets() > ENCODED_MAX_OCTETS {
+            let say = format!("the signature is larger than {PERSONAL_MAX_OCTETS} octets");
+            return Ok(Signed::Faulty(Fault::Unfit(say)));
+        }
+        let octets = Octets { spool, content };
+        let cms_der = octets.decoded(part).await?;
+        let content = match personal::digest_algorithm(&cms_der) {
+            Ok(algorithm) => octets.digest(entity, algorithm).await?,
+            Err(fault) => return Ok(Signed::Faulty(fault)),
+        };
+        persons.judge(cms_der, content, by).await
+    }
+}
+
+impl Persons {
+    async fn judge(
+        &self,
+        cms_der: Vec<u8>,
+        content: ContentDigest,
+        by: HandedIn<'_>,
+    ) -> Result<Signed, Failure> {
+        let (from, holder, at) = (by.from.to_owned(), by.holder.clone(), by.at);
+        let standards = self.standards.clone();
+        let examined = on_the_side(move || {
+            let question = Question {
+                cms_der: &cms_der,
+                content,
+                from: &from,
+                holder: &holder,
+                received_at: at,
+            };
+            personal::examine(question, &standards)
+        });
+        let candidate = match examined.await? {
+            Ok(candidate) => candidate,
+            Err(fault) => return Ok(Signed::Faulty(fault)),
+        };
+        let Some(collector) = &self.collector else {
+            return Ok(Signed::Holds(Box::new(candidate.unasked())));
+        };
+        let grace = candidate.grace(collector.grace());
+        let collected = collector.collect(&candidate.path, candidate.at, grace).await;
+        if !collected.failures.is_empty() {
+            tracing::info!(failures = ?collected.failures, "asking about a person's certificate");
+        }
+        let standards = self.standards.clone();
+        let concluded = on_the_side(move || candidate.conclude(collected.values, grace, &standards));
+        Ok(match concluded.await? {
+            Ok(signature) => Signed::Holds(Box::new(signature)),
+            Err(fault) => Signed::Faulty(fault),
+        })
+    }
+}
+
+/// Many signatures are checked on the way to an authority: away from the threads that serve sockets.
+async fn on_the_side<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| Failure::Broken(format!("judging a signature: {e}")))
+}
+
+/// The octets of the mail, in the spool.
+struct Octets<'a> {
+    spool: &'a Spool,
+    content: &'a Content,
+}
+
+impl Octets<'_> {
+    async fn decoded(&self, part: &Part) -> Result<Vec<u8>, Failure> {
+        let encoded = ContentReader::range(self.spool, self.content, part.body.range());
+        Ok(decode::transfer(
+            part.encoding.as_deref(),
+            &encoded.collect().await?,
+        ))
+    }
+
+    async fn digest(&self, span: Span, algorithm: DigestAlgorithm) -> Result<ContentDigest, Failure> {
+        let mut context = Context::new(match algorithm {
+            DigestAlgorithm::Sha256 => &SHA256,
+            DigestAlgorithm::Sha384 => &SHA384,
+            DigestAlgorithm::Sha512 => &SHA512,
+        });
+        let mut reader = ContentReader::range(self.spool, self.content, span.range());
+        while let Some(chunk) = reader.next_chunk().await? {
+            context.update(&chunk);
+        }
+        ContentDigest::from_octets(algorithm, context.finish().as_ref())
+            .ok_or_else(|| Failure::Broken("a digest of another length".into()))
+    }
+}
+
+impl Signed {
+    pub(super) fn signature(&self) -> Option<PersonSignature> {
+        match self {
+            Signed::Holds(signature) => Some(PersonSignature::clone(signature)),
+            _ => None,
+        }
+    }
+}
+
+impl Filing {
+    /// Whether the mail may go on as it is signed. A signature that nobody asked for stops it only when something is wrong
+    /// with the signature itself.
+    pub(super) fn check_signed(&self, tenant: &Tenant, into_flow: bool) -> Result<(), Failure> {
+        let is_demanded = tenant.signature.when_handed_in(into_flow);
+        match &self.signed {
+            Signed::Holds(_) => Ok(()),
+            Signed::Faulty(Fault::Unknown(why)) if is_demanded => Err(Failure::Unavailable(why.clone())),
+            Signed::Faulty(fault) if is_demanded || fault.counts_unasked() => Err(refused(fault)),
+            Signed::Absent(why) if is_demanded => Err(unsigned(why)),
+            Signed::NotLookedAt if is_demanded => Err(Failure::Unavailable(format!(
+                "the account {} demands signatures, and [persons] trust names no authority",
+                tenant.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unsigned(why: &str) -> Failure {
+    let say = format!(
+        "mail of this account has to be signed by whoever sends it (güvenli elektronik imza), and this is not: {why}; sign it \
+         with your qualified certificate (NES) as S/MIME and send it again"
+    );
+    Failure::refused(Kind::Unsigned, say)
+}
+
+fn refused(fault: &Fault) -> Failure {
+    let kind = match fault {
+        Fault::Ended(_) => Kind::SignerEnded,
+        _ => Kind::BadSignature,
+    };
+    Failure::refused(kind, fault.text())
+}
