@@ -3,6 +3,7 @@
 use crate::domain::job::JobState;
 use crate::seal::Authorities;
 use crate::service::account::Accounts;
+use crate::service::auditing;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
@@ -52,7 +53,18 @@ impl Gauges {
             value,
         };
         let mut all = self.stamp_gauges();
+        let record = auditing::figures(&*self.db)?;
         all.extend([
+            gauge(
+                "kepd_audit_sealed_timestamp_seconds",
+                "When the last segment of the audit record was sealed, in seconds since 1970; 0 when none was.",
+                record.sealed_at.map_or(0, |at| at.unix_s().unsigned_abs()),
+            ),
+            gauge(
+                "kepd_audit_open_records",
+                "Audit records that no segment holds yet; counting ends at 100,000.",
+                record.open_records,
+            ),
             gauge(
                 "kepd_jobs_waiting",
                 "Approvals whose current step waits for a decision.",

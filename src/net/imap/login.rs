@@ -146,7 +146,8 @@ impl Connection<'_> {
 
     async fn wait_for_failure(&mut self, attempt: Option<LoginName>) {
         let now = self.door.mailboxes.clock.now();
-        self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
+        let accounts = &self.door.accounts;
+        accounts.not_let_in(now, self.from, attempt.as_ref(), Door::Imap);
         self.login_failures += 1;
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
     }
@@ -166,13 +167,15 @@ impl Connection<'_> {
             tracing::info!(login = %by.login, "may not use IMAP");
             return refused(failure);
         }
-        self.door.accounts.pace.succeeded(self.from, &by.login);
         match self.door.accounts.enter(&by) {
             Ok(present) => self.present = Some(present),
             Err(failure) => return refused(failure),
         }
         tracing::info!(login = %by.login, "logged in");
-        self.by = Some(by.at(self.from));
+        let by = by.at(self.from);
+        let now = self.door.mailboxes.clock.now();
+        self.door.accounts.came_in(now, &by, Door::Imap);
+        self.by = Some(by);
         Answer::LoggedIn
     }
 }
