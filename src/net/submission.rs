@@ -288,13 +288,13 @@ impl Session<'_> {
         };
         match principal {
             Ok(Some(principal)) => {
-                if let Err(failure) = self.door.accounts.check_door(&principal, Door::Smtp) {
+                let now = self.door.submission.clock.now();
+                let principal = principal.at(self.from);
+                if let Err(failure) = self.door.accounts.check_login(now, &principal, Door::Smtp) {
                     tracing::info!(login = %principal.login, "may not use SMTP");
                     return Verdict::Refuse(reply::BAD_CREDENTIALS.with_text(failure.to_string()));
                 }
                 tracing::info!(login = %principal.login, tls = self.wire.is_tls(), "logged in");
-                let principal = principal.at(self.from);
-                let now = self.door.submission.clock.now();
                 self.door.accounts.came_in(now, &principal, Door::Smtp);
                 self.principal = Some(principal);
                 Verdict::Accept

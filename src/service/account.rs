@@ -210,6 +210,15 @@ impl Accounts {
         self.visits.came_in(now, by, door.route());
     }
 
+    /// Whether a user who has proved who he is may come in by a door now.
+    pub fn check_login(&self, now: UtcTime, by: &Principal, door: Door) -> Result<(), Failure> {
+        let checked = self.check_door(by, door);
+        if let Err(Failure::Refused(_)) = &checked {
+            self.visits.turned_away(now, by, door.route());
+        }
+        checked
+    }
+
     /// A login failed. `None`: what was given is no login at all, or nobody's secret was guessed at.
     pub fn not_let_in(&self, now: UtcTime, from: Origin, attempt: Option<&LoginName>, door: Door) {
         self.pace.failed(now, from, attempt);

@@ -1,14 +1,21 @@
 //! The audit record: sealed day by day, and whatever is done to it afterwards is found.
 
 use crate::provider::Provider;
-use crate::road::pair;
+use crate::road::{message, pair};
+use crate::walked::ALICI;
 use kepd::clock::Clock as _;
+use kepd::domain::audit::{AuditRoute, Matter, Origin};
+use kepd::domain::item::ItemKind;
+use kepd::domain::org::UserKind;
 use kepd::domain::schedule::next_night;
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use kepd::seal::{Ring, SealKey, Signatory};
 use kepd::service::auditing::{AuditBook, Auditing};
+use kepd::service::failure::{Kind, Refusal};
 use kepd::service::identity::{Credentials, Published};
+use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
+use kepd::store::tables::audit;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -79,6 +86,11 @@ async fn a_day_is_sealed_and_every_change_behind_it_is_found() {
     // The record that the segment was sealed is in no segment yet.
     assert_eq!((sealed, found.open_records), (rows(p).len(), 1));
     assert!(sealed > 5, "units, roles, users: {sealed}");
+    let figures = kepd::service::auditing::figures(&*p.db).unwrap();
+    assert_eq!(
+        (figures.sealed_at, figures.open_records),
+        (Some(p.clock.now()), 1)
+    );
     p.add_person("user7").await;
     assert!(auditing.book.verify(None).await.unwrap().open_records > 0);
     turn_to_the_next_night(p);
@@ -231,13 +243,7 @@ async fn a_day_with_very_many_records_makes_several_segments() {
     for commit in 0..42u64 {
         let mut batch = Batch::new();
         for nth in 0..500 {
-            kepd::store::tables::audit::append(
-                &mut batch,
-                tenant,
-                nth,
-                &record(commit * 500 + u64::from(nth)),
-            )
-            .unwrap();
+            audit::append(&mut batch, tenant, nth, &record(commit * 500 + u64::from(nth))).unwrap();
         }
         p.db.commit(batch).await.unwrap();
     }
@@ -404,5 +410,73 @@ async fn exported_segments_hold_for_openssl_and_for_the_tool_alone() {
     assert!(
         found.len() == 2 && found[1].0.contains("the chain breaks here"),
         "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_handed_a_mail_in_and_who_read_it_first_is_on_record() {
+    let pair = pair().await;
+    let (p, other) = (&pair.hs01, &pair.hs02);
+    let text = message("Gizli konu", ALICI);
+    let sent = p.submit("mudur@ornekas", &[ALICI], &text).await.unwrap();
+    let Accepted::Sent { mail } = sent else {
+        panic!("{sent:?}")
+    };
+    pair.work().await;
+    let of_mail = |p: &Provider, tenant, mail| audit::about(&*p.db, tenant, Matter::Mail(mail), 9).unwrap();
+    let submitted = of_mail(p, p.tenant("ornekas"), mail);
+    let (_, record) = &submitted[0];
+    assert_eq!((submitted.len(), record.deed.as_str()), (1, "mail submit"));
+    let mudur = p.principal("mudur@ornekas");
+    assert_eq!(record.author, mudur.author(AuditRoute::Smtp));
+    assert!(!format!("{record:?}").contains("Gizli") && !format!("{record:?}").contains("alici"));
+
+    let alici = other.tenant("alici");
+    other
+        .add_user(alici, "kasiyer", UserKind::Officer, &[], &[])
+        .await;
+    let item = other
+        .items("alici")
+        .into_iter()
+        .find(|i| i.kind == ItemKind::Incoming)
+        .unwrap();
+    let at = |login: &str, address: &str| {
+        let from = Origin::Network(address.parse().unwrap());
+        other.principal(login).at(from)
+    };
+    for (login, address) in [("kasiyer@alici", "192.0.2.7"), ("alici@alici", "192.0.2.8")] {
+        other
+            .mailboxes
+            .hand_over(&at(login, address), &item)
+            .await
+            .unwrap();
+    }
+    let read = of_mail(other, alici, item.mail.unwrap());
+    let (_, record) = &read[0];
+    assert_eq!(
+        (read.len(), record.deed.as_str()),
+        (1, "mail read"),
+        "the first alone"
+    );
+    assert_eq!(
+        record.author,
+        at("kasiyer@alici", "192.0.2.7").author(AuditRoute::Imap)
+    );
+
+    let refusal = Refusal {
+        kind: Kind::Malformed,
+        text: "Gizli konu".into(),
+    };
+    let header = text.as_bytes();
+    let to = [ALICI.parse().unwrap()];
+    p.submission
+        .leave_rejection(&mudur, &to, header, &refusal)
+        .await
+        .unwrap();
+    let (_, record) = audit::latest(&*p.db, mudur.tenant, 1).unwrap().remove(0);
+    assert_eq!(record.deed, "mail submit refused");
+    assert!(
+        record.after.contains("Malformed") && !record.after.contains("Gizli"),
+        "{record:?}"
     );
 }

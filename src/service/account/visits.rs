@@ -108,6 +108,18 @@ impl Visits {
         self.count(now, Class::Visit, sight);
     }
 
+    /// A user proved who he is, and may not come in: his account is suspended, or this door is not his.
+    pub fn turned_away(&self, now: UtcTime, by: &Principal, route: AuditRoute) {
+        let sight = Sight {
+            tenant: by.tenant,
+            deed: "login refused",
+            author: by.author(route),
+            user: Some(by.user),
+            what: None,
+        };
+        self.count(now, Class::Visit, sight);
+    }
+
     /// Somebody looked at what is others'; which is worth a record, and not one for each look of a script.
     pub fn looked(&self, now: UtcTime, sight: Sight) {
         self.count(now, Class::Visit, sight);
