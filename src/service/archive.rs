@@ -220,7 +220,7 @@ impl Archive {
             let issuer = parts.dispatch_issuer.clone();
             let sha256 = bundle.content(&file, dispatch, Some(&issuer)).await?;
             self.record(bundle, &file, sha256).await?;
-            let copy = summing::Copy { file, sha256, issuer };
+            let copy = summing::CopyFile { file, sha256, issuer };
             copies.push(self.judged_copy(sums, copy, dispatch, &sealed_by).await?);
         }
         let mut documents = Vec::new();
@@ -257,7 +257,7 @@ impl Archive {
     async fn judged_copy(
         &self,
         sums: &Arc<Sums>,
-        copy: summing::Copy,
+        copy: summing::CopyFile,
         content: &Content,
         trust: &[(String, String)],
     ) -> Result<SealedCopy, Failure> {

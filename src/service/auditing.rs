@@ -38,8 +38,6 @@ const SEGMENT_RECORDS_MAX: usize = 10_000;
 const SEGMENT_ACCOUNTS_MAX_OCTETS: usize = 8 * 1024 * 1024;
 /// Places read at a time.
 const STEP_RECORDS: usize = 500;
-/// Open records that a gauge counts; what is more is no longer a figure but an alarm.
-const COUNTED_MAX: u64 = 100_000;
 /// The deed of the record that a segment was sealed.
 const SEALED: &str = "audit seal";
 
@@ -67,34 +65,6 @@ pub fn next_due(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
     }))
 }
 
-/// What a gauge tells of the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Figures {
-    /// When the last segment was sealed.
-    pub sealed_at: Option<UtcTime>,
-    /// Records that no segment holds yet, as far as they are counted.
-    pub open_records: u64,
-}
-
-/// Where the record stands.
-pub fn figures(db: &dyn Db) -> Result<Figures, Failure> {
-    let head = audit::head(db)?.map(|head| head.row);
-    let mut after = After::Commit(head.as_ref().map_or(0, |head| head.to_commit));
-    let mut open_records = 0;
-    while open_records < COUNTED_MAX {
-        let places = audit::in_order(db, after, u64::MAX, STEP_RECORDS)?;
-        open_records += places.len() as u64;
-        match places.last() {
-            Some(last) if places.len() == STEP_RECORDS => after = After::Record(*last),
-            _ => break,
-        }
-    }
-    Ok(Figures {
-        sealed_at: head.map(|head| head.made_at),
-        open_records,
-    })
-}
-
 impl Auditing {
     /// Seals the day if one has ended since the last segment. Gives how many segments were sealed.
     pub async fn run_due(&self) -> Result<usize, Failure> {
@@ -119,14 +89,13 @@ impl Auditing {
     /// Seals one segment; true if the day has more.
     async fn seal(&self, upto: u64, now: UtcTime) -> Result<bool, Failure> {
         let db = &*self.book.db;
-        let end = audit::head(db)?;
-        let (before, after_commit) = end
-            .as_ref()
-            .map_or((BEGINNING, 0), |e| (e.row.last, e.row.to_commit));
+        let head_row = audit::head(db)?;
+        let end = self.end(head_row.as_ref())?;
+        let (before, after_commit) = end.as_ref().map_or((BEGINNING, 0), |e| (e.last, e.to_commit));
         let taken = self.take(after_commit, upto)?;
         let head = Head {
             provider: self.identity.domain.to_string(),
-            number: end.as_ref().map_or(1, |e| e.row.segments + 1),
+            number: end.as_ref().map_or(1, |e| e.segments + 1),
             made_at: now,
             after_commit,
             to_commit: taken.to_commit,
@@ -156,9 +125,23 @@ impl Auditing {
             last,
             more: head.more,
         };
-        self.write_down(end.as_ref(), &segment, taken.records.len())
+        self.write_down(head_row.as_ref(), &segment, taken.records.len())
             .await?;
         Ok(segment.more)
+    }
+
+    /// Where the chain ends: what tells of the later segment is believed, so that a row somebody took away or put back stops
+    /// nothing. `verify` tells of it.
+    fn end(&self, head: Option<&Stored<AuditHead>>) -> Result<Option<AuditHead>, Failure> {
+        let head = head.map(|head| head.row.clone());
+        let last = audit::last_segment(&*self.book.db)?.map(|last| AuditHead {
+            segments: last.number,
+            made_at: last.made_at,
+            to_commit: last.to_commit,
+            last: last.last,
+            more: last.more,
+        });
+        Ok([head, last].into_iter().flatten().max_by_key(|end| end.segments))
     }
 
     /// The segment, where the chain ends now, the record of it, and that a hash tree owes it a place: in one commit.

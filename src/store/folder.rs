@@ -145,17 +145,19 @@ impl NewFile {
 /// crash there leaves a name without a folder, which whoever exports makes anew.
 fn exchange(part: &Path, path: &Path) -> std::io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
     match renameat_with(CWD, part, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
             std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
             Ok(true)
         }
-        Err(rustix::io::Errno::NOENT) => Ok(false),
-        Err(_) => {
+        Err(Errno::NOENT) => Ok(false),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             std::fs::remove_dir_all(path)?;
             Ok(false)
         }
+        Err(other) => Err(other.into()),
     }
 }
 

@@ -12,10 +12,12 @@ use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use kepd::seal::{Ring, SealKey, Signatory};
 use kepd::service::auditing::{AuditBook, Auditing};
 use kepd::service::failure::{Kind, Refusal};
+use kepd::service::gauges::Gauges;
 use kepd::service::identity::{Credentials, Published};
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
 use kepd::store::tables::audit;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -58,6 +60,14 @@ fn rows(p: &Provider) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
+/// Rows of a tenant but for those of its audit record.
+pub(super) fn without_records(rows: &BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let others = rows
+        .iter()
+        .filter(|(key, _)| ![b"au", b"am"].iter().any(|tag| key[5..7] == tag[..]));
+    others.map(|(key, row)| (key.clone(), row.clone())).collect()
+}
+
 /// A key of the provider's as it lies in the store.
 fn provider_key(p: &Provider, tag: &str, nth_last: usize) -> Vec<u8> {
     let from = format!("g{tag}").into_bytes();
@@ -86,11 +96,17 @@ async fn a_day_is_sealed_and_every_change_behind_it_is_found() {
     // The record that the segment was sealed is in no segment yet.
     assert_eq!((sealed, found.open_records), (rows(p).len(), 1));
     assert!(sealed > 5, "units, roles, users: {sealed}");
-    let figures = kepd::service::auditing::figures(&*p.db).unwrap();
-    assert_eq!(
-        (figures.sealed_at, figures.open_records),
-        (Some(p.clock.now()), 1)
-    );
+    let gauges = Gauges {
+        db: p.db.clone(),
+        accounts: p.accounts.clone(),
+        unindexed: None,
+        stamps: None,
+    };
+    let gauges = gauges.read().unwrap();
+    let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;
+    let now_s = p.clock.now().unix_s() as u64;
+    assert_eq!(gauge("kepd_audit_sealed_timestamp_seconds"), now_s);
+    assert_eq!(gauge("kepd_audit_open_records"), 1);
     p.add_person("user7").await;
     assert!(auditing.book.verify(None).await.unwrap().open_records > 0);
     turn_to_the_next_night(p);
@@ -227,6 +243,16 @@ async fn behind_a_segment_that_was_taken_away_sealing_goes_on_and_hides_nothing(
     assert!(last.is_none() || !found.segments[1].is_ok(), "{found:?}");
     let missing = "segment 2 was sealed and is not in the store any more".to_owned();
     assert!(found.differences.contains(&missing), "{found:?}");
+    // Nor does it stop when the row that tells of the end is gone.
+    with(p, |b| {
+        b.delete(b"gah".to_vec());
+    })
+    .await;
+    turn_to_the_next_night(p);
+    assert_eq!(auditing.run_due().await.unwrap(), 1);
+    let found = auditing.book.verify(None).await.unwrap();
+    assert_eq!(found.end.unwrap().segment, 4);
+    assert!(found.segments[2].is_ok(), "{found:?}");
 }
 
 /// A store with years of records, or a day with very many: no segment grows without end.

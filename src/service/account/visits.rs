@@ -197,10 +197,10 @@ impl Visits {
         let mut of_over: HashMap<(&Sight, i64), u64> = HashMap::new();
         for draft in drafts {
             let hour = hour_of(draft.count.first);
-            if hour == table.hour.number {
-                if let Some(row) = table.hour.rows.get_mut(&draft.sight) {
-                    row.told = draft.count.count;
-                }
+            if hour == table.hour.number
+                && let Some(row) = table.hour.rows.get_mut(&draft.sight)
+            {
+                row.told = draft.count.count;
             }
             of_over.insert((&draft.sight, hour), draft.count.count);
         }

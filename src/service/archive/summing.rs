@@ -30,7 +30,7 @@ pub(super) struct Evidence {
 }
 
 /// A sealed copy as it lies in the bundle.
-pub(super) struct Copy {
+pub(super) struct CopyFile {
     pub file: String,
     pub sha256: [u8; 32],
     pub issuer: String,
@@ -123,8 +123,13 @@ impl Sums {
     }
 
     /// Judges the seal of a copy by the anchors of whoever sealed it. `octets`: None when there are too many to be held.
-    pub(super) fn copy(&self, copy: Copy, octets: Option<&[u8]>, trust: &[(String, String)]) -> SealedCopy {
-        let Copy { file, sha256, issuer } = copy;
+    pub(super) fn copy(
+        &self,
+        copy: CopyFile,
+        octets: Option<&[u8]>,
+        trust: &[(String, String)],
+    ) -> SealedCopy {
+        let CopyFile { file, sha256, issuer } = copy;
         let unknown = |why: &str| Finding::Unknown(why.to_owned());
         let bare = |why: &str| SealedCopy {
             file: file.clone(),

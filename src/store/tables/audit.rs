@@ -133,6 +133,20 @@ pub fn in_order(db: &dyn Db, after: After, to_commit: u64, limit: usize) -> Resu
     Ok(rows.iter().filter_map(|(key, _)| order_at(key)).collect())
 }
 
+/// How many records stand behind a commit, counted up to `most`.
+pub fn count_after(db: &dyn Db, after_commit: u64, most: u64) -> Result<u64, StoreError> {
+    let (mut after, mut count) = (After::Commit(after_commit), 0);
+    while count < most {
+        let places = in_order(db, after, u64::MAX, super::SCAN_STEP_ROWS)?;
+        count += places.len() as u64;
+        match places.last() {
+            Some(last) if places.len() == super::SCAN_STEP_ROWS => after = After::Record(*last),
+            _ => break,
+        }
+    }
+    Ok(count)
+}
+
 /// Where a walk in order goes on.
 #[derive(Debug, Clone, Copy)]
 pub enum After {
