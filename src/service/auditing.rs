@@ -69,7 +69,7 @@ impl Auditing {
     /// Seals the day if one has ended since the last segment. Gives how many segments were sealed.
     pub async fn run_due(&self) -> Result<usize, Failure> {
         let now = self.clock.now();
-        if !next_due(&*self.book.db)?.is_some_and(|due| due <= now) {
+        if next_due(&*self.book.db)?.is_none_or(|due| due > now) {
             return Ok(0);
         }
         let mut batch = Batch::new();

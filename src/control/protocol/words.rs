@@ -407,7 +407,7 @@ words! {
     #[derive(Subcommand)]
     pub enum AuditWord {
         /// Who did what in an account, newest first: changes, decisions, logins, readings, exports; of one thing when it is named
-        Show(AuditShow),
+        Show(Box<AuditShow>),
         /// Whether the record is what was sealed day by day; of exported files, it needs no daemon
         Verify(AuditVerify),
         /// The sealed segments as files, which openssl and sha256sum can check

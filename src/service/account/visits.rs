@@ -290,7 +290,7 @@ impl Hour {
             };
             let addresses = self.addresses.entry((class, sight.tenant, user)).or_default();
             if *addresses >= most {
-                return sight.from_anywhere();
+                return sight.at_any_address();
             }
             *addresses += 1;
         }
@@ -301,7 +301,7 @@ impl Hour {
 
 impl Sight {
     /// Together with the same from other addresses.
-    fn from_anywhere(mut self) -> Self {
+    fn at_any_address(mut self) -> Self {
         self.author.from = Origin::Inside;
         self.what = Some("from further addresses".into());
         self
