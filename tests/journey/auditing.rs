@@ -210,7 +210,7 @@ async fn a_last_segment_that_is_taken_away_is_missed() {
     })
     .await;
     // Whoever takes away all of it is not found out by the store alone, but by whoever knows the last hash.
-    assert_eq!(told(None).await, [String::new(); 0]);
+    assert!(told(None).await.is_empty());
     assert_eq!(
         told(Some(known)).await,
         ["segment 3 is not the one that is known elsewhere"]
