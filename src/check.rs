@@ -35,6 +35,9 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
         known.push(("timestamp", pair));
     }
     let seal_anchors = anchors(&config.seal.trust)?;
+    if let Some(past) = &config.seal.trust_past {
+        anchors(past)?;
+    }
     let stamp_anchors = anchors(&config.timestamp.trust)?;
     for file in config.timestamp.trust_files() {
         anchors(file)?;

@@ -6,6 +6,7 @@
 //! at their next look. What is left undone is in the store.
 
 mod clients;
+mod diary;
 mod lasting;
 mod logins;
 mod own_seals;
@@ -94,6 +95,7 @@ impl House {
         services.seals.publish_tls(tls.fingerprint());
         let control = Arc::new(services.control_door(&config, &ports));
         write_ports(&config.store.dir, &ports)?;
+        diary::started(&services, &config).await?;
         stations::start(&services, &mut tasks, &closed);
         let user_tls = logins::tls(&tls, services.login_judge.as_deref())?;
         bound.start(
@@ -124,6 +126,11 @@ impl House {
     /// Reads keys and certificates again (SIGHUP): those of the doors, and those that seal. Each that cannot be used
     /// changes nothing. Nothing else of the configuration is looked at.
     pub async fn reload(&self, config: &Config) {
+        self.exchange(config).await;
+        diary::read_again(&self.services, config).await;
+    }
+
+    async fn exchange(&self, config: &Config) {
         match self.tls.reload(&config.tls.certificate, &config.tls.key) {
             Ok(()) => {
                 self.services.seals.publish_tls(self.tls.fingerprint());
@@ -154,6 +161,7 @@ impl House {
                 "some tasks did not end in time and are cut off; the store has what they left undone"
             );
         }
+        diary::stopped(&self.services).await;
     }
 }
 

@@ -21,6 +21,10 @@ mod approving;
 mod audience;
 #[path = "journey/auditing.rs"]
 mod auditing;
+#[path = "journey/auditing_crash.rs"]
+mod auditing_crash;
+#[path = "journey/auditing_doors.rs"]
+mod auditing_doors;
 #[path = "journey/autoconfig.rs"]
 mod autoconfig;
 #[path = "journey/binary.rs"]

@@ -18,6 +18,8 @@ pub struct Seal {
     pub key: PathBuf,
     /// Anchors and intermediates by which others, and an export bundle, check our seal.
     pub trust: PathBuf,
+    /// A file or folder of those that are in use no more: what was sealed under them is still checked.
+    pub trust_past: Option<PathBuf>,
     pub next: Option<NextPair>,
     /// None: dispatches are sealed as evidence is.
     pub dispatch: Option<DispatchSeal>,
@@ -29,6 +31,7 @@ impl Default for Seal {
             certificate: "pki/seal.pem".into(),
             key: "pki/seal.key".into(),
             trust: "pki/ca.pem".into(),
+            trust_past: None,
             next: None,
             dispatch: None,
         }
@@ -64,6 +67,7 @@ impl Seal {
         for next in nexts.into_iter().flatten() {
             paths.extend([&mut next.certificate, &mut next.key]);
         }
+        paths.extend(&mut self.trust_past);
         paths
     }
 
@@ -76,6 +80,7 @@ impl Seal {
             from: "2027-01-01T00:00:00Z".parse().unwrap(),
         };
         Self {
+            trust_past: Some("pki/past".into()),
             next: Some(next.clone()),
             dispatch: Some(DispatchSeal {
                 certificate: "c".into(),

@@ -2,38 +2,98 @@
 
 use super::words::{Answer, ControlDoor, Outcome, list, one};
 use crate::control::protocol::{AuditShow, AuditWord, LIST_MAX, Record};
-use crate::domain::audit::{AuditRecord, AuditRoute, Matter, Origin};
+use crate::domain::audit::{AuditRecord, Matter, PROVIDER};
 use crate::domain::org::{Organisation, Permission};
 use crate::domain::rule::Who;
-use crate::id::{LabelId, RoleId, RuleId, UnitId, UserId};
-use crate::service::auditing::Verified;
+use crate::id::{ItemId, LabelId, RoleId, RuleId, UnitId, UserId};
+use crate::service::auditing::{Known, Verified};
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::{unknown, who_named};
+use crate::service::records::{AuditWish, Place};
 
 impl ControlDoor {
     pub(super) async fn audit(&self, word: AuditWord) -> Outcome {
         match word {
-            AuditWord::Show(show) => {
-                self.demand(Permission::Account)?;
-                let organisation = self.organisation(&show.tenant)?;
-                let matter = matter(&organisation, &show)?;
-                let limit = show.limit.min(LIST_MAX);
-                let records = self.records.audit(organisation.tenant.id, matter, limit)?;
-                list(records.iter().map(|r| audit_record(&organisation, r)))
-            }
-            AuditWord::Verify(_) => {
+            AuditWord::Show(show) => self.show_audit(&show),
+            AuditWord::Verify(wish) => {
                 self.demand_provider()?;
-                Ok(Answer::List(verified(&self.book.verify().await?)))
+                let known = wish.known.as_deref().map(str::parse::<Known>).transpose();
+                let known = known.map_err(|say| Failure::refused(Kind::Invalid, say))?;
+                Ok(Answer::List(verified(&self.book.verify(known).await?)))
             }
-            AuditWord::Export { out } => {
+            AuditWord::Export { out, after } => {
                 self.demand_provider()?;
-                let segments = self.book.export(&out).await?;
+                let what = serde_json::json!({ "out": out.display().to_string(), "after": after });
+                self.note_own("audit export", &what).await?;
+                let segments = self.book.export(&out, after).await?;
                 one(Record::new()
                     .text("folder", out.display())
                     .with("segments", segments))
             }
         }
     }
+
+    /// The record of an account for who manages it; the provider's own for the provider.
+    fn show_audit(&self, show: &AuditShow) -> Outcome {
+        let organisation = match &show.tenant {
+            Some(tenant) => {
+                self.demand(Permission::Account)?;
+                Some(self.organisation(tenant)?)
+            }
+            None => {
+                self.demand_provider()?;
+                None
+            }
+        };
+        let matter = match &organisation {
+            Some(organisation) => matter(organisation, show)?,
+            None => show.mail.map(Matter::Mail),
+        };
+        let tenant = organisation.as_ref().map_or(PROVIDER, |o| o.tenant.id);
+        if tenant != PROVIDER {
+            self.count_look(tenant, "audit show");
+        }
+        let wish = AuditWish {
+            tenant,
+            matter,
+            since: show.since.as_ref().map(|day| day.from),
+            until: show.until.as_ref().map(|day| day.until),
+            actor: show.actor.clone(),
+            before: show.before.as_deref().map(place).transpose()?,
+        };
+        let found = self.records.audit_search(&wish, show.limit.min(LIST_MAX))?;
+        if let (true, Some(stopped)) = (found.records.is_empty(), found.stopped_at) {
+            let say = format!(
+                "nothing found yet, and very many records were looked through; go on with --before {}, or name days",
+                spelled(stopped)
+            );
+            return Err(Failure::refused(Kind::TooMany, say));
+        }
+        let organisation = organisation.as_deref();
+        list(
+            found
+                .records
+                .iter()
+                .map(|(at, record)| audit_record(organisation, *at, record)),
+        )
+    }
+}
+
+/// How the place of a record is written.
+fn spelled(place: Place) -> String {
+    format!("{}.{}", place.commit, place.nth)
+}
+
+fn place(text: &str) -> Result<Place, Failure> {
+    let read = || {
+        let (commit, nth) = text.trim().split_once('.')?;
+        Some(Place {
+            commit: commit.parse().ok()?,
+            nth: nth.parse().ok()?,
+        })
+    };
+    let say = "--before takes the place of a record, as `audit show` writes it: COMMIT.NUMBER";
+    read().ok_or_else(|| Failure::refused(Kind::Invalid, say))
 }
 
 /// A line for each segment, one for what the store holds otherwise than it was sealed, one for what is not sealed yet.
@@ -74,6 +134,10 @@ fn verified(found: &Verified) -> Vec<Record> {
     );
     let open = "not sealed yet: the segment of the day is made at its end";
     out.push(line("open", Some(found.open_records), open.to_owned(), true));
+    if let Some(end) = &found.end {
+        let say = format!("{end}; written down elsewhere, --known shows later that nothing was taken away");
+        out.push(line("end", None, say, true));
+    }
     out
 }
 
@@ -116,7 +180,8 @@ fn matter(org: &Organisation, show: &AuditShow) -> Result<Option<Matter>, Failur
         let missing = || Failure::refused(Kind::NotFound, unknown("label", name, names));
         return named.map(|id| Some(Matter::Label(id))).ok_or_else(missing);
     }
-    Ok(show.job.map(Matter::Job))
+    let item = show.item.map(|n| Matter::Item(ItemId(n)));
+    Ok(show.job.map(Matter::Job).or(show.mail.map(Matter::Mail)).or(item))
 }
 
 fn of_party(who: Who) -> Option<Matter> {
@@ -143,31 +208,24 @@ fn about(org: &Organisation, matter: Matter) -> String {
         Matter::Rule(id) => numbered("rule", id.0, org.rules.get(&id).map(|r| r.name.as_str())),
         Matter::Job(id) => format!("job {id}"),
         Matter::Item(id) => format!("item {id}"),
+        Matter::Mail(id) => format!("mail {id}"),
     }
 }
 
-fn audit_record(org: &Organisation, record: &AuditRecord) -> Record {
-    let route = match record.author.route {
-        AuditRoute::Clock => "clock",
-        AuditRoute::Imap => "imap",
-        AuditRoute::Smtp => "smtp",
-        AuditRoute::Kepctl => "kepctl",
-    };
-    let from = match record.author.from {
-        Origin::Inside => "inside".to_owned(),
-        Origin::Network(address) => address.to_string(),
-        Origin::Process(uid) => format!("uid {uid}"),
-    };
+fn audit_record(org: Option<&Organisation>, at: Place, record: &AuditRecord) -> Record {
+    let about = record.about.iter().map(|m| match org {
+        Some(org) => about(org, *m),
+        // The provider's own records are about mails and accounts, by number.
+        None => format!("{m:?}"),
+    });
     Record::new()
         .text("at", record.at)
         .text("who", &record.author.login)
-        .text("route", route)
-        .text("from", from)
+        .text("route", record.author.route.word())
+        .text("from", record.author.from)
         .text("deed", &record.deed)
-        .with(
-            "about",
-            record.about.iter().map(|m| about(org, *m)).collect::<Vec<_>>(),
-        )
+        .with("about", about.collect::<Vec<_>>())
         .text("before", &record.before)
         .text("after", &record.after)
+        .text("place", spelled(at))
 }

@@ -2,10 +2,12 @@
 
 use super::words::{ControlDoor, Outcome, one};
 use crate::control::protocol::{Export, ExportMark, MailExport, Record, When};
+use crate::domain::audit::{Matter, PROVIDER};
 use crate::id::{MailId, TenantId};
 use crate::service::archive::{Period, PeriodMark, PeriodSide};
 use crate::service::failure::{Failure, Kind};
 use serde_json::Value;
+use std::path::PathBuf;
 
 impl ControlDoor {
     /// The bundle of a mail, sent or received, or its summary alone, or both.
@@ -14,6 +16,10 @@ impl ControlDoor {
             self.mailboxes.item_of_mail(by, wish.mail)?;
         }
         let tenant = self.archive.tenant_of(wish.mail)?;
+        let place = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let what = serde_json::json!({ "out": place(&wish.out), "pdf": place(&wish.pdf) });
+        self.note(tenant, "evidence export", vec![Matter::Mail(wish.mail)], &what)
+            .await?;
         let mut record = Record::new().text("mail", wish.mail);
         if let Some(out) = &wish.out {
             let exported = self.archive.export(tenant, wish.mail, out).await?;
@@ -62,6 +68,19 @@ impl ControlDoor {
             return Err(Failure::refused(Kind::Invalid, say));
         }
         let tenants = self.tenants_meant(wish.tenant.as_deref())?;
+        if wish.after.is_none() {
+            let what = serde_json::json!({
+                "since": since.from.to_string(),
+                "until": until.until.to_string(),
+                "out": wish.out.display().to_string(),
+            });
+            // Of one account in its own record; of all in the provider's.
+            let book = match tenants.as_slice() {
+                [one] => *one,
+                _ => PROVIDER,
+            };
+            self.note(book, "mail export", Vec::new(), &what).await?;
+        }
         let all: Vec<String> = match &wish.tenant {
             None if self.acting.is_none() => vec!["all".into()],
             _ => tenants.iter().map(ToString::to_string).collect(),
@@ -92,6 +111,7 @@ impl ControlDoor {
                 PeriodSide::Sent
             },
             mail: after.mail,
+            turn: after.turn,
         });
         let step = self
             .archive
@@ -101,12 +121,15 @@ impl ControlDoor {
             tenant: mark.tenant,
             received: mark.side == PeriodSide::Received,
             mail: mark.mail,
+            turn: mark.turn,
         });
         let next = serde_json::to_value(next).map_err(|e| Failure::Broken(e.to_string()))?;
         one(Record::new()
             .text("folder", wish.out.display())
             .with("written", step.written)
+            .with("remade", step.remade)
             .with("there", step.there)
+            .with("faults", step.faults)
             .with("next", next))
     }
 

@@ -57,6 +57,7 @@ impl ControlDoor {
 
     fn jobs(&self, tenant: &str, which: JobListWord) -> Outcome {
         let organisation = self.organisation(tenant)?;
+        self.count_look(organisation.tenant.id, "job list");
         let which = match which {
             JobListWord::Pending => JobList::Pending,
             JobListWord::Elsewhere => JobList::Elsewhere,

@@ -58,6 +58,7 @@ impl ControlDoor {
             if wish.removed || wish.mailbox.is_some() {
                 self.actor()?;
             }
+            self.count_look(organisation.tenant.id, "mail list");
             let mails = self.records.mails(organisation.tenant.id)?;
             return list(mails.iter().rev().take(limit).map(mail_record));
         };
@@ -100,11 +101,14 @@ impl ControlDoor {
                 let say = "a message's number says nothing without its tenant; add --as USER@TENANT, or name a mail id";
                 return Err(Failure::refused(Kind::Invalid, say));
             };
-            return match self.records.mail(mail) {
+            let answer = match self.records.mail(mail) {
                 Ok(sent) => self.show_fate(&sent),
                 Err(Failure::Refused(_)) => self.show_received(&self.records.consignment(mail)?),
                 Err(failure) => Err(failure),
-            };
+            }?;
+            let tenant = self.archive.tenant_of(mail)?;
+            self.note_look(tenant, "mail show", Some(mail)).await?;
+            return Ok(answer);
         };
         let organisation = self.organisations.of(by.tenant)?;
         let id = self.item_meant(by, &wish.mail)?;

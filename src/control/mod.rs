@@ -10,6 +10,7 @@ mod dns;
 mod exporting;
 mod jobs;
 mod mails;
+mod noting;
 mod people;
 
 pub mod protocol;

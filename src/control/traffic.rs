@@ -16,6 +16,7 @@ impl ControlDoor {
         match word {
             EvidenceWord::List { tenant, mail, limit } => {
                 let tenant = self.organisation(&tenant)?.tenant.id;
+                self.count_look(tenant, "evidence list");
                 let rows = match mail {
                     Some(mail) => self.records.evidence_of(tenant, mail)?,
                     None => self.records.evidence_of_tenant(tenant)?,
@@ -31,6 +32,8 @@ impl ControlDoor {
                     let say = format!("there is no evidence \"{evidence}\" of this tenant");
                     return Err(Failure::refused(Kind::NotFound, say));
                 };
+                let mail = self.records.mail_of_evidence(tenant, row.id)?;
+                self.note_look(tenant, "evidence show", mail).await?;
                 let document = self.records.document(row).await?;
                 one(evidence_record(row)
                     .with("level", document.level)
@@ -61,6 +64,9 @@ impl ControlDoor {
                 one(queue_record(due, &entry))
             }
             QueueWord::Retry { id, all: _ } => {
+                let which = id.map_or_else(|| "all".to_owned(), |id| id.to_string());
+                self.note_own("queue retry", &serde_json::json!({ "entry": which }))
+                    .await?;
                 one(Record::new().with("due_now", self.queue.retry(id).await?))
             }
             QueueWord::Hold(rest) => not_built("queue hold", &rest),
@@ -78,20 +84,22 @@ impl ControlDoor {
                     let say = format!("there is a peer {} already; `peer set` changes it", new.domain);
                     return Err(Failure::refused(Kind::Exists, say));
                 }
-                self.keep_peer(&new_peer(new)?).await
+                self.keep_peer("peer add", &new_peer(new)?).await
             }
             PeerWord::Set(set) => {
                 let peer = changed_peer(self.peers.show(&set.domain)?, set)?;
-                self.keep_peer(&peer).await
+                self.keep_peer("peer set", &peer).await
             }
             PeerWord::Remove { domain } => {
-                self.peers.remove(&domain).await?;
+                let old = self.peers.show(&domain)?;
+                let record = self.peer_change("peer remove", Some(&old), None);
+                self.peers.remove(&domain, &record).await?;
                 one(Record::new().text("removed", domain))
             }
             PeerWord::Import { profile, .. } => {
                 let peer: Peer = serde_json::from_str(&profile)
                     .map_err(|e| Failure::refused(Kind::Invalid, format!("not a peer's profile: {e}")))?;
-                self.keep_peer(&peer).await
+                self.keep_peer("peer import", &peer).await
             }
             PeerWord::Export => {
                 let published = self.published.now();
@@ -109,8 +117,10 @@ impl ControlDoor {
         }
     }
 
-    async fn keep_peer(&self, peer: &Peer) -> Outcome {
-        self.peers.put(peer).await?;
+    async fn keep_peer(&self, deed: &str, peer: &Peer) -> Outcome {
+        let old = self.peers.show(&peer.domain).ok();
+        let record = self.peer_change(deed, old.as_ref(), Some(peer));
+        self.peers.put(peer, &record).await?;
         one(peer_record(peer))
     }
 }

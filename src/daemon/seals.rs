@@ -37,6 +37,7 @@ struct Rings {
     evidence: Ring,
     dispatch: Option<Ring>,
     trust_pem: String,
+    past_pem: String,
 }
 
 impl Seals {
@@ -64,7 +65,7 @@ impl Seals {
             authorities,
             published: Arc::default(),
         };
-        seals.publish(rings.trust_pem, Vec::new());
+        seals.publish([rings.trust_pem, rings.past_pem], Vec::new());
         Ok(seals)
     }
 
@@ -79,12 +80,12 @@ impl Seals {
         if let Some(ring) = rings.dispatch {
             self.dispatch.replace(ring);
         }
-        self.publish(rings.trust_pem, vec![Fingerprint(tls)]);
+        self.publish([rings.trust_pem, rings.past_pem], vec![Fingerprint(tls)]);
         Ok(())
     }
 
     /// Puts the certificates that are in use, and those that come, into what peers are given.
-    pub fn publish(&self, trust_pem: String, tls_sha256: Vec<Fingerprint>) {
+    pub fn publish(&self, [trust_pem, past_pem]: [String; 2], tls_sha256: Vec<Fingerprint>) {
         let mut seal_sha256 = Vec::new();
         for certificate in self
             .evidence
@@ -101,15 +102,21 @@ impl Seals {
             tls_sha256,
             seal_sha256,
             trust_pem,
+            past_pem,
         });
     }
 
     /// The certificate of the TLS doors, as it is shown now.
     pub fn publish_tls(&self, fingerprint: [u8; 32]) {
-        self.publish(
-            self.published.now().trust_pem.clone(),
-            vec![Fingerprint(fingerprint)],
-        );
+        let now = self.published.now();
+        let pems = [now.trust_pem.clone(), now.past_pem.clone()];
+        self.publish(pems, vec![Fingerprint(fingerprint)]);
+    }
+
+    /// By SHA-256 what seals now, and what will: told to the audit record.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let pins = &self.published.now().seal_sha256;
+        pins.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -117,7 +124,7 @@ impl Rings {
     /// Reads everything before anything is exchanged. A token may take its time, so this is done aside.
     async fn read(config: &Config, valid_at: Option<UtcTime>) -> anyhow::Result<Self> {
         let seal = config.seal.clone();
-        let trust_pem = trust_pem(config)?;
+        let (trust_pem, past_pem) = (trust_pem(config)?, past_pem(config)?);
         let reading = tokio::task::spawn_blocking(move || {
             let evidence = ring("seal", &seal.certificate, &seal.key, seal.next.as_ref(), valid_at)?;
             let dispatch = seal.dispatch.as_ref();
@@ -131,6 +138,7 @@ impl Rings {
             evidence,
             dispatch,
             trust_pem,
+            past_pem,
         })
     }
 }
@@ -274,6 +282,18 @@ fn trust_pem(config: &Config) -> anyhow::Result<String> {
         }
     }
     Ok(pem)
+}
+
+/// PEM of those that are in use no more; each certificate of the file or folder once.
+fn past_pem(config: &Config) -> anyhow::Result<String> {
+    let Some(path) = &config.seal.trust_past else {
+        return Ok(String::new());
+    };
+    let mut past = TrustStore::new();
+    past.add_path(path)
+        .with_context(|| format!("seal.trust_past: {} cannot be used", path.display()))?;
+    let all = past.anchors().iter().chain(past.intermediates());
+    Ok(all.map(Certificate::pem).collect())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -4,6 +4,8 @@ use super::Services;
 use crate::clock::{Clock, UtcTime};
 use crate::net::listener::closed;
 use crate::net::relay_out::RelayOut;
+use crate::service::account::Accounts;
+use crate::service::account::visits::TELL_EVERY;
 use crate::service::auditing;
 use crate::service::bell::Bell;
 use crate::service::failure::Failure;
@@ -83,6 +85,11 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
     ));
     let (indexing, bell) = (services.indexing.clone(), bells.indexing.clone());
     tasks.spawn(index(indexing, bell, services.clock.clone(), closing.clone()));
+    tasks.spawn(keep_visits(
+        services.accounts.clone(),
+        services.clock.clone(),
+        closing.clone(),
+    ));
     tasks.spawn(sweep(
         services.relay_out.clone(),
         services.clock.clone(),
@@ -113,6 +120,20 @@ async fn sweep(relay_out: Arc<RelayOut>, clock: Arc<dyn Clock>, mut closing: wat
     while !*closing.borrow() {
         relay_out.close_idle();
         let until = clock.now().plus(LOOK_AT_LEAST_EVERY);
+        tokio::select! {
+            () = clock.wait_until(until) => {}
+            () = closed(&mut closing) => {}
+        }
+    }
+}
+
+/// Writes down who came in and who tried to. What is left at the end, the end writes.
+async fn keep_visits(accounts: Arc<Accounts>, clock: Arc<dyn Clock>, mut closing: watch::Receiver<bool>) {
+    while !*closing.borrow() {
+        if let Err(failure) = accounts.tell_visits(clock.now(), false).await {
+            tracing::error!(%failure, "logins are not on the audit record yet");
+        }
+        let until = clock.now().plus(TELL_EVERY);
         tokio::select! {
             () = clock.wait_until(until) => {}
             () = closed(&mut closing) => {}

@@ -1,19 +1,25 @@
-//! The audit record: who changed what, by which route, from where, when, and what it was before and after.
+//! The audit record: who did what, by which route, from where, when, and what it was before and after.
+//!
+//! Changes, decisions, logins, readings, enquiries and what the daemon itself goes through. Never in it: texts and subjects of
+//! mails, passwords, identity numbers.
 
 use crate::clock::UtcTime;
 use crate::domain::job::Route;
 use crate::domain::job::{Entry, Job};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Who;
-use crate::id::{ItemId, JobId, LabelId, RoleId, RuleId, UnitId, UserId};
+use crate::id::{ItemId, JobId, LabelId, MailId, RoleId, RuleId, TenantId, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// Longest account of how something was, or is now, in octets; with both, and all else, a record fits its row.
 pub const ACCOUNT_MAX_OCTETS: usize = 6000;
 
+/// Where the provider's own records stand: no tenant has this number. What concerns no account is written here.
+pub const PROVIDER: TenantId = TenantId(0);
+
 /// From where somebody acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// The daemon itself: the clock, a station.
     Inside,
@@ -24,13 +30,34 @@ pub enum Origin {
 }
 
 /// By which route a change came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditRoute {
     Clock,
     Imap,
     Smtp,
     Kepctl,
+}
+
+impl AuditRoute {
+    pub fn word(self) -> &'static str {
+        match self {
+            AuditRoute::Clock => "clock",
+            AuditRoute::Imap => "imap",
+            AuditRoute::Smtp => "smtp",
+            AuditRoute::Kepctl => "kepctl",
+        }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Inside => f.write_str("inside"),
+            Origin::Network(address) => address.fmt(f),
+            Origin::Process(uid) => write!(f, "uid {uid}"),
+        }
+    }
 }
 
 impl From<Route> for AuditRoute {
@@ -44,7 +71,7 @@ impl From<Route> for AuditRoute {
 }
 
 /// Who made a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Author {
     /// A user of the tenant, or of nobody's: the administrator, the clock.
     pub user: Option<UserId>,
@@ -87,6 +114,7 @@ pub enum Matter {
     Rule(RuleId),
     Job(JobId),
     Item(ItemId),
+    Mail(MailId),
 }
 
 /// One change, written once and never changed itself.
@@ -115,6 +143,24 @@ fn shortened(name: &str) -> String {
 }
 
 impl AuditRecord {
+    /// The record of something that changes nothing that could be told as before and after: a login, a reading, an export.
+    pub fn of_deed(
+        at: UtcTime,
+        author: Author,
+        deed: &str,
+        about: Vec<Matter>,
+        what: &serde_json::Value,
+    ) -> Self {
+        Self {
+            at,
+            author,
+            deed: deed.into(),
+            about,
+            before: String::new(),
+            after: what.to_string(),
+        }
+    }
+
     /// The record of an entry of a job's history: how the job stood before and stands after, for whom it waits, and whom
     /// the deed names. `before` is left out when the job begins.
     pub fn of_job(

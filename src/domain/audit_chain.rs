@@ -6,7 +6,7 @@
 //! segment that is left out breaks it at the next one.
 
 use crate::clock::UtcTime;
-use crate::domain::audit::{AuditRecord, AuditRoute, Matter, Origin};
+use crate::domain::audit::{AuditRecord, Matter};
 use crate::id::TenantId;
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub struct Head {
     pub after_commit: u64,
     /// up to this one.
     pub to_commit: u64,
+    /// The day goes on in the next segment: it had more records than one segment takes.
+    pub more: bool,
 }
 
 /// Where a record stands.
@@ -57,6 +59,7 @@ impl Writer {
             "made_at": head.made_at.to_string(),
             "after_commit": head.after_commit,
             "to_commit": head.to_commit,
+            "more": head.more,
             "previous": hex(&previous),
         }));
         writer
@@ -74,6 +77,11 @@ impl Writer {
             .push_str(&format!("{open}{HASH_MEMBER}{}{HASH_END}\n", hex(&self.last)));
     }
 
+    /// How long it has become.
+    pub fn octets(&self) -> usize {
+        self.text.len()
+    }
+
     /// The text, and its last hash.
     pub fn finish(self) -> (String, [u8; 32]) {
         (self.text, self.last)
@@ -84,6 +92,8 @@ impl Writer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     pub number: u64,
+    /// What the head says of its making.
+    pub made_at: UtcTime,
     pub after_commit: u64,
     pub to_commit: u64,
     pub records: usize,
@@ -129,11 +139,15 @@ pub fn check(text: &str, previous: [u8; 32]) -> Result<Checked, String> {
     else {
         return Err("line 1: it is not the head of a segment".into());
     };
+    let made_at = head.get("made_at").and_then(Value::as_str);
+    let made_at = made_at.and_then(UtcTime::parse_rfc3339);
+    let made_at = made_at.ok_or("line 1: it does not say when it was made")?;
     if !text.ends_with('\n') {
         return Err("the last line is cut".into());
     }
     Ok(Checked {
         number: of,
+        made_at,
         after_commit,
         to_commit,
         records,
@@ -162,17 +176,6 @@ fn next(previous: &[u8; 32], body: &str) -> [u8; 32] {
 
 fn content(at: At, record: &AuditRecord) -> Value {
     let author = &record.author;
-    let route = match author.route {
-        AuditRoute::Clock => "clock",
-        AuditRoute::Imap => "imap",
-        AuditRoute::Smtp => "smtp",
-        AuditRoute::Kepctl => "kepctl",
-    };
-    let from = match author.from {
-        Origin::Inside => "inside".to_owned(),
-        Origin::Network(address) => address.to_string(),
-        Origin::Process(uid) => format!("uid {uid}"),
-    };
     json!({
         "commit": at.commit,
         "tenant": at.tenant.0,
@@ -180,8 +183,8 @@ fn content(at: At, record: &AuditRecord) -> Value {
         "at": record.at.to_string(),
         "login": author.login,
         "user": author.user.map(|u| u.0),
-        "route": route,
-        "from": from,
+        "route": author.route.word(),
+        "from": author.from.to_string(),
         "deed": record.deed,
         "about": record.about.iter().map(|m| about(*m)).collect::<Vec<_>>(),
         "before": record.before,
@@ -200,10 +203,24 @@ fn about(matter: Matter) -> String {
         Matter::Rule(id) => format!("rule #{}", id.0),
         Matter::Job(id) => format!("job {id}"),
         Matter::Item(id) => format!("item #{}", id.0),
+        Matter::Mail(id) => format!("mail {id}"),
     }
 }
 
-fn hex(octets: &[u8]) -> String {
+/// A hash as the lines write it, read back.
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    if text.len() != 2 * hash.len() || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (octet, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// A hash as the lines write it.
+pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|o| format!("{o:02x}")).collect()
 }
 
@@ -237,6 +254,7 @@ mod tests {
             made_at: UtcTime::from_unix_s(1_795_000_000),
             after_commit: 9,
             to_commit: 10 + records,
+            more: false,
         };
         let mut writer = Writer::begin(&head, previous);
         for n in 0..records {

@@ -2,17 +2,18 @@
 
 use super::show;
 use super::verify::{read, store};
-use crate::control::protocol::Record;
-use crate::validation::audit::{JudgedSegment, Segment, Walk};
-use std::path::Path;
+use crate::control::protocol::{AuditVerify, Record};
+use crate::validation::audit::{JudgedSegment, Known, Segment, Walk, stated_beginning};
+use std::path::{Path, PathBuf};
 
 /// Endings of a segment's text, and of its seal.
 const TEXT_ENDING: &str = "jsonl";
 const SEAL_ENDING: &str = "p7s";
 
 /// The findings as text, and whether all is well. The error is a sentence: nothing could be judged.
-pub(super) fn verify(folder: &Path, trust: Option<&Path>, json: bool) -> Result<(String, bool), String> {
-    let trust = store(trust.unwrap_or(&folder.join("trust")))?;
+pub(super) fn verify(folder: &Path, wish: &AuditVerify, json: bool) -> Result<(String, bool), String> {
+    let trust = store(wish.trust.as_deref().unwrap_or(&folder.join("trust")))?;
+    let known = wish.known.as_deref().map(str::parse::<Known>).transpose()?;
     let mut names = Vec::new();
     let entries =
         std::fs::read_dir(folder).map_err(|e| format!("{} cannot be read: {e}", folder.display()))?;
@@ -29,7 +30,7 @@ pub(super) fn verify(folder: &Path, trust: Option<&Path>, json: bool) -> Result<
             folder.display()
         ));
     }
-    let mut walk = Walk::default();
+    let mut walk = beginning(&names, known)?;
     let mut found: Vec<JudgedSegment> = Vec::new();
     for path in &names {
         let (text, seal_der) = (read(path)?, read(&path.with_extension(SEAL_ENDING))?);
@@ -41,9 +42,40 @@ pub(super) fn verify(folder: &Path, trust: Option<&Path>, json: bool) -> Result<
         };
         found.push(walk.judge(&segment, &trust));
     }
-    let all_ok = found.iter().all(JudgedSegment::is_ok);
-    let records: Vec<Record> = found.iter().map(record).collect();
+    let mut all_ok = found.iter().all(JudgedSegment::is_ok);
+    let mut records: Vec<Record> = found.iter().map(record).collect();
+    if let Some(missed) = known.filter(|known| !is_there(&found, *known)) {
+        all_ok = false;
+        let say = format!(
+            "failed: segment {} as it is known is not among them",
+            missed.segment
+        );
+        records.push(
+            Record::new()
+                .text("segment", "known")
+                .text("chain", say)
+                .with("ok", false),
+        );
+    }
     Ok((show::list(&records, json)?, all_ok))
+}
+
+/// Behind the known segment when the files begin there: an export of what came since.
+fn beginning(names: &[PathBuf], known: Option<Known>) -> Result<Walk, String> {
+    let (Some(first), Some(known)) = (names.first(), known) else {
+        return Ok(Walk::default());
+    };
+    Ok(match stated_beginning(&read(first)?) {
+        Some((number, after)) if number == known.segment + 1 => Walk::behind(known, after),
+        _ => Walk::default(),
+    })
+}
+
+/// Whether a segment is as it is known, or the first of the files stands on it.
+fn is_there(found: &[JudgedSegment], known: Known) -> bool {
+    let checked = || found.iter().filter_map(|judged| judged.checked.as_ref());
+    checked().any(|c| (c.number, c.last) == (known.segment, known.last))
+        || checked().next().is_some_and(|c| c.number == known.segment + 1)
 }
 
 fn record(judged: &JudgedSegment) -> Record {

@@ -96,7 +96,7 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
     if let Word::Audit(AuditWord::Verify(wish)) = &word
         && let Some(folder) = &wish.from
     {
-        let (text, all_ok) = audit::verify(folder, wish.trust.as_deref(), cli.json)?;
+        let (text, all_ok) = audit::verify(folder, wish, cli.json)?;
         print(text.as_bytes())?;
         return Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }));
     }
@@ -110,9 +110,12 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
         .socket
         .or_else(|| std::env::var_os(SOCKET_VARIABLE).map(PathBuf::from))
         .unwrap_or_else(|| SOCKET_DEFAULT.into());
+    let mut faulty = false;
     let reply = match word {
         Word::Mail(MailWord::Export(wish)) if wish.since.is_some() => {
-            period::export(&socket, cli.by.as_ref(), wish)?
+            let done = period::export(&socket, cli.by.as_ref(), wish)?;
+            faulty = period::has_faults(&done);
+            done
         }
         word => client::ask(&socket, cli.by, word)?,
     };
@@ -124,7 +127,10 @@ fn obey(cli: Cli) -> Result<ExitCode, String> {
             Ok(ExitCode::from(if all_ok { 0 } else { REFUSED }))
         }
         Reply::List(list) => print(show::list(&list, json)?.as_bytes()),
-        Reply::One(one) => print(show::one(&one, json)?.as_bytes()),
+        Reply::One(one) => {
+            print(show::one(&one, json)?.as_bytes())?;
+            Ok(ExitCode::from(if faulty { REFUSED } else { 0 }))
+        }
         Reply::Refused(why) | Reply::Unavailable(why) => Err(why),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn ready(mut word: Word) -> Result<Word, String> {
         }
         Word::Job(JobWord::Entity { out, .. }) => whole(out)?,
         Word::Mail(MailWord::Export(export)) => whole(&mut export.out)?,
-        Word::Audit(AuditWord::Export { out }) => whole(out)?,
+        Word::Audit(AuditWord::Export { out, .. }) => whole(out)?,
         Word::Evidence(EvidenceWord::Export(export)) => {
             let Export { out, pdf, .. } = export;
             out.iter_mut().chain(pdf).try_for_each(whole)?;

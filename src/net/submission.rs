@@ -288,13 +288,15 @@ impl Session<'_> {
         };
         match principal {
             Ok(Some(principal)) => {
-                if let Err(failure) = self.door.accounts.check_door(&principal, Door::Smtp) {
+                let now = self.door.submission.clock.now();
+                let principal = principal.at(self.from);
+                if let Err(failure) = self.door.accounts.check_login(now, &principal, Door::Smtp) {
                     tracing::info!(login = %principal.login, "may not use SMTP");
                     return Verdict::Refuse(reply::BAD_CREDENTIALS.with_text(failure.to_string()));
                 }
                 tracing::info!(login = %principal.login, tls = self.wire.is_tls(), "logged in");
-                self.door.accounts.pace.succeeded(self.from, &principal.login);
-                self.principal = Some(principal.at(self.from));
+                self.door.accounts.came_in(now, &principal, Door::Smtp);
+                self.principal = Some(principal);
                 Verdict::Accept
             }
             // He was removed while he logged in.
@@ -308,7 +310,8 @@ impl Session<'_> {
         self.login_failures += 1;
         let now = self.door.submission.clock.now();
         let attempt = self.attempt.take();
-        self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
+        let accounts = &self.door.accounts;
+        accounts.not_let_in(now, self.from, attempt.as_ref(), Door::Smtp);
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
         Verdict::Refuse(match failure {
             SaslFailure::Malformed(_) => reply::BAD_BASE64.with_text(failure.to_string()),

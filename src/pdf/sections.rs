@@ -5,7 +5,7 @@ use super::face::{Face, Faces};
 use super::foreign::on_one_line;
 use super::lines::{Ink, Span, Style};
 use super::paper::{Paper, Row};
-use super::summary::{Approval, Document, Finding, Side, Summary};
+use super::summary::{Approval, Document, Finding, SealedCopy, Side, Summary};
 use super::words;
 use crate::rem::notice::{local_time, reason_words};
 use std::collections::HashMap;
@@ -332,19 +332,7 @@ impl Print<'_, '_> {
             self.paper.gap(7.0);
         }
         for copy in &self.summary.dispatches {
-            let title = vec![
-                span("Mühürlü ileti", STRONG),
-                span(" · sealed dispatch (S/MIME), as it went over the wire", ENGLISH),
-            ];
-            let rows: [(&[f32], Row); 4] = [
-                (&[], Row::of(vec![title]).on(Ink::PaleBlue)),
-                (PAIR, pair("Dosya", cell(copy.file.clone(), CODE))),
-                (PAIR, pair("Mühürleyen", cell(copy.issuer.clone(), BODY))),
-                (
-                    PAIR,
-                    pair("Dosyanın SHA-256'sı", cell(words::hex(&copy.sha256), CODE)),
-                ),
-            ];
+            let rows = copy_card(copy);
             self.paper.together(&rows);
             self.paper.gap(7.0);
         }
@@ -491,6 +479,7 @@ fn pair(name: &str, value: Vec<Span>) -> Row {
 }
 
 const FINDINGS: &[f32] = &[99.0, 99.0, 99.0, 99.0];
+const SEAL_FINDINGS: &[f32] = &[165.0, 165.0];
 
 /// One document, with all that is known of it.
 fn card(n: usize, document: &Document) -> Vec<(&'static [f32], Row)> {
@@ -548,7 +537,45 @@ fn card(n: usize, document: &Document) -> Vec<(&'static [f32], Row)> {
         ("Zaman damgası", &document.timestamp),
         ("İleti özeti", &original),
     ];
-    let cells = five.iter().map(|(name, finding)| {
+    rows.extend(findings(FINDINGS, &five));
+    rows
+}
+
+/// A sealed copy, and what was found on its seal.
+fn copy_card(copy: &SealedCopy) -> Vec<(&'static [f32], Row)> {
+    let title = vec![
+        span("Mühürlü ileti", STRONG),
+        span(" · sealed dispatch (S/MIME), as it went over the wire", ENGLISH),
+    ];
+    let stamp = copy.stamp_time.map_or_else(
+        || "geçerli bir zaman damgası bulunamadı".to_owned(),
+        words::both_times,
+    );
+    let mut rows: Vec<(&[f32], Row)> = vec![
+        (&[], Row::of(vec![title]).on(Ink::PaleBlue)),
+        (PAIR, pair("Dosya", cell(copy.file.clone(), CODE))),
+        (PAIR, pair("Zaman damgası", cell(stamp, BODY))),
+        (PAIR, pair("Mühürleyen", cell(copy.issuer.clone(), BODY))),
+    ];
+    if let Some(signer) = &copy.signer {
+        rows.push((PAIR, pair("Mühür sertifikası", cell(signer.clone(), BODY))));
+    }
+    rows.push((
+        PAIR,
+        pair("Dosyanın SHA-256'sı", cell(words::hex(&copy.sha256), CODE)),
+    ));
+    let three = [
+        ("Mühür", &copy.signature),
+        ("Güven", &copy.trust),
+        ("Zaman damgası", &copy.timestamp),
+    ];
+    rows.extend(findings(SEAL_FINDINGS, &three));
+    rows
+}
+
+/// A line of findings, and below it why for each that is not good.
+fn findings(widths: &'static [f32], all: &[(&'static str, &Finding)]) -> Vec<(&'static [f32], Row)> {
+    let cells = all.iter().map(|(name, finding)| {
         vec![
             span(*name, Style { size: 7.0, ..LABEL }),
             span(
@@ -557,17 +584,14 @@ fn card(n: usize, document: &Document) -> Vec<(&'static [f32], Row)> {
             ),
         ]
     });
-    rows.push((FINDINGS, Row::of(cells.collect()).on(Ink::PaleGrey)));
-    for (name, finding) in five {
+    let mut rows = vec![(widths, Row::of(cells.collect()).on(Ink::PaleGrey))];
+    for (name, finding) in all {
         if let Finding::Failed(why) | Finding::Unknown(why) = finding {
-            let why = cell(
-                on_one_line(why),
-                Style {
-                    ink: ink(finding),
-                    ..BODY
-                },
-            );
-            rows.push((PAIR, pair(name, why)));
+            let style = Style {
+                ink: ink(finding),
+                ..BODY
+            };
+            rows.push((PAIR, pair(name, cell(on_one_line(why), style))));
         }
     }
     rows

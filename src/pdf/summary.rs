@@ -97,12 +97,18 @@ pub enum Finding {
     Unknown(String),
 }
 
-/// A sealed copy of the mail: a file with a digest. Its S/MIME seal is for `kepctl` and openssl to check.
+/// A sealed copy of the mail, and what was found on its seal (S/MIME).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedCopy {
     pub file: String,
     pub sha256: [u8; 32],
     pub issuer: String,
+    pub stamp_time: Option<UtcTime>,
+    /// Subject of the certificate whose signature holds.
+    pub signer: Option<String>,
+    pub signature: Finding,
+    pub trust: Finding,
+    pub timestamp: Finding,
 }
 
 /// A decision of a person.

@@ -92,6 +92,11 @@ fn the_road() -> Summary {
             file: "dispatch.eml".into(),
             sha256: [0xcd; 32],
             issuer: "hs01.kep.test".into(),
+            stamp_time: Some(at(1)),
+            signer: Some("CN=KEPHS hs01.kep.test".into()),
+            signature: Finding::Ok,
+            trust: Finding::Ok,
+            timestamp: Finding::Ok,
         }],
         approvals: vec![
             approval(

@@ -2,19 +2,22 @@
 //!
 //! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time, and few
 //! may wait for it. An unknown login costs as much as a wrong password. Whoever guesses is slowed by `pace`; `presence`
-//! counts the sessions of each user; `certificates` is for who comes in without a password.
+//! counts the sessions of each user; `certificates` is for who comes in without a password; `visits` tells the audit record.
 
 mod certificates;
 pub mod pace;
 pub mod presence;
 mod rooms;
+pub mod visits;
 
 pub use self::certificates::{LetIn, Presented};
 use self::pace::LoginPace;
 use self::presence::{Presence, Present, SESSIONS_PER_USER_MAX};
 use self::rooms::Rooms;
+use self::visits::Visits;
 
 use crate::address::LoginName;
+use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRoute, Author, Origin};
 use crate::domain::network::Trusted;
 use crate::domain::org::{Organisation, User};
@@ -27,7 +30,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::Organisations;
 use crate::store::db::{Batch, Db};
 use crate::store::tables::org::{self, Credentials};
-use crate::store::tables::tenants;
+use crate::store::tables::{audit, tenants};
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use std::sync::Arc;
@@ -79,6 +82,13 @@ pub enum Door {
 }
 
 impl Door {
+    fn route(self) -> AuditRoute {
+        match self {
+            Door::Imap => AuditRoute::Imap,
+            Door::Smtp => AuditRoute::Smtp,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Door::Imap => "IMAP",
@@ -95,6 +105,8 @@ pub struct Accounts {
     queueing: Semaphore,
     /// How fast one may guess.
     pub pace: LoginPace,
+    /// What of it the audit record is told.
+    pub visits: Visits,
     presence: Presence,
     sessions_per_user_max: usize,
     /// What an unknown login is checked against, so that it takes as long.
@@ -113,6 +125,7 @@ impl Accounts {
             hashing: Semaphore::new(HASHING_MAX),
             queueing: Semaphore::new(HASHING_MAX + HASHING_WAITING_MAX),
             pace: LoginPace::new(Arc::default()),
+            visits: Visits::default(),
             presence: Presence::default(),
             sessions_per_user_max: SESSIONS_PER_USER_MAX,
             nobody,
@@ -189,6 +202,48 @@ impl Accounts {
             door.name()
         );
         Err(Failure::refused(Kind::NoPermission, say))
+    }
+
+    /// A user has come in by a door.
+    pub fn came_in(&self, now: UtcTime, by: &Principal, door: Door) {
+        self.pace.succeeded(by.from, &by.login);
+        self.visits.came_in(now, by, door.route());
+    }
+
+    /// Whether a user who has proved who he is may come in by a door now.
+    pub fn check_login(&self, now: UtcTime, by: &Principal, door: Door) -> Result<(), Failure> {
+        let checked = self.check_door(by, door);
+        if let Err(Failure::Refused(_)) = &checked {
+            self.visits.turned_away(now, by, door.route());
+        }
+        checked
+    }
+
+    /// A login failed. `None`: what was given is no login at all, or nobody's secret was guessed at.
+    pub fn not_let_in(&self, now: UtcTime, from: Origin, attempt: Option<&LoginName>, door: Door) {
+        self.pace.failed(now, from, attempt);
+        // What cannot be looked up now is counted as nobody's.
+        let found = attempt.and_then(|login| self.find(login).ok().flatten());
+        let whom = found.map(|(organisation, user)| (organisation.tenant.id, user.id));
+        self.visits.failed(now, from, door.route(), attempt, whom);
+    }
+
+    /// Writes what was counted at the doors; `all`: also what would wait for the end of its hour. Gives how many records.
+    pub async fn tell_visits(&self, now: UtcTime, all: bool) -> Result<usize, Failure> {
+        let mut told = 0;
+        loop {
+            let drafts = self.visits.due(now, all);
+            if drafts.is_empty() {
+                return Ok(told);
+            }
+            let mut batch = Batch::new();
+            for (nth, draft) in (0u32..).zip(&drafts) {
+                audit::append(&mut batch, draft.tenant(), nth, &draft.record())?;
+            }
+            self.db.commit(batch).await?;
+            self.visits.told(&drafts);
+            told += drafts.len();
+        }
     }
 
     fn find(&self, login: &LoginName) -> Result<Option<(Arc<Organisation>, User)>, Failure> {

@@ -7,6 +7,8 @@
 //! form is there, once there is one. A bundle has its name when it is whole and on disk.
 
 mod bundle;
+mod contents;
+mod guide;
 mod period;
 mod revocation;
 mod summing;
@@ -17,11 +19,11 @@ use crate::address::Domain;
 use crate::clock::Clock;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
-use crate::pdf::summary::{MailFacts, Side};
+use crate::pdf::summary::{MailFacts, SealedCopy, Side};
 use crate::service::evidence_records::EvidenceRecords;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
-use crate::service::octets::cut;
+use crate::service::octets::{ContentReader, cut};
 use crate::store::db::Db;
 use crate::store::folder::{NewFile, NewFolder};
 use crate::store::spool::Spool;
@@ -36,6 +38,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summing::{Evidence, Sums};
 
+/// Largest sealed copy whose seal is judged for the summary: above what any mail may have with its seal.
+const JUDGED_MAX_OCTETS: u64 = 64 * 1024 * 1024;
 /// Name of the summary in a bundle.
 const SUMMARY: &str = "ozet.pdf";
 
@@ -63,8 +67,6 @@ pub struct Exported {
 pub struct ExportedFile {
     pub path: String,
     pub sha256: String,
-    #[serde(skip)]
-    digest: [u8; 32],
     pub size: u64,
     /// The provider whose word the file is; none for the original and the manifest's own lists.
     pub issuer: Option<String>,
@@ -96,6 +98,14 @@ struct Approval<'a> {
     note: &'a str,
     at: String,
     original_sha256: String,
+}
+
+/// Whether a bundle of the mail is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    No,
+    /// One that is not up to date any more: the new one takes its place when it is whole.
+    Old,
 }
 
 /// The parts of a mail, from whichever side it is exported.
@@ -143,7 +153,7 @@ impl Archive {
     /// Writes the bundle of one mail into `out/<mail>`.
     pub async fn export(&self, tenant: TenantId, mail: MailId, out: &Path) -> Result<Exported, Failure> {
         let sums = Arc::new(Sums::begin()?);
-        self.export_with(&sums, tenant, mail, out.join(mail.to_string()))
+        self.export_with(&sums, tenant, mail, out.join(mail.to_string()), There::No)
             .await
     }
 
@@ -164,10 +174,15 @@ impl Archive {
         tenant: TenantId,
         mail: MailId,
         dir: PathBuf,
+        there: There,
     ) -> Result<Exported, Failure> {
         // Nothing is begun for a mail that is not there.
         let parts = self.parts(tenant, mail)?;
-        let mut bundle = Bundle::into(self, NewFolder::create(&dir).map_err(unwritable)?);
+        let folder = match there {
+            There::No => NewFolder::create(&dir),
+            There::Old => NewFolder::replacing(&dir),
+        };
+        let mut bundle = Bundle::into(self, folder.map_err(unwritable)?);
         self.fill(sums, tenant, mail, &parts, &mut bundle).await?;
         let (mail_id, original_sha256) = (mail.to_string(), hex(&parts.original_sha256));
         let manifest = Manifest {
@@ -202,21 +217,20 @@ impl Archive {
             )));
         }
         let mut beside = Beside::default();
+        let mut copies = Vec::new();
+        let sealed_by = self.trust(&BTreeSet::from([parts.dispatch_issuer.as_str()]))?;
         for (number, dispatch) in &parts.dispatches {
             beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
-            let name = if *number == 0 {
-                "dispatch.eml".to_owned()
-            } else {
-                format!("dispatch-blind-{number}.eml")
-            };
-            let digest = bundle
-                .content(&name, dispatch, Some(&parts.dispatch_issuer))
-                .await?;
-            self.record(bundle, &name, digest).await?;
+            let file = dispatch_name(*number);
+            let issuer = parts.dispatch_issuer.clone();
+            let sha256 = bundle.content(&file, dispatch, Some(&issuer)).await?;
+            self.record(bundle, &file, sha256).await?;
+            let copy = summing::CopyFile { file, sha256, issuer };
+            copies.push(self.judged_copy(sums, copy, dispatch, &sealed_by).await?);
         }
         let mut documents = Vec::new();
         for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
-            let name = format!("evidence/{:02}-{}.xml", n + 1, row.kind.element_name());
+            let name = evidence_name(n, &row);
             let form = lasting::form_of(&*self.db, &row.xml)?;
             beside.take(form.as_ref());
             let document = form.and_then(|f| f.document).unwrap_or(row.xml);
@@ -240,11 +254,33 @@ impl Archive {
             at: self.clock.now(),
             by: self.identity.domain.to_string(),
         };
-        let summing = summing::Summing::new(parts, &bundle.files, documents, trust, made);
+        let summing = summing::Summing::new(parts, copies, documents, trust, made);
         let sums = sums.clone();
         let octets = blocking(move || sums.print(&summing)).await?;
         bundle.octets(SUMMARY, &octets, None)?;
+        bundle.octets(guide::NAME, guide::TEXT.as_bytes(), None)?;
         Ok(octets)
+    }
+
+    /// What was found on the seal of a copy.
+    async fn judged_copy(
+        &self,
+        sums: &Arc<Sums>,
+        copy: summing::CopyFile,
+        content: &Content,
+        trust: &[(String, String)],
+    ) -> Result<SealedCopy, Failure> {
+        let mut octets = None;
+        if content.size_bytes() <= JUDGED_MAX_OCTETS {
+            let mut all = Vec::with_capacity(content.size_bytes() as usize);
+            let mut reader = ContentReader::whole(&self.spool, content);
+            while let Some(chunk) = reader.next_chunk().await? {
+                all.extend_from_slice(&chunk);
+            }
+            octets = Some(all);
+        }
+        let (sums, trust) = (sums.clone(), trust.to_vec());
+        blocking(move || Ok(sums.copy(copy, octets.as_deref(), &trust))).await
     }
 
     /// The evidence record of a sealed document beside it, once a hash tree covers it: from the night after its day on.
@@ -267,7 +303,9 @@ impl Archive {
             .filter(|issuer| **issuer != own)
             .filter_map(|issuer| issuer.parse().ok())
             .collect();
-        let mut trust = vec![(own, self.published.now().trust_pem.clone())];
+        // What was sealed under an earlier authority is checked by that.
+        let published = self.published.now();
+        let mut trust = vec![(own, published.trust_pem.clone() + &published.past_pem)];
         for domain in others {
             if let Some(peer) = peers::peer(&*self.db, &domain)? {
                 trust.push((peer.row.domain.to_string(), peer.row.trust_pem));
@@ -377,6 +415,17 @@ impl Archive {
         chain.reverse();
         Ok(chain)
     }
+}
+
+fn dispatch_name(number: u16) -> String {
+    match number {
+        0 => "dispatch.eml".to_owned(),
+        blind => format!("dispatch-blind-{blind}.eml"),
+    }
+}
+
+fn evidence_name(n: usize, row: &EvidenceRow) -> String {
+    format!("evidence/{:02}-{}.xml", n + 1, row.kind.element_name())
 }
 
 fn approvals(decisions: &[Decided]) -> Result<Vec<u8>, Failure> {

@@ -19,6 +19,8 @@ pub struct Credentials {
     pub seal_sha256: Vec<Fingerprint>,
     /// PEM: anchors and intermediates of our seals and of the time-stamp authorities.
     pub trust_pem: String,
+    /// PEM of those that are in use no more: what was sealed under them is checked by them. Empty when there are none.
+    pub past_pem: String,
 }
 
 impl Published {

@@ -1,16 +1,35 @@
 //! The peers this provider knows. Nothing that is not in a profile is let in or relayed to.
 
 use crate::address::Domain;
-use crate::domain::provider::Peer;
+use crate::cms::algorithm::sha256;
+use crate::domain::audit::{AuditRecord, PROVIDER};
+use crate::domain::audit_chain::hex;
+use crate::domain::provider::{Fingerprint, Peer};
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, Db};
-use crate::store::tables::peers;
+use crate::store::tables::{audit, peers};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Trust material of one peer, in octets of PEM: it has to fit a row. Some eight certificates.
 pub const TRUST_PEM_MAX_OCTETS: usize = 12 * 1024;
 /// Certificates pinned for one purpose: current, next, and a spare.
 pub const PINS_MAX: usize = 4;
+
+/// All that is believed of a peer, for the audit record; its certificates by their digest.
+pub fn told(peer: &Peer) -> Value {
+    let texts = |pins: &[Fingerprint]| -> Vec<String> { pins.iter().map(ToString::to_string).collect() };
+    json!({
+        "domain": peer.domain.to_string(),
+        "host": peer.host,
+        "port": peer.port,
+        "service": peer.service.to_string(),
+        "size_max_bytes": peer.size_max_bytes,
+        "tls_sha256": texts(&peer.tls_sha256),
+        "seal_sha256": texts(&peer.seal_sha256),
+        "trust_sha256": hex(&sha256(peer.trust_pem.as_bytes())),
+    })
+}
 
 pub struct Peers {
     db: Arc<dyn Db>,
@@ -34,20 +53,22 @@ impl Peers {
             .ok_or_else(|| Failure::refused(Kind::NotFound, format!("there is no peer {domain}")))
     }
 
-    /// Keeps a profile, new or in place of the old one of this domain.
-    pub async fn put(&self, peer: &Peer) -> Result<(), Failure> {
+    /// Keeps a profile, new or in place of the old one of this domain; with the provider's record of it.
+    pub async fn put(&self, peer: &Peer, record: &AuditRecord) -> Result<(), Failure> {
         self.check(peer)?;
         let mut batch = Batch::new();
         peers::put(&mut batch, peer)?;
+        audit::append(&mut batch, PROVIDER, 0, record)?;
         self.db.commit(batch).await?;
         tracing::info!(peer = %peer.domain, "peer profile kept");
         Ok(())
     }
 
-    pub async fn remove(&self, domain: &Domain) -> Result<(), Failure> {
+    pub async fn remove(&self, domain: &Domain, record: &AuditRecord) -> Result<(), Failure> {
         self.show(domain)?;
         let mut batch = Batch::new();
         peers::remove(&mut batch, domain);
+        audit::append(&mut batch, PROVIDER, 0, record)?;
         self.db.commit(batch).await?;
         tracing::info!(peer = %domain, "peer removed");
         Ok(())

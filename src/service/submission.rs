@@ -20,6 +20,7 @@ pub use signing::{Persons, Signatures};
 
 use crate::address::{KepAddress, ReversePath};
 use crate::clock::Clock;
+use crate::domain::audit::{AuditRecord, AuditRoute, Matter};
 use crate::domain::enquiry;
 use crate::domain::evidence::{Event, EvidenceKind, MessageFacts, Party, Reason};
 use crate::domain::job::Terms;
@@ -37,8 +38,8 @@ use crate::service::organisation::Organisations;
 use crate::service::owing::{Happened, Owing};
 use crate::store::db::{Batch, Db};
 use crate::store::spool::Spool;
-use crate::store::tables::peers;
 use crate::store::tables::work::{Addressee, OwedEvidence, Then};
+use crate::store::tables::{audit, peers};
 use header::not_yours;
 use std::sync::Arc;
 
@@ -216,6 +217,18 @@ impl Submission {
             attempts: 0,
         };
         let mut batch = Batch::new();
+        // The reason as a word: the sentence may hold what the header said.
+        let what =
+            serde_json::json!({"reason": format!("{:?}", refusal.kind), "recipients": recipients.len()});
+        let author = by.author(AuditRoute::Smtp);
+        let record = AuditRecord::of_deed(
+            now,
+            author,
+            "mail submit refused",
+            vec![Matter::Mail(mail)],
+            &what,
+        );
+        audit::append(&mut batch, by.tenant, 0, &record)?;
         Owing {
             identity: &self.identity,
             ids: &*self.ids,

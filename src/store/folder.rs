@@ -14,6 +14,8 @@ pub struct NewFolder {
     /// Where it is filled.
     part: PathBuf,
     files: Vec<PathBuf>,
+    /// One that is there may be replaced.
+    replaces: bool,
     finished: bool,
 }
 
@@ -46,6 +48,23 @@ impl NewFolder {
             dir: dir.to_owned(),
             part,
             files: Vec::new(),
+            replaces: false,
+            finished: false,
+        })
+    }
+
+    /// Begins a folder that takes the place of the one that is there, when it is whole; until then that one stands.
+    pub fn replacing(dir: &Path) -> std::io::Result<Self> {
+        let part = unfinished(dir);
+        if part.try_exists()? {
+            std::fs::remove_dir_all(&part)?;
+        }
+        std::fs::create_dir_all(&part)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            part,
+            files: Vec::new(),
+            replaces: true,
             finished: false,
         })
     }
@@ -82,7 +101,12 @@ impl NewFolder {
         for folder in &folders {
             std::fs::File::open(folder)?.sync_all()?;
         }
-        into_place(&self.part, &self.dir)?;
+        if self.replaces && exchange(&self.part, &self.dir)? {
+            // What stands beside it now is the old one; what stays of it the next attempt takes away.
+            let _ = std::fs::remove_dir_all(&self.part);
+        } else {
+            into_place(&self.part, &self.dir)?;
+        }
         self.finished = true;
         Ok(())
     }
@@ -117,6 +141,26 @@ impl NewFile {
     }
 }
 
+/// Both names change places in one step. Where a file system cannot do that, the old one goes first, and false is given: a
+/// crash there leaves a name without a folder, which whoever exports makes anew.
+fn exchange(part: &Path, path: &Path) -> std::io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, part, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+            std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+            Ok(true)
+        }
+        Err(Errno::NOENT) => Ok(false),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            std::fs::remove_dir_all(path)?;
+            Ok(false)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
 /// Gives what is whole and synced its name.
 pub(super) fn into_place(part: &Path, path: &Path) -> std::io::Result<()> {
     #[allow(clippy::disallowed_methods)]
@@ -145,6 +189,28 @@ mod tests {
         assert_eq!(std::fs::read(out.join("a/b.txt")).unwrap(), b"x");
         assert!(NewFolder::create(&out).is_err());
         assert!(NewFile::create(&out.join("a/b.txt")).is_err());
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_an_older_one_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let write = |text: &str| {
+            let mut folder = NewFolder::replacing(&out).unwrap();
+            folder.file("a.txt").unwrap().write(text.as_bytes()).unwrap();
+            folder
+        };
+        write("first").finish().unwrap();
+        drop(write("given up"));
+        let second = write("second");
+        assert_eq!(std::fs::read(out.join("a.txt")).unwrap(), b"first");
+        second.finish().unwrap();
+        assert_eq!(std::fs::read(out.join("a.txt")).unwrap(), b"second");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "the old one is gone"
+        );
     }
 
     #[test]

@@ -9,6 +9,8 @@ use kepd::id::MailId;
 use kepd::service::archive::{Period, PeriodMark, Step};
 use kepd::service::failure::{Failure, Kind};
 use kepd::service::submission::Accepted;
+use kepd::store::db::Batch;
+use kepd::store::tables::mails;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -63,7 +65,11 @@ fn check_summary(files: &Files, subject: &str) -> String {
         }
     }
     let marks = text.matches("✓ geçerli").count();
-    assert_eq!(marks, 5 * evidence, "{text}");
+    // Five findings of each document, three of the seal of each copy.
+    let copies = files
+        .keys()
+        .filter(|name| name.starts_with("dispatch") && name.ends_with(".eml"));
+    assert_eq!(marks, 5 * evidence + 3 * copies.count(), "{text}");
     let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
     let listed = manifest["files"].as_array().unwrap().iter();
     let listed = listed.clone().find(|f| f["path"] == "ozet.pdf").unwrap();
@@ -151,7 +157,8 @@ async fn a_period_is_exported_in_steps_and_one_that_broke_off_is_gone_on_with() 
             Step {
                 written: 25,
                 there: 0,
-                next: Some(_)
+                next: Some(_),
+                ..
             }
         ),
         "{first:?}"
@@ -180,6 +187,13 @@ async fn a_period_is_exported_in_steps_and_one_that_broke_off_is_gone_on_with() 
     let text = std::fs::read_to_string(out.join("index.json")).unwrap();
     assert_eq!(text.lines().count(), MAILS + 2, "a line for each");
     let index: Value = serde_json::from_str(&text).unwrap();
+    let times: Vec<&str> = index
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["submitted_at"].as_str().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "in order of time: {times:?}");
     for line in index.as_array().unwrap() {
         let folder = out.join(line["folder"].as_str().unwrap());
         let manifest = std::fs::read(folder.join("manifest.json")).unwrap();
@@ -192,6 +206,147 @@ async fn a_period_is_exported_in_steps_and_one_that_broke_off_is_gone_on_with() 
     // It is finished: nothing is written into it any more.
     let again = step(&wish, None).await;
     assert!(matches!(again, Err(Failure::Refused(r)) if r.kind == Kind::Invalid));
+}
+
+/// The export broke off; evidence came in; and of one mail something is damaged.
+#[tokio::test]
+async fn what_came_in_since_is_exported_and_what_is_damaged_stops_nothing() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    let mut mails = Vec::new();
+    for n in 0..3 {
+        pair.clock.advance(Duration::from_secs(60));
+        let sent = p
+            .submit("mudur@ornekas", &[ALICI], &message(&format!("Çağrı {n}"), ALICI))
+            .await;
+        let Ok(Accepted::Sent { mail }) = sent else {
+            panic!("{sent:?}")
+        };
+        mails.push(mail);
+    }
+    pair.work().await;
+    let wish = Period {
+        since: START,
+        until: START.plus(Duration::from_secs(86_400)),
+        tenants: vec![p.tenant("ornekas")],
+        wish: "w".into(),
+    };
+    let out = pair.dir.path().join("out");
+    let seen = std::sync::Mutex::new(None);
+    let breaks = |mail: MailId| match *seen.lock().unwrap().get_or_insert(mail) == mail {
+        true => Ok(true),
+        false => Err(Failure::Unavailable("the disk is full".into())),
+    };
+    assert!(p.archive.export_step(&wish, None, &out, &breaks).await.is_err());
+    let first = seen.lock().unwrap().unwrap();
+    assert_eq!(folders(&out), BTreeSet::from([first.to_string()]));
+    let evidence = || {
+        std::fs::read_dir(out.join(first.to_string()).join("evidence"))
+            .unwrap()
+            .count()
+    };
+    let before = evidence();
+
+    let reader = pair.hs02.principal("alici@alici");
+    for item in pair.hs02.items("alici") {
+        pair.hs02.mailboxes.hand_over(&reader, &item).await.unwrap();
+    }
+    pair.work().await;
+    let damaged = *mails.iter().find(|mail| **mail != first).unwrap();
+    let tenant = p.tenant("ornekas");
+    let stored = mails::mail(&*p.db, tenant, damaged).unwrap().unwrap();
+    let mut row = stored.row.clone();
+    row.original_sha256 = [7; 32];
+    let mut batch = Batch::new();
+    stored.replace(&mut batch, &row).unwrap();
+    p.db.commit(batch).await.unwrap();
+
+    let all = |_: MailId| Ok(true);
+    let step = p.archive.export_step(&wish, None, &out, &all).await.unwrap();
+    assert_eq!(
+        step,
+        Step {
+            written: 2,
+            remade: 1,
+            there: 0,
+            faults: 1,
+            next: None
+        }
+    );
+    assert!(evidence() > before, "the reading is in it now");
+    let said = kepctl(&[
+        "evidence",
+        "verify",
+        out.join(first.to_string()).to_str().unwrap(),
+    ]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    let index: Value = serde_json::from_slice(&std::fs::read(out.join("index.json")).unwrap()).unwrap();
+    let ids: Vec<&str> = index
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| l["mail_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, mails.iter().map(ToString::to_string).collect::<Vec<_>>());
+    for line in index.as_array().unwrap() {
+        let is_damaged = line["mail_id"] == damaged.to_string();
+        assert_eq!(line["folder"].is_null(), is_damaged, "{line}");
+        assert_eq!(
+            line["fault"]
+                .as_str()
+                .is_some_and(|why| why.contains("does not have its digest")),
+            is_damaged
+        );
+    }
+}
+
+/// Nothing but the bundle, and two programs: a machine without a network, without a home, without settings.
+#[tokio::test]
+async fn a_bundle_is_verified_on_a_bare_machine() {
+    let left = left().await;
+    for files in [&left.at_hs01, &left.at_hs02] {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, octets) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, octets).unwrap();
+        }
+        let guide = String::from_utf8(files["OKU.txt"].clone()).unwrap();
+        let walk = guide.split("--- sh ---\n").nth(1).unwrap();
+        let no_network = Command::new("unshare").args(["-rn", "true"]).status();
+        let no_network = no_network.is_ok_and(|status| status.success());
+        let bare = |program: &str, arguments: &[&str]| -> (bool, String) {
+            let mut command = match no_network {
+                true => Command::new("unshare"),
+                false => Command::new(program),
+            };
+            if no_network {
+                command.args(["-rn", "--", program]);
+            }
+            let out = command
+                .args(arguments)
+                .env_clear()
+                .env("PATH", "/usr/bin:/bin")
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
+            let said = [out.stdout, out.stderr].concat();
+            (out.status.success(), String::from_utf8_lossy(&said).into_owned())
+        };
+        let tool = env!("CARGO_BIN_EXE_kepctl");
+        let (holds, said) = bare(tool, &["evidence", "verify", "."]);
+        assert!(holds, "{said}");
+        let (holds, said) = bare("sh", &["-c", walk]);
+        assert!(holds && said.ends_with("TAMAM\n"), "{said}");
+        // One octet of one evidence: both say so.
+        let name = files.keys().find(|name| name.starts_with("evidence/")).unwrap();
+        let mut changed = files[name].clone();
+        let place = changed.len() / 2;
+        changed[place] ^= 1;
+        std::fs::write(dir.path().join(name), changed).unwrap();
+        assert!(!bare(tool, &["evidence", "verify", "."]).0);
+        assert!(!bare("sh", &["-c", walk]).0);
+    }
 }
 
 #[tokio::test]
@@ -221,7 +376,9 @@ async fn a_mail_that_is_not_to_be_seen_is_not_in_the_export() {
         step,
         Step {
             written: 1,
+            remade: 0,
             there: 0,
+            faults: 0,
             next: None
         }
     );

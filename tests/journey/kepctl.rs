@@ -62,7 +62,7 @@ fn usage_is_2_and_no_daemon_is_1() {
 }
 
 /// A daemon on free ports; killed when dropped, if it is still there.
-pub(super) struct Daemon(Child);
+pub(super) struct Daemon(pub(super) Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {

@@ -56,4 +56,6 @@ pub struct ExportMark {
     /// Whether it walks what came in; otherwise what was sent.
     pub received: bool,
     pub mail: MailId,
+    /// Which attempt at the export it belongs to.
+    pub turn: u64,
 }

@@ -412,8 +412,8 @@ words! {
 
     #[derive(Subcommand)]
     pub enum AuditWord {
-        /// Changes of a tenant's organisation and decisions on its jobs, newest first; of one thing when it is named
-        Show(AuditShow),
+        /// Who did what in an account, newest first: changes, decisions, logins, readings, exports; of one thing when it is named
+        Show(Box<AuditShow>),
         /// Whether the record is what was sealed day by day; of exported files, it needs no daemon
         Verify(AuditVerify),
         /// The sealed segments as files, which openssl and sha256sum can check
@@ -421,6 +421,10 @@ words! {
             /// A new folder that the daemon may write to
             #[arg(long, value_name = "DIR")]
             out: PathBuf,
+            /// Only the segments behind this number: what an earlier export does not have
+            #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+            #[serde(default)]
+            after: u64,
         },
     }
 
@@ -432,11 +436,39 @@ words! {
         /// Folder of trust anchors; "trust" in the folder when left out
         #[arg(long, value_name = "DIR", requires = "from")]
         pub trust: Option<PathBuf>,
+        /// The last segment as it was written down elsewhere: it must be there, and be the same
+        #[arg(long, value_name = "NUMBER:HASH")]
+        #[serde(default)]
+        pub known: Option<String>,
     }
 
     #[derive(Args)]
     pub struct AuditShow {
-        pub tenant: String,
+        /// The account; the provider's own record when left out
+        pub tenant: Option<String>,
+        /// Of this day or later
+        #[arg(long, value_name = "DAY")]
+        #[serde(default)]
+        pub since: Option<When>,
+        /// The last day, or the moment before which
+        #[arg(long, value_name = "DAY")]
+        #[serde(default)]
+        pub until: Option<When>,
+        /// What this login did
+        #[arg(long, value_name = "LOGIN")]
+        #[serde(default)]
+        pub actor: Option<String>,
+        #[arg(long, group = "matter")]
+        #[serde(default)]
+        pub mail: Option<MailId>,
+        /// A message's number, as `mail list` shows it
+        #[arg(long, group = "matter", value_name = "NUMBER")]
+        #[serde(default)]
+        pub item: Option<u64>,
+        /// Older than this record: the `place` of the last one that was shown
+        #[arg(long, value_name = "PLACE")]
+        #[serde(default)]
+        pub before: Option<String>,
         #[arg(long, group = "matter")]
         pub job: Option<JobId>,
         #[arg(long, group = "matter", value_name = "NAME|#NUMBER")]

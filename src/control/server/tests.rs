@@ -132,6 +132,7 @@ fn door(dir: &Path) -> ControlDoor {
         tls_sha256: vec!["ab".repeat(32).try_into().unwrap()],
         seal_sha256: vec!["cd".repeat(32).try_into().unwrap()],
         trust_pem: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n".into(),
+        past_pem: String::new(),
     });
     let archive = Archive {
         db: db.clone(),

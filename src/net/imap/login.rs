@@ -146,7 +146,8 @@ impl Connection<'_> {
 
     async fn wait_for_failure(&mut self, attempt: Option<LoginName>) {
         let now = self.door.mailboxes.clock.now();
-        self.door.accounts.pace.failed(now, self.from, attempt.as_ref());
+        let accounts = &self.door.accounts;
+        accounts.not_let_in(now, self.from, attempt.as_ref(), Door::Imap);
         self.login_failures += 1;
         tokio::time::sleep(self.door.login_failure_delay * self.login_failures).await;
     }
@@ -162,17 +163,20 @@ impl Connection<'_> {
     }
 
     fn welcome(&mut self, by: Principal) -> Answer {
-        if let Err(failure) = self.door.accounts.check_door(&by, Door::Imap) {
+        let (now, by) = (self.door.mailboxes.clock.now(), by.at(self.from));
+        if let Err(failure) = self.door.accounts.check_login(now, &by, Door::Imap) {
             tracing::info!(login = %by.login, "may not use IMAP");
             return refused(failure);
         }
+        // He has proved who he is, whether there is room for him or not.
         self.door.accounts.pace.succeeded(self.from, &by.login);
         match self.door.accounts.enter(&by) {
             Ok(present) => self.present = Some(present),
             Err(failure) => return refused(failure),
         }
         tracing::info!(login = %by.login, "logged in");
-        self.by = Some(by.at(self.from));
+        self.door.accounts.came_in(now, &by, Door::Imap);
+        self.by = Some(by);
         Answer::LoggedIn
     }
 }

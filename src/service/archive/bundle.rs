@@ -71,7 +71,6 @@ impl<'a> Bundle<'a> {
         self.files.push(ExportedFile {
             path: path.to_owned(),
             sha256: hex(&sha256),
-            digest: sha256,
             size,
             issuer: issuer.map(str::to_owned),
         });

@@ -2,12 +2,14 @@
 //!
 //! Mail is walked in the order of its keys, tenant by tenant, what was sent before what came in; the index tells the times. Memory
 //! and time of a step are bounded, and all steps together read each row once. An export that broke off begins again at the
-//! start and passes over the folders that are there; a bundle that is there is not made anew.
+//! start and passes over the folders that are there; a bundle that is there is made anew only if its contents would be others now
+//! (`contents`). A mail that cannot be exported, because something of it is lost or damaged, stands in the index with the reason,
+//! and does not stop the others.
 //!
 //! Counted are mails that were accepted for sending in the period, and mails delivered in it. What still waits for
 //! approval, or was never sent, is no mail of the period.
 
-use super::{Archive, blocking, hex, unwritable};
+use super::{Archive, There, blocking, hex, unwritable};
 use crate::clock::UtcTime;
 use crate::domain::mail::{Consignment, Mail, MailState};
 use crate::id::{MailId, TenantId};
@@ -49,6 +51,8 @@ pub struct PeriodMark {
     pub tenant: TenantId,
     pub side: PeriodSide,
     pub mail: MailId,
+    /// Which attempt at this export it belongs to.
+    pub turn: u64,
 }
 
 /// Whether who asks may see a mail of a tenant.
@@ -58,8 +62,12 @@ pub type Visible<'a> = &'a (dyn Fn(MailId) -> Result<bool, Failure> + Send + Syn
 pub struct Step {
     /// Bundles written.
     pub written: usize,
+    /// Of these, how many took the place of an older one.
+    pub remade: usize,
     /// Bundles that were there.
     pub there: usize,
+    /// Mails that could not be exported.
+    pub faults: usize,
     /// None: it is done, and the index is there.
     pub next: Option<PeriodMark>,
 }
@@ -67,7 +75,10 @@ pub struct Step {
 /// A line of `index.json`.
 #[derive(Serialize)]
 struct Line<'a> {
-    folder: &'a str,
+    /// None: it could not be exported.
+    folder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
     mail_id: &'a str,
     side: &'static str,
     subject: &'a str,
@@ -76,7 +87,7 @@ struct Line<'a> {
     submitted_at: Option<String>,
     delivered_at: Option<String>,
     original_sha256: String,
-    manifest_sha256: String,
+    manifest_sha256: Option<String>,
 }
 
 /// A mail of either side, as far as the index tells of it.
@@ -137,7 +148,7 @@ impl Archive {
     ) -> Result<Step, Failure> {
         let folder = match after {
             None => ManyFolders::begin(out, &period.wish),
-            Some(_) => ManyFolders::go_on(out, &period.wish),
+            Some(after) => ManyFolders::go_on(out, &period.wish, after.turn),
         };
         let mut walk = Walk {
             archive: self,
@@ -149,7 +160,9 @@ impl Archive {
             looked_at: 0,
             step: Step {
                 written: 0,
+                remade: 0,
                 there: 0,
+                faults: 0,
                 next: None,
             },
         };
@@ -196,7 +209,8 @@ struct Walk<'a> {
     folder: ManyFolders,
     visible: Visible<'a>,
     sums: Arc<Sums>,
-    lines: Vec<String>,
+    /// With the moment each belongs to.
+    lines: Vec<(i64, String)>,
     looked_at: usize,
     step: Step,
 }
@@ -236,6 +250,7 @@ impl Walk<'_> {
                         tenant,
                         side,
                         mail: candidate.id,
+                        turn: self.folder.turn(),
                     });
                     return Ok(true);
                 }
@@ -248,30 +263,27 @@ impl Walk<'_> {
 
     async fn look_at(&mut self, tenant: TenantId, mail: &Candidate) -> Result<(), Failure> {
         self.looked_at += 1;
-        let inside = mail
-            .at
-            .is_some_and(|at| self.period.since <= at && at < self.period.until);
-        if !inside || !(self.visible)(mail.id)? {
+        let inside = |at: &UtcTime| self.period.since <= *at && *at < self.period.until;
+        let Some(at) = mail.at.filter(inside) else {
+            return Ok(());
+        };
+        if !(self.visible)(mail.id)? {
             return Ok(());
         }
         let name = mail.id.to_string();
-        let manifest_sha256 = match self.folder.manifest(&name).map_err(unwritable)? {
-            Some(manifest) => {
-                self.step.there += 1;
-                hex(&mails::digest(&manifest))
+        let (manifest_sha256, fault) = match self.bundle(tenant, mail.id, &name).await {
+            Ok(sha256) => (Some(sha256), None),
+            // Something of this mail is lost or damaged. That is told, here and in the log, and the others go on.
+            Err(Failure::Broken(why)) => {
+                tracing::error!(mail = %mail.id, why, "a mail cannot be exported");
+                self.step.faults += 1;
+                (None, Some(why))
             }
-            None => {
-                let place = self.folder.place(&name);
-                let exported = self
-                    .archive
-                    .export_with(&self.sums, tenant, mail.id, place)
-                    .await?;
-                self.step.written += 1;
-                exported.manifest_sha256
-            }
+            Err(other) => return Err(other),
         };
         let line = Line {
-            folder: &name,
+            folder: fault.is_none().then_some(name.as_str()),
+            fault,
             mail_id: &name,
             side: match mail.side {
                 PeriodSide::Sent => "sent",
@@ -286,7 +298,27 @@ impl Walk<'_> {
             manifest_sha256,
         };
         let line = serde_json::to_string(&line).map_err(|e| Failure::Broken(e.to_string()))?;
-        self.lines.push(line);
+        self.lines.push((at.unix_ms(), line));
         Ok(())
+    }
+
+    /// The bundle of a mail, as it is there or made; gives the digest of its manifest.
+    async fn bundle(&mut self, tenant: TenantId, mail: MailId, name: &str) -> Result<String, Failure> {
+        let mut there = There::No;
+        if let Some(manifest) = self.folder.manifest(name).map_err(unwritable)? {
+            if self.archive.is_current(tenant, mail, &manifest)? {
+                self.step.there += 1;
+                return Ok(hex(&mails::digest(&manifest)));
+            }
+            there = There::Old;
+        }
+        let place = self.folder.place(name);
+        let exported = self
+            .archive
+            .export_with(&self.sums, tenant, mail, place, there)
+            .await?;
+        self.step.written += 1;
+        self.step.remade += usize::from(there == There::Old);
+        Ok(exported.manifest_sha256)
     }
 }

@@ -9,6 +9,9 @@ use crate::store::spool::{BlobRef, Spool};
 use crate::store::tables::lasting::{LastingForm, Value};
 use std::sync::Arc;
 
+/// The certificates of all paths.
+pub(super) const CERTIFICATES: &str = "revocation/certificates.pem";
+
 /// The values of all documents of a bundle, each once.
 #[derive(Default)]
 pub(super) struct Beside {
@@ -28,14 +31,20 @@ impl Beside {
             .extend(form.certificates.filter(|pem| !self.certificates.contains(pem)));
     }
 
+    /// Names and SHA-256 of the lists and responses, and whether there are certificates besides.
+    pub(super) fn contents(&self) -> (Vec<(String, [u8; 32])>, bool) {
+        let named = self.values.iter().enumerate().map(|(n, value)| {
+            let (blob, ending) = value_file(value);
+            (name_of_value(n, ending), blob.id.0)
+        });
+        (named.collect(), !self.certificates.is_empty())
+    }
+
     pub(super) async fn write(self, spool: &Arc<Spool>, bundle: &mut Bundle<'_>) -> Result<(), Failure> {
         for (n, value) in self.values.iter().enumerate() {
-            let (blob, ending) = match value {
-                Value::List(blob) => (blob, "crl"),
-                Value::Response(blob) => (blob, "ors"),
-            };
+            let (blob, ending) = value_file(value);
             let octets = spool.load(blob).await?;
-            bundle.octets(&format!("revocation/{}.{ending}", n + 1), &octets, None)?;
+            bundle.octets(&name_of_value(n, ending), &octets, None)?;
         }
         let mut all: Vec<Certificate> = Vec::new();
         for blob in &self.certificates {
@@ -51,6 +60,17 @@ impl Beside {
             return Ok(());
         }
         let pem: String = all.iter().map(Certificate::pem).collect();
-        bundle.octets("revocation/certificates.pem", pem.as_bytes(), None)
+        bundle.octets(CERTIFICATES, pem.as_bytes(), None)
     }
+}
+
+fn value_file(value: &Value) -> (&BlobRef, &'static str) {
+    match value {
+        Value::List(blob) => (blob, "crl"),
+        Value::Response(blob) => (blob, "ors"),
+    }
+}
+
+fn name_of_value(n: usize, ending: &str) -> String {
+    format!("revocation/{}.{ending}", n + 1)
 }

@@ -3,7 +3,7 @@
 //! Each document is judged by the anchors of the provider that issued it, and by no other's: one provider cannot vouch
 //! for the word of another.
 
-use super::{Decided, ExportedFile, Parts};
+use super::{Decided, Parts};
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
 use crate::pdf::Press;
@@ -15,6 +15,7 @@ use crate::seal::{self, TrustStore, verify_evidence};
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
+use crate::validation::{Piece, judge};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +27,13 @@ pub(super) struct Evidence {
     pub name: String,
     pub row: EvidenceRow,
     pub xml: Vec<u8>,
+}
+
+/// A sealed copy as it lies in the bundle.
+pub(super) struct CopyFile {
+    pub file: String,
+    pub sha256: [u8; 32],
+    pub issuer: String,
 }
 
 /// Who makes it, and when.
@@ -48,23 +56,16 @@ pub(super) struct Summing {
 impl Summing {
     pub(super) fn new(
         parts: &Parts,
-        files: &[ExportedFile],
+        dispatches: Vec<SealedCopy>,
         documents: Vec<Evidence>,
         trust: Vec<(String, String)>,
         made: Made,
     ) -> Self {
-        let copies = files.iter().filter(|f| f.path.starts_with("dispatch"));
         let approval = |decided: &Decided| approval(decided, &parts.original_sha256);
         Self {
             made,
             mail: parts.facts.clone(),
-            dispatches: copies
-                .map(|f| SealedCopy {
-                    file: f.path.clone(),
-                    sha256: f.digest,
-                    issuer: parts.dispatch_issuer.clone(),
-                })
-                .collect(),
+            dispatches,
             approvals: parts.decisions.iter().map(approval).collect(),
             documents,
             trust,
@@ -119,6 +120,45 @@ impl Sums {
         self.press
             .print(&summary)
             .map_err(|e| Failure::Broken(format!("the summary of {}: {e}", summary.mail.id)))
+    }
+
+    /// Judges the seal of a copy by the anchors of whoever sealed it. `octets`: None when there are too many to be held.
+    pub(super) fn copy(
+        &self,
+        copy: CopyFile,
+        octets: Option<&[u8]>,
+        trust: &[(String, String)],
+    ) -> SealedCopy {
+        let CopyFile { file, sha256, issuer } = copy;
+        let unknown = |why: &str| Finding::Unknown(why.to_owned());
+        let bare = |why: &str| SealedCopy {
+            file: file.clone(),
+            sha256,
+            issuer: issuer.clone(),
+            stamp_time: None,
+            signer: None,
+            signature: unknown(why),
+            trust: unknown(why),
+            timestamp: unknown(why),
+        };
+        let Some(octets) = octets else {
+            return bare("the copy is too large to be judged here; kepctl evidence verify judges it");
+        };
+        let pem = trust.iter().find(|(domain, _)| *domain == issuer);
+        let store = self.store(pem.map_or("", |(_, pem)| pem));
+        // The documents inside are judged by themselves, each by the anchors of its own issuer.
+        let judged = judge(&file, octets, None, &store);
+        let Some(seal) = judged.into_iter().find(|j| j.piece == Piece::Dispatch) else {
+            return bare("it is not a sealed dispatch");
+        };
+        SealedCopy {
+            stamp_time: seal.stamp_time,
+            signer: seal.signer.map(|signer| signer.subject),
+            signature: finding_of(&seal.findings.signature),
+            trust: finding_of(&seal.findings.trust),
+            timestamp: finding_of(&seal.findings.timestamp),
+            ..bare("")
+        }
     }
 
     fn document(&self, summing: &Summing, evidence: &Evidence) -> Document {

@@ -3,9 +3,11 @@
 //!
 //! Headers and structure are no reading, nor is a declaration (`service::declaring`), nor a search: it does not look into
 //! the text before (`unread`). A preview is content that nobody asked to read: it is not given before (`preview`). A
-//! consignment that counts as read already changes no more.
+//! consignment that counts as read already changes no more. Who it was, and from where, goes on the audit record in the
+//! same commit.
 
 use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::audit::{AuditRecord, AuditRoute, Matter};
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::mail::ConsignmentEvent;
@@ -13,7 +15,7 @@ use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::owing::{Happened, Owing};
 use crate::store::db::{Batch, CommitError};
-use crate::store::tables::mails;
+use crate::store::tables::{audit, mails};
 
 impl Mailboxes {
     /// Whether giving content of the item would be its reading, the first one.
@@ -40,7 +42,8 @@ impl Mailboxes {
             let mut consignment = stored.row.clone();
             consignment.state = state;
             let kind = EvidenceKind::RetrievalNonRetrievalByRecipient;
-            let happened = Happened::new(kind, Event::Retrieval, self.clock.now());
+            let now = self.clock.now();
+            let happened = Happened::new(kind, Event::Retrieval, now);
             let mut batch = Batch::new();
             stored.replace(&mut batch, &consignment)?;
             Owing {
@@ -48,6 +51,12 @@ impl Mailboxes {
                 ids: &*self.ids,
             }
             .about_consignment(&mut batch, &consignment, &happened)?;
+            // Which person it was stands in no evidence: that speaks of the address.
+            let about = vec![Matter::Item(item.id), Matter::Mail(id)];
+            let what = serde_json::json!({"state": "read"});
+            let by_whom = by.author(AuditRoute::Imap);
+            let record = AuditRecord::of_deed(now, by_whom, "mail read", about, &what);
+            audit::append(&mut batch, by.tenant, 0, &record)?;
             match self.db.commit(batch).await {
                 Ok(_) => {
                     tracing::info!(mail = %id, by = %by.login, "handed over");

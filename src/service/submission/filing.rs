@@ -5,7 +5,8 @@ use super::signing::Signed;
 use super::{Accepted, Submission, composer, cut_text};
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
-use crate::domain::audit::{AuditRecord, AuditRoute};
+use crate::domain::audit::{AuditRecord, AuditRoute, Matter};
+use crate::domain::audit_chain::hex;
 use crate::domain::item::{Filed, Item, ItemKind};
 use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route};
 use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
@@ -133,6 +134,20 @@ impl Filing {
             audit::append(batch, self.by.tenant, nth, &record)?;
         }
         Ok(())
+    }
+
+    /// Who handed a mail in and from where. The evidence of it speaks of the address; what was said and to whom is not told here.
+    fn record_mail(&self, batch: &mut Batch, mail: &Mail, item: &Item, now: UtcTime) -> Result<(), Failure> {
+        let about = vec![Matter::Mail(mail.id), Matter::Item(item.id)];
+        let what = serde_json::json!({
+            "original_sha256": hex(&mail.original_sha256),
+            "octets": mail.original_size_bytes,
+            "recipients": mail.recipients.len(),
+        });
+        let author = self.by.author(self.route);
+        let record = AuditRecord::of_deed(now, author, "mail submit", about, &what);
+        // Behind those of jobs.
+        Ok(audit::append(batch, self.by.tenant, 200, &record)?)
     }
 
     pub(super) fn message_id(&self) -> &str {
@@ -331,6 +346,7 @@ impl Filing {
                 }
             }
         };
+        self.record_mail(batch, &mail, &item, now)?;
         mails::add(batch, &mail)?;
         mails::set_known(
             batch,
