@@ -137,6 +137,8 @@ mod rule_subjects;
 mod sealing;
 #[path = "journey/searching.rs"]
 mod searching;
+#[path = "journey/sharing.rs"]
+mod sharing;
 #[path = "journey/stamping.rs"]
 mod stamping;
 #[path = "journey/telling.rs"]

@@ -157,6 +157,9 @@ pub fn words(judged: &Judged, language: Language) -> String {
     if let Some(time) = judged.stamp_time {
         line(Word::Stamped, &shown(time));
     }
+    if let Some(level) = judged.level {
+        line(Word::Level, level.word());
+    }
     if let Some(relied) = &judged.relied {
         line(Word::Revocation, &reliance::words(relied, language));
     }

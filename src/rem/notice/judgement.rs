@@ -61,6 +61,7 @@ words! {
     What "olay" "event";
     When "olay zamanı" "time of the event";
     Stamped "damga zamanı" "stamped at";
+    Level "imza düzeyi" "level of the signature";
     SealedBy "mühürleyen" "sealed by";
     Issuer "düzenleyen" "issued by";
     Sender "gönderici" "sender";
