@@ -12,7 +12,7 @@ use crate::domain::evidence::{
 use crate::id::EvidenceId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use roxmltree::Node;
+use roxmltree::{Document, Node};
 use uuid::Uuid;
 
 /// What a document states, and what it states in words of its own.
@@ -31,7 +31,10 @@ pub struct Read {
 
 /// Reads a document. The error says in one line what is missing.
 pub fn read(xml: &[u8]) -> Result<Read, String> {
-    let doc = super::parse(xml)?;
+    read_document(&super::parse(xml)?)
+}
+
+pub(super) fn read_document(doc: &Document<'_>) -> Result<Read, String> {
     let root = doc.root_element();
     if root.tag_name().namespace() != Some(REM_NS) {
         return Err("the root element is not of TS 102 640".to_owned());

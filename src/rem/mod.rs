@@ -12,10 +12,13 @@ pub mod layout;
 pub mod message;
 pub mod notice;
 pub mod open;
+mod parsed;
 mod personal;
 pub mod schema;
 mod shape;
 pub mod writer;
+
+pub use parsed::Parsed;
 
 /// Namespace of TS 102 640-2 version 2.
 pub const REM_NS: &str = "http://uri.etsi.org/02640/v2#";

@@ -9,14 +9,17 @@ mod value;
 
 use super::{DS_NS, REM_NS, SAML_NS, XADES_NS, XML_NS};
 use crate::domain::evidence::EvidenceKind;
-use roxmltree::Node;
+use roxmltree::{Document, Node};
 use std::collections::HashSet;
 use table::{AUTHENTICATION, AUTHENTICATION_SAML, Attribute, DELEGATE, DELEGATES, EVIDENCE, Item, Type};
 use value::is_space;
 
 /// Checks a document; the error is one sentence for the finding `schema`.
 pub fn check(xml: &[u8]) -> Result<(), String> {
-    let doc = super::parse(xml)?;
+    check_document(&super::parse(xml)?)
+}
+
+pub(super) fn check_document(doc: &Document<'_>) -> Result<(), String> {
     let root = doc.root_element();
     let name = root.tag_name().name();
     if root.tag_name().namespace() != Some(REM_NS)

@@ -10,7 +10,7 @@ use crate::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Reason};
 use crate::domain::provider::{Fingerprint, Peer};
 use crate::mime::{Span, Structure, summary};
 use crate::rem::open::{Opened, Sealed};
-use crate::rem::{evidence_read, open, schema};
+use crate::rem::{Parsed, open};
 use crate::seal::reliance::{Basis, Relied};
 use crate::seal::trust::TrustStore;
 use crate::seal::verifier::{self, Finding, Signer};
@@ -293,13 +293,14 @@ fn check_document(
     trust: &TrustStore,
     relied: &mut Vec<Relied>,
 ) -> Result<Document, NotGenuine> {
-    let report = verifier::verify_evidence(xml, Basis::asked_elsewhere(trust), schema::check);
+    let parsed = Parsed::of(xml);
+    let report = verifier::verify_evidence(xml, Basis::asked_elsewhere(trust), |_| parsed.check_schema());
     rely_on(relied, report.relied.as_ref(), &report.stamps);
     let findings = &report.findings;
     let sealed_by_peer = findings.signature.is_ok()
         && findings.trust.is_ok()
         && check_pin(report.signer.as_ref(), peer).is_ok();
-    let read = evidence_read::read(xml);
+    let read = parsed.read();
     let told = || {
         read.as_ref()
             .ok()

@@ -18,7 +18,7 @@ pub mod values;
 use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;
 use crate::domain::evidence::EvidenceFacts;
-use crate::rem::{evidence_read, schema};
+use crate::rem::Parsed;
 pub use crate::seal::Basis;
 use crate::seal::verifier::{Signer, TrustMoment};
 use crate::seal::{Finding, Findings, Relied, TrustStore, verify_evidence};
@@ -206,7 +206,8 @@ pub fn judge_evidence<'a>(
     basis: impl Into<Basis<'a>>,
 ) -> Judged {
     let basis = basis.into();
-    let report = verify_evidence(octets, basis, schema::check);
+    let parsed = Parsed::of(octets);
+    let report = verify_evidence(octets, basis, |_| parsed.check_schema());
     let judged = Judged {
         name,
         piece: Piece::Evidence,
@@ -220,7 +221,7 @@ pub fn judge_evidence<'a>(
         trust_moment: report.trust_moment,
         relied: report.relied,
         stamps: report.stamps,
-        facts: evidence_read::read(octets).ok().map(|read| read.facts),
+        facts: parsed.read().ok().map(|read| read.facts),
         original: OriginalMatch::NotStated,
         preserved: Preserved::NotGiven,
         unstamped: false,

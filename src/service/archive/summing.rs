@@ -10,7 +10,7 @@ use crate::pdf::Press;
 use crate::pdf::summary::{
     ATTACHED_MAX_OCTETS, Anchor, Approval, Attachment, Document, Finding, MailFacts, SealedCopy, Summary,
 };
-use crate::rem::{evidence_read, schema};
+use crate::rem::Parsed;
 use crate::seal::{self, TrustStore, verify_evidence};
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
@@ -166,7 +166,8 @@ impl Sums {
         let issuer = row.issuer.to_string();
         let pem = summing.trust.iter().find(|(domain, _)| *domain == issuer);
         let trust = self.store(pem.map_or("", |(_, pem)| pem));
-        let report = verify_evidence(&evidence.xml, &trust, schema::check);
+        let parsed = Parsed::of(&evidence.xml);
+        let report = verify_evidence(&evidence.xml, &trust, |_| parsed.check_schema());
         let found = report.findings;
         // Without anchors nothing can be said of trust, which is not the same as distrust.
         let unknown = trust.anchors().is_empty() && found.signature.is_ok();
@@ -177,7 +178,7 @@ impl Sums {
                 finding_of(finding)
             }
         };
-        let read = evidence_read::read(&evidence.xml).ok();
+        let read = parsed.read().ok();
         let (facts, other_reasons) = match read {
             Some(read) => (Some(read.facts), read.unknown_reasons),
             None => (None, Vec::new()),
