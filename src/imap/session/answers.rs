@@ -62,6 +62,7 @@ impl Session {
         }
     }
 
+    /// What came of mailboxes as such.
     fn answered_mailbox(&mut self, tag: &str, about: About, answer: Answer) {
         use Expunging::Allowed;
         match (about, answer) {
@@ -99,6 +100,14 @@ impl Session {
             (About::Property(text), Answer::Told { lines, longest_bytes }) => {
                 self.properties(tag, &lines, longest_bytes, text);
             }
+            (about, answer) => self.answered_change(tag, about, answer),
+        }
+    }
+
+    /// What came of messages that were brought, copied, moved or expunged.
+    fn answered_change(&mut self, tag: &str, about: About, answer: Answer) {
+        use Expunging::Allowed;
+        match (about, answer) {
             (About::AppendEnd { replaces: None }, Answer::Appended(uid)) => {
                 self.finish(tag, Allowed, &format!("{}APPEND done", append_uid(uid.as_ref())));
                 self.brought_itself();
@@ -123,6 +132,50 @@ impl Session {
                 self.phase = Phase::Authenticated;
                 self.out.tagged(tag, "OK", "CLOSE done");
             }
+            (
+                About::Copy { some_gone },
+                Answer::Copied {
+                    uid_validity,
+                    pairs,
+                    refused,
+                },
+            ) => {
+                let refused = refused.or_else(|| some_gone.then(expunge_issued));
+                let text = format!("{}COPY done", copy_uid(uid_validity, &pairs));
+                self.end(tag, Allowed, refused, &text);
+                self.brought_itself();
+            }
+            (
+                About::Move { some_gone },
+                Answer::Copied {
+                    uid_validity,
+                    pairs,
+                    refused,
+                },
+            ) => {
+                // RFC 6851 4.3: COPYUID comes before the EXPUNGEs.
+                let code = copy_uid(uid_validity, &pairs);
+                if !code.is_empty() {
+                    self.out.untagged(&format!("OK {code}moved"));
+                }
+                let removed: Vec<u32> = pairs.iter().map(|p| p.from).collect();
+                let some = !removed.is_empty();
+                self.apply(Changes {
+                    removed,
+                    ..Changes::default()
+                });
+                let text = self.expunged_text(some, "MOVE done");
+                let refused = refused.or_else(|| some_gone.then(expunge_issued));
+                self.end(tag, Allowed, refused, &text);
+                self.brought_itself();
+            }
+            (about, answer) => self.answered_messages(tag, about, answer),
+        }
+    }
+
+    /// What was asked, or set, of the messages of the open mailbox.
+    fn answered_messages(&mut self, tag: &str, about: About, answer: Answer) {
+        match (about, answer) {
             (
                 About::Search {
                     kind,
@@ -179,44 +232,7 @@ impl Session {
                 let modified = self.modified(numbering, &modified);
                 self.stored_end(tag, numbering, &modified, refused);
             }
-            (
-                About::Copy { some_gone },
-                Answer::Copied {
-                    uid_validity,
-                    pairs,
-                    refused,
-                },
-            ) => {
-                let refused = refused.or_else(|| some_gone.then(expunge_issued));
-                let text = format!("{}COPY done", copy_uid(uid_validity, &pairs));
-                self.end(tag, Allowed, refused, &text);
-                self.brought_itself();
-            }
-            (
-                About::Move { some_gone },
-                Answer::Copied {
-                    uid_validity,
-                    pairs,
-                    refused,
-                },
-            ) => {
-                // RFC 6851 4.3: COPYUID comes before the EXPUNGEs.
-                let code = copy_uid(uid_validity, &pairs);
-                if !code.is_empty() {
-                    self.out.untagged(&format!("OK {code}moved"));
-                }
-                let removed: Vec<u32> = pairs.iter().map(|p| p.from).collect();
-                let some = !removed.is_empty();
-                self.apply(Changes {
-                    removed,
-                    ..Changes::default()
-                });
-                let text = self.expunged_text(some, "MOVE done");
-                let refused = refused.or_else(|| some_gone.then(expunge_issued));
-                self.end(tag, Allowed, refused, &text);
-                self.brought_itself();
-            }
-            (_, other) => self.refused(tag, Allowed, other),
+            (_, other) => self.refused(tag, Expunging::Allowed, other),
         }
     }
 
