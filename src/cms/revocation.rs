@@ -194,18 +194,60 @@ pub fn judge(path: &[Certificate], at: UtcTime, values: &RevocationValues, grace
     judge_slices(path, at, &ValueSlices::of(values), grace)
 }
 
-/// [`judge`] by values that lie elsewhere.
+/// [`judge`] by values that lie elsewhere. Of several revocations the earliest is told; a hold, which may be lifted, only
+/// where there is no other.
 pub fn judge_slices(
     path: &[Certificate],
     at: UtcTime,
     values: &ValueSlices<'_>,
     grace: Duration,
 ) -> Standing {
+    let Walked { revoked, doubt } = walk(path, at, values, grace);
+    let is_hold = |r: &PathRevocation| r.reason == RevocationReason::CertificateHold;
+    let told = revoked.into_iter().min_by_key(|r| (is_hold(r), r.at));
+    match (told, doubt) {
+        (Some(r), _) => Standing::RevokedSince {
+            subject: r.subject,
+            at: r.at,
+            reason: r.reason,
+        },
+        (None, Some(why)) => Standing::Unknown { why },
+        (None, None) => Standing::ValidAt(at),
+    }
+}
+
+/// A certificate of a path that was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathRevocation {
+    pub subject: String,
+    pub at: UtcTime,
+    pub reason: RevocationReason,
+}
+
+/// Every revocation of `path` that was effective at `at`, the earliest first: who asks what it does to a signature must know
+/// of all of them.
+pub fn revocations(path: &[Certificate], at: UtcTime, values: &ValueSlices<'_>) -> Vec<PathRevocation> {
+    let mut all = walk(path, at, values, Duration::ZERO).revoked;
+    all.sort_by_key(|r| r.at);
+    all
+}
+
+/// What is said of each certificate of a path.
+struct Walked {
+    revoked: Vec<PathRevocation>,
+    doubt: Option<Doubt>,
+}
+
+fn walk(path: &[Certificate], at: UtcTime, values: &ValueSlices<'_>, grace: Duration) -> Walked {
+    let mut out = Walked {
+        revoked: Vec::new(),
+        doubt: None,
+    };
     if values.crls.len() > VALUES_MAX || values.ocsp.len() > VALUES_MAX {
-        return Standing::Unknown { why: Doubt::TooMany };
+        out.doubt = Some(Doubt::TooMany);
+        return out;
     }
     let known = Known::read(values);
-    let (mut revoked, mut doubt) = (None, None);
     // From the anchor down: what an authority said after its own revocation counts for nothing.
     let mut issuer_revoked_at = None;
     for (i, pair) in path.windows(2).enumerate().rev() {
@@ -223,18 +265,18 @@ pub fn judge_slices(
             Verdict::Good { revoked_later } => issuer_revoked_at = revoked_later,
             Verdict::Revoked { at, reason } => {
                 issuer_revoked_at = Some(at);
-                revoked.get_or_insert(Standing::RevokedSince {
+                out.revoked.push(PathRevocation {
                     subject: certificate.subject(),
                     at,
                     reason,
                 });
             }
             Verdict::Doubt(why) => {
-                doubt.get_or_insert(Standing::Unknown { why });
+                out.doubt.get_or_insert(why);
             }
         }
     }
-    revoked.or(doubt).unwrap_or(Standing::ValidAt(at))
+    out
 }
 
 /// Whether nothing is ever published about the certificate, by its issuer's word (RFC 9608 3). The word does not count where
