@@ -11,7 +11,7 @@
 
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
-use crate::cms::revocation::{self, Doubt, PathRevocation, RevocationReason, Standing, ValueSlices};
+use crate::cms::revocation::{self, Doubt, Origin, PathRevocation, RevocationReason, Standing, ValueSlices};
 use crate::cms::{Certificate, PathError, Purpose, RevocationShelf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,11 +221,15 @@ impl Basis<'_> {
             Revocation::Nothing => None,
             Revocation::Known(shelf) => Some(shelf),
         };
+        // One document's checks are counted where its own values lie, and remembered where more documents are judged by.
+        let remembered = shelf.unwrap_or(embedded).checks();
+        let checks = embedded.checks().remembered_in(remembered);
         let values_about = |path: &[Certificate]| {
-            let mut values = ValueSlices::default();
-            for shelf in shelf.into_iter().chain([embedded]) {
-                shelf.about(path, &mut values);
+            let mut values = ValueSlices::checked_by(checks.clone());
+            if let Some(shelf) = shelf {
+                shelf.about(path, Origin::Caller, &mut values);
             }
+            embedded.about(path, Origin::Document, &mut values);
             values
         };
         let judged = self.trust.judge_by(leaf, along, at, purpose, &mut |path| {

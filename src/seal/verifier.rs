@@ -447,7 +447,7 @@ fn check_stamp(
     } else {
         let mut all = brought.values.clone();
         all.add_all(token.values.clone());
-        own = RevocationShelf::of(&all);
+        own = RevocationShelf::of(&all).checked_by(brought.shelf.checks());
         &own
     };
     let relied = basis.rely(used, shelf).map_err(|e| e.to_string())?;

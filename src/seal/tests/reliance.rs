@@ -1,10 +1,10 @@
 //! Revocation in the verifier: of the signer and of the time-stamp authority, before and after the moment that counts.
 
 use super::*;
+use crate::cms::Purpose;
 use crate::cms::algorithm::sha256;
 use crate::cms::testing::{List, Party, Plan, at, crl_at, key_usage};
 use crate::cms::{RevocationReason, RevocationShelf, der, extension};
-use crate::cms::Purpose;
 use crate::seal::reliance::{Basis, Proof, Reliance, Use};
 use crate::seal::verifier::{Finding, TrustMoment, verify_entity};
 use RevocationReason::{CertificateHold, CessationOfOperation, KeyCompromise, Superseded};
@@ -266,7 +266,10 @@ async fn an_authority_that_closed_does_not_hide_that_a_stamp_below_it_is_in_doub
         };
         let relied = Basis::known(&trust, &known).rely(used, &RevocationShelf::default());
         let relied = relied.unwrap();
-        (relied.distrust().map(|why| why.to_string()), relied.doubted_from())
+        (
+            relied.distrust().map(|why| why.to_string()),
+            relied.doubted_from(),
+        )
     };
     let (why, from) = judge(("07-01", KeyCompromise), ("08-01", CessationOfOperation));
     assert!(
@@ -276,7 +279,10 @@ async fn an_authority_that_closed_does_not_hide_that_a_stamp_below_it_is_in_doub
     // What a record proves to be of between the two is not healed by it.
     assert_eq!(from, Some(at("07-01")));
     // Both lost: from the first on. Both merely stopped: no harm.
-    let (_, from) = judge(("07-01", KeyCompromise), ("08-01", RevocationReason::CaCompromise));
+    let (_, from) = judge(
+        ("07-01", KeyCompromise),
+        ("08-01", RevocationReason::CaCompromise),
+    );
     assert_eq!(from, Some(at("07-01")));
     assert_eq!(
         judge(("07-01", Superseded), ("08-01", CessationOfOperation)),
