@@ -240,21 +240,22 @@ fn walk(path: &[Certificate], at: UtcTime, values: &ValueSlices<'_>, grace: Dura
 pub fn is_never_revoked(certificate: &Certificate) -> bool {
     certificate.extension(extension::NO_REV_AVAIL).is_some()
         && !certificate.is_ca()
-        && locations::ocsp_urls(certificate).is_empty()
-        && certificate
-            .extension(extension::CRL_DISTRIBUTION_POINTS)
-            .is_none()
+        && !has_a_place(certificate)
 }
 
-/// Whether a certificate of `path`, the anchor left out, names a place where its revocation can be asked about.
+/// Whether the certificate names a place where its revocation can be asked about, be it one that nobody here can go to: that
+/// its issuer publishes something is no less true for that.
+pub fn has_a_place(certificate: &Certificate) -> bool {
+    let names_lists = certificate
+        .extension(extension::CRL_DISTRIBUTION_POINTS)
+        .is_some();
+    names_lists || !locations::ocsp_urls(certificate).is_empty()
+}
+
+/// Whether a certificate of `path`, the anchor left out, does.
 pub fn names_a_place(path: &[Certificate]) -> bool {
     let below = path.split_last().map_or(path, |(_, below)| below);
-    below.iter().any(|certificate| {
-        !locations::ocsp_urls(certificate).is_empty()
-            || certificate
-                .extension(extension::CRL_DISTRIBUTION_POINTS)
-                .is_some()
-    })
+    below.iter().any(has_a_place)
 }
 
 /// Whether delegates of the issuer may have answered; not when a delegate itself is asked about.
