@@ -155,6 +155,16 @@ impl<'a> Crl<'a> {
 
     /// Whether `issuer` signed the list and may.
     pub fn check_signed_by(&self, issuer: &Certificate) -> Result<(), CrlError> {
+        self.check_may_sign(issuer)?;
+        if self.is_signed_by(issuer) {
+            Ok(())
+        } else {
+            Err(CrlError::Signature(self.issuer()))
+        }
+    }
+
+    /// Whether the list is of `issuer` by name, which may sign lists. Its signature is another question.
+    pub(super) fn check_may_sign(&self, issuer: &Certificate) -> Result<(), CrlError> {
         if issuer.subject_der() != self.issuer {
             return Err(CrlError::OtherIssuer(self.issuer()));
         }
@@ -162,14 +172,13 @@ impl<'a> Crl<'a> {
         if !issuer.key_usage().is_none_or(|u| u.crl_sign()) {
             return Err(CrlError::NoCrlSign(issuer.subject()));
         }
-        let holds = self
-            .algorithm
-            .is_some_and(|algorithm| issuer.verify(algorithm, self.tbs, self.signature));
-        if holds {
-            Ok(())
-        } else {
-            Err(CrlError::Signature(self.issuer()))
-        }
+        Ok(())
+    }
+
+    /// Whether the key of `issuer` made its signature.
+    pub(super) fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        self.algorithm
+            .is_some_and(|algorithm| issuer.verify(algorithm, self.tbs, self.signature))
     }
 
     /// Whether the list would name `certificate` if it were revoked (RFC 5280 6.3.3 (b)). Who issued it is asked elsewhere.

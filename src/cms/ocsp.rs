@@ -167,6 +167,23 @@ pub struct Response<'a> {
     pub certificates: Vec<Certificate>,
 }
 
+/// What somebody signed.
+#[derive(Clone, Copy)]
+pub(super) enum Signed<'s> {
+    Response(&'s Response<'s>),
+    /// That of a delegate.
+    Certificate(&'s Certificate),
+}
+
+impl Signed<'_> {
+    pub fn is_signed_by(self, signer: &Certificate) -> bool {
+        match self {
+            Self::Response(response) => response.is_signed_by(signer),
+            Self::Certificate(certificate) => certificate.is_signed_by(signer),
+        }
+    }
+}
+
 /// Who signed a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signer {
@@ -273,8 +290,19 @@ impl<'a> Response<'a> {
     /// Checks the signature and the right to it: the issuer of the certificate in question, or its delegate. `along` are
     /// further certificates, for responders that do not send their own.
     pub fn check_signed_for(&self, issuer: &Certificate, along: &[Certificate]) -> Result<Signer, OcspError> {
+        self.signer(issuer, along, &|signed, signer| signed.is_signed_by(signer))
+    }
+
+    /// The same, with somebody else to say whether a signature holds, who may remember it. He is asked last: whatever the
+    /// names, purposes and times refuse costs no signature.
+    pub(super) fn signer(
+        &self,
+        issuer: &Certificate,
+        along: &[Certificate],
+        holds: &dyn Fn(Signed<'_>, &Certificate) -> bool,
+    ) -> Result<Signer, OcspError> {
         if self.is_named(issuer) {
-            if issuer.verify(self.algorithm, self.tbs, self.signature) {
+            if holds(Signed::Response(self), issuer) {
                 return Ok(Signer::Issuer);
             }
             return Err(OcspError::Signature(issuer.subject()));
@@ -282,7 +310,7 @@ impl<'a> Response<'a> {
         let all = self.certificates.iter().chain(along);
         let mut why = OcspError::NoResponder;
         for responder in all.filter(|c| self.is_named(c)) {
-            match self.check_delegate(responder, issuer) {
+            match self.check_delegate(responder, issuer, holds) {
                 Ok(()) => return Ok(Signer::Delegate(responder.clone())),
                 Err(refused) => why = refused,
             }
@@ -291,24 +319,36 @@ impl<'a> Response<'a> {
     }
 
     /// RFC 6960 4.2.2.2: issued directly by the authority in question, for this purpose.
-    fn check_delegate(&self, responder: &Certificate, issuer: &Certificate) -> Result<(), OcspError> {
+    fn check_delegate(
+        &self,
+        responder: &Certificate,
+        issuer: &Certificate,
+        holds: &dyn Fn(Signed<'_>, &Certificate) -> bool,
+    ) -> Result<(), OcspError> {
         let has_purpose = responder
             .ext_key_usage()
             .is_some_and(|(_, list)| list.iter().any(|p| p == EKU_OCSP_SIGNING));
         let may_sign = responder.key_usage().is_none_or(|u| u.digital_signature());
-        let is_of_issuer = responder.issuer_der() == issuer.subject_der() && responder.is_signed_by(issuer);
-        let in_time = responder.is_valid_at(self.produced_at);
-        if !has_purpose || !may_sign || !is_of_issuer || !in_time || responder.has_unknown_critical() {
+        let may_answer = has_purpose
+            && may_sign
+            && responder.issuer_der() == issuer.subject_der()
+            && responder.is_valid_at(self.produced_at)
+            && !responder.has_unknown_critical();
+        if !may_answer || !holds(Signed::Certificate(responder), issuer) {
             return Err(OcspError::NotAuthorised {
                 responder: responder.subject(),
                 issuer: issuer.subject(),
             });
         }
-        if responder.verify(self.algorithm, self.tbs, self.signature) {
+        if holds(Signed::Response(self), responder) {
             Ok(())
         } else {
             Err(OcspError::Signature(responder.subject()))
         }
+    }
+
+    fn is_signed_by(&self, signer: &Certificate) -> bool {
+        signer.verify(self.algorithm, self.tbs, self.signature)
     }
 
     /// The serial numbers spoken of, of whichever issuers.

@@ -13,14 +13,24 @@
 //!
 //! Anchors are trusted by being configured: nobody is asked about them. Nothing is fetched here.
 
+mod checks;
+mod known;
+mod values;
+
+pub use checks::{CHECKS_MAX, Checks};
+pub(in crate::cms) use values::{Head, Value};
+pub use values::{Origin, RevocationValues, ValueSlices};
+
 use super::certificate::Certificate;
-use super::crl::{Crl, CrlError};
-use super::ocsp::{OcspError, Response, Signer, Status};
+use super::crl::CrlError;
+use super::ocsp::{OcspError, Status};
 use super::{extension, locations};
 use crate::clock::UtcTime;
+use known::Known;
 use std::time::Duration;
 
-/// Most lists, and most responses, looked at for one path: a path has seven at most, each with some renewals.
+/// Most lists, and most responses, that one side brings for one certificate and that are all looked at; of more, those
+/// around the moment, before the end of the certificate, and the newest. A path has seven at most, each with some renewals.
 pub const VALUES_MAX: usize = 32;
 
 /// Why a certificate was revoked (RFC 5280 5.3.1).
@@ -77,34 +87,6 @@ impl RevocationReason {
     }
 }
 
-/// What is known of revocation: lists and responses in DER as they came, and certificates of responders.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RevocationValues {
-    pub crls: Vec<Vec<u8>>,
-    pub ocsp: Vec<Vec<u8>>,
-    pub certificates: Vec<Certificate>,
-}
-
-impl RevocationValues {
-    pub fn is_empty(&self) -> bool {
-        self.crls.is_empty() && self.ocsp.is_empty()
-    }
-
-    /// Takes over what `other` has and this has not.
-    pub fn add_all(&mut self, other: Self) {
-        fn add<T: PartialEq>(to: &mut Vec<T>, from: Vec<T>) {
-            for item in from {
-                if !to.contains(&item) {
-                    to.push(item);
-                }
-            }
-        }
-        add(&mut self.crls, other.crls);
-        add(&mut self.ocsp, other.ocsp);
-        add(&mut self.certificates, other.certificates);
-    }
-}
-
 /// How a path stood at the moment asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -148,8 +130,8 @@ pub enum Doubt {
     Responder { responder: String, why: Box<Doubt> },
     #[error("the OCSP responder '{responder}' was revoked at {at}")]
     ResponderRevoked { responder: String, at: UtcTime },
-    #[error("there are more than {VALUES_MAX} revocation lists or responses")]
-    TooMany,
+    #[error("more than {CHECKS_MAX} signatures of revocation values would have to be checked")]
+    TooManyChecks,
 }
 
 impl Doubt {
@@ -158,7 +140,7 @@ impl Doubt {
         match self {
             Self::NoValue(_) => 0,
             Self::NotKnown(_) => 1,
-            Self::Crl(_) | Self::Ocsp(_) | Self::TooMany => 2,
+            Self::Crl(_) | Self::Ocsp(_) | Self::TooManyChecks => 2,
             Self::IssuerEnded { .. } | Self::Forgotten { .. } => 3,
             Self::OtherTime { .. } => 4,
             Self::Responder { .. } | Self::ResponderRevoked { .. } => 5,
@@ -167,45 +149,61 @@ impl Doubt {
     }
 }
 
-/// Values that lie elsewhere: what a judgement looks at.
-#[derive(Debug, Clone, Default)]
-pub struct ValueSlices<'a> {
-    pub crls: Vec<&'a [u8]>,
-    pub ocsp: Vec<&'a [u8]>,
-    pub certificates: Vec<Certificate>,
-}
-
-impl<'a> ValueSlices<'a> {
-    pub fn of(values: &'a RevocationValues) -> Self {
-        Self {
-            crls: values.crls.iter().map(Vec::as_slice).collect(),
-            ocsp: values.ocsp.iter().map(Vec::as_slice).collect(),
-            certificates: values.certificates.clone(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.crls.is_empty() && self.ocsp.is_empty()
-    }
-}
-
 /// The standing of `path` (leaf first, anchor last, as `cms::path` found it) at `at`.
 pub fn judge(path: &[Certificate], at: UtcTime, values: &RevocationValues, grace: Duration) -> Standing {
     judge_slices(path, at, &ValueSlices::of(values), grace)
 }
 
-/// [`judge`] by values that lie elsewhere.
+/// [`judge`] by values that lie elsewhere. Of several revocations the earliest is told; a hold, which may be lifted, only
+/// where there is no other.
 pub fn judge_slices(
     path: &[Certificate],
     at: UtcTime,
     values: &ValueSlices<'_>,
     grace: Duration,
 ) -> Standing {
-    if values.crls.len() > VALUES_MAX || values.ocsp.len() > VALUES_MAX {
-        return Standing::Unknown { why: Doubt::TooMany };
+    let Walked { revoked, doubt } = walk(path, at, values, grace);
+    let is_hold = |r: &PathRevocation| r.reason == RevocationReason::CertificateHold;
+    let told = revoked.into_iter().min_by_key(|r| (is_hold(r), r.at));
+    match (told, doubt) {
+        (Some(r), _) => Standing::RevokedSince {
+            subject: r.subject,
+            at: r.at,
+            reason: r.reason,
+        },
+        (None, Some(why)) => Standing::Unknown { why },
+        (None, None) => Standing::ValidAt(at),
     }
+}
+
+/// A certificate of a path that was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathRevocation {
+    pub subject: String,
+    pub at: UtcTime,
+    pub reason: RevocationReason,
+}
+
+/// Every revocation of `path` that was effective at `at`, the earliest first: who asks what it does to a signature must know
+/// of all of them.
+pub fn revocations(path: &[Certificate], at: UtcTime, values: &ValueSlices<'_>) -> Vec<PathRevocation> {
+    let mut all = walk(path, at, values, Duration::ZERO).revoked;
+    all.sort_by_key(|r| r.at);
+    all
+}
+
+/// What is said of each certificate of a path.
+struct Walked {
+    revoked: Vec<PathRevocation>,
+    doubt: Option<Doubt>,
+}
+
+fn walk(path: &[Certificate], at: UtcTime, values: &ValueSlices<'_>, grace: Duration) -> Walked {
+    let mut out = Walked {
+        revoked: Vec::new(),
+        doubt: None,
+    };
     let known = Known::read(values);
-    let (mut revoked, mut doubt) = (None, None);
     // From the anchor down: what an authority said after its own revocation counts for nothing.
     let mut issuer_revoked_at = None;
     for (i, pair) in path.windows(2).enumerate().rev() {
@@ -223,18 +221,18 @@ pub fn judge_slices(
             Verdict::Good { revoked_later } => issuer_revoked_at = revoked_later,
             Verdict::Revoked { at, reason } => {
                 issuer_revoked_at = Some(at);
-                revoked.get_or_insert(Standing::RevokedSince {
+                out.revoked.push(PathRevocation {
                     subject: certificate.subject(),
                     at,
                     reason,
                 });
             }
             Verdict::Doubt(why) => {
-                doubt.get_or_insert(Standing::Unknown { why });
+                out.doubt.get_or_insert(why);
             }
         }
     }
-    revoked.or(doubt).unwrap_or(Standing::ValidAt(at))
+    out
 }
 
 /// Whether nothing is ever published about the certificate, by its issuer's word (RFC 9608 3). The word does not count where
@@ -242,21 +240,22 @@ pub fn judge_slices(
 pub fn is_never_revoked(certificate: &Certificate) -> bool {
     certificate.extension(extension::NO_REV_AVAIL).is_some()
         && !certificate.is_ca()
-        && locations::ocsp_urls(certificate).is_empty()
-        && certificate
-            .extension(extension::CRL_DISTRIBUTION_POINTS)
-            .is_none()
+        && !has_a_place(certificate)
 }
 
-/// Whether a certificate of `path`, the anchor left out, names a place where its revocation can be asked about.
+/// Whether the certificate names a place where its revocation can be asked about, be it one that nobody here can go to: that
+/// its issuer publishes something is no less true for that.
+pub fn has_a_place(certificate: &Certificate) -> bool {
+    let names_lists = certificate
+        .extension(extension::CRL_DISTRIBUTION_POINTS)
+        .is_some();
+    names_lists || !locations::ocsp_urls(certificate).is_empty()
+}
+
+/// Whether a certificate of `path`, the anchor left out, does.
 pub fn names_a_place(path: &[Certificate]) -> bool {
     let below = path.split_last().map_or(path, |(_, below)| below);
-    below.iter().any(|certificate| {
-        !locations::ocsp_urls(certificate).is_empty()
-            || certificate
-                .extension(extension::CRL_DISTRIBUTION_POINTS)
-                .is_some()
-    })
+    below.iter().any(has_a_place)
 }
 
 /// Whether delegates of the issuer may have answered; not when a delegate itself is asked about.
@@ -289,137 +288,7 @@ struct Fact {
     remembers_since: Option<UtcTime>,
 }
 
-/// All values, read once.
-struct Known<'a> {
-    crls: Vec<Result<Crl<'a>, CrlError>>,
-    ocsp: Vec<Result<Response<'a>, OcspError>>,
-    certificates: &'a [Certificate],
-}
-
-impl<'a> Known<'a> {
-    fn read(values: &'a ValueSlices<'a>) -> Self {
-        Self {
-            crls: values.crls.iter().map(|octets| Crl::read(octets)).collect(),
-            ocsp: values.ocsp.iter().map(|octets| Response::read(octets)).collect(),
-            certificates: &values.certificates,
-        }
-    }
-
-    fn answer(&self, question: &Question<'_>) -> Verdict {
-        if is_never_revoked(question.certificate) {
-            return Verdict::Good { revoked_later: None };
-        }
-        let mut facts = Vec::new();
-        let mut doubt = Doubt::NoValue(question.certificate.subject());
-        let mut take = |told: Result<Option<Fact>, Doubt>| match told {
-            Ok(fact) => facts.extend(fact),
-            Err(why) if why.weight() >= doubt.weight() => doubt = why,
-            Err(_) => {}
-        };
-        for crl in &self.crls {
-            take(match crl {
-                Ok(crl) => question.told_by_list(crl),
-                Err(why) => Err(why.clone().into()),
-            });
-        }
-        for response in &self.ocsp {
-            take(match response {
-                Ok(response) => self.told_by_response(question, response),
-                Err(why) => Err(why.clone().into()),
-            });
-        }
-        question.conclude(&facts, doubt)
-    }
-
-    fn told_by_response(
-        &self,
-        question: &Question<'_>,
-        response: &Response<'_>,
-    ) -> Result<Option<Fact>, Doubt> {
-        let answer = match response.answer_for(question.certificate, question.issuer) {
-            Ok(answer) => answer,
-            // About another certificate of the path.
-            Err(OcspError::OtherCertificate(_)) => return Ok(None),
-            Err(why) => return Err(why.into()),
-        };
-        question.check_issuer_at(response.produced_at)?;
-        match response.check_signed_for(question.issuer, self.certificates)? {
-            Signer::Issuer => {}
-            Signer::Delegate(responder) if question.delegates == Delegates::Refused => {
-                return Err(OcspError::NotAuthorised {
-                    responder: responder.subject(),
-                    issuer: question.issuer.subject(),
-                }
-                .into());
-            }
-            Signer::Delegate(responder) => self.check_delegate(question, &responder, response.produced_at)?,
-        }
-        Ok(Some(Fact {
-            status: answer.status,
-            from: answer.this_update,
-            // RFC 6960 4.2.2.1: without nextUpdate newer information is to be had at once; it speaks of its own time only.
-            to: answer.next_update.unwrap_or(response.produced_at),
-            remembers_since: answer.archive_cutoff,
-        }))
-    }
-
-    /// RFC 6960 4.2.2.2.1: a delegate may be revoked like anybody, unless its issuer says that nobody need ask. Its chain is
-    /// that of the question: its issuer is the issuer asked about. Another delegate's word does not do.
-    fn check_delegate(
-        &self,
-        question: &Question<'_>,
-        responder: &Certificate,
-        produced_at: UtcTime,
-    ) -> Result<(), Doubt> {
-        if responder.extension(extension::OCSP_NO_CHECK).is_some() {
-            return Ok(());
-        }
-        let about_responder = Question {
-            certificate: responder,
-            issuer: question.issuer,
-            issuer_revoked_at: question.issuer_revoked_at,
-            at: produced_at,
-            grace: Duration::ZERO,
-            delegates: Delegates::Refused,
-        };
-        match self.answer(&about_responder) {
-            Verdict::Good { .. } => Ok(()),
-            Verdict::Revoked { at, .. } => Err(Doubt::ResponderRevoked {
-                responder: responder.subject(),
-                at,
-            }),
-            Verdict::Doubt(why) => Err(Doubt::Responder {
-                responder: responder.subject(),
-                why: Box::new(why),
-            }),
-        }
-    }
-}
-
 impl Question<'_> {
-    fn told_by_list(&self, crl: &Crl<'_>) -> Result<Option<Fact>, Doubt> {
-        if crl.issuer_der() != self.issuer.subject_der() {
-            return Ok(None);
-        }
-        crl.check_covers(self.certificate)?;
-        self.check_issuer_at(crl.this_update)?;
-        crl.check_signed_by(self.issuer)?;
-        let status = match crl.find(self.certificate.serial())? {
-            None => Status::Good,
-            Some(entry) => Status::Revoked {
-                at: entry.revoked_at,
-                reason: entry.reason,
-                invalid_since: entry.invalid_since,
-            },
-        };
-        Ok(Some(Fact {
-            status,
-            from: crl.this_update,
-            to: crl.next_update,
-            remembers_since: crl.keeps_expired_since,
-        }))
-    }
-
     /// The issuer must have been valid when it spoke.
     fn check_issuer_at(&self, moment: UtcTime) -> Result<(), Doubt> {
         if self.issuer.is_valid_at(moment) && self.issuer_revoked_at.is_none_or(|end| moment < end) {

@@ -1,12 +1,15 @@
 //! Revocation values lying ready, by whom they speak of: of thousands, only those about a path are judged with.
 //!
 //! Which are about a path is told by names and numbers alone. Nothing is believed here: whether a value is signed by whom it
-//! should be, and of the right time, is judged by `cms::revocation`. Nothing is fetched.
+//! should be, and of the right time, is judged by `cms::revocation`, which remembers it here. Nothing is fetched.
 
+use super::algorithm::sha256;
 use super::certificate::Certificate;
 use super::crl::{Crl, CrlError};
 use super::ocsp::{OcspError, Response};
-use super::revocation::{RevocationValues, ValueSlices};
+use super::revocation::{Checks, Head, Origin, RevocationValues, Value, ValueSlices};
+use crate::clock::UtcTime;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Most lists and answers on one shelf: those of a year's bundle. Further ones are refused.
@@ -29,12 +32,15 @@ pub struct RevocationShelf {
     lists: Vec<List>,
     answers: Vec<Reply>,
     certificates: Vec<Certificate>,
+    checks: Checks,
 }
 
 #[derive(Debug, Clone)]
 struct List {
     issuer: Vec<u8>,
+    from: UtcTime,
     octets: Arc<[u8]>,
+    sha256: [u8; 32],
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +49,7 @@ struct Reply {
     /// Serial numbers of certificates that came along: the responder's may have to be asked about, too.
     delegates: Vec<Vec<u8>>,
     octets: Arc<[u8]>,
+    sha256: [u8; 32],
 }
 
 impl RevocationShelf {
@@ -60,14 +67,17 @@ impl RevocationShelf {
     }
 
     pub fn add_list(&mut self, octets: &[u8]) -> Result<(), ShelfError> {
-        let issuer = Crl::read(octets)?.issuer_der().to_vec();
-        if self.lists.iter().any(|l| *l.octets == *octets) {
+        let crl = Crl::read(octets)?;
+        let sha256 = sha256(octets);
+        if self.lists.iter().any(|l| l.sha256 == sha256) {
             return Ok(());
         }
         self.check_room()?;
         self.lists.push(List {
-            issuer,
+            issuer: crl.issuer_der().to_vec(),
+            from: crl.this_update,
             octets: octets.into(),
+            sha256,
         });
         Ok(())
     }
@@ -77,7 +87,8 @@ impl RevocationShelf {
         let serials = response.serials().map(<[u8]>::to_vec).collect();
         let delegates = response.certificates.iter();
         let delegates = delegates.map(|c| c.serial().to_vec()).collect();
-        if self.answers.iter().any(|a| *a.octets == *octets) {
+        let sha256 = sha256(octets);
+        if self.answers.iter().any(|a| a.sha256 == sha256) {
             return Ok(());
         }
         self.check_room()?;
@@ -85,6 +96,7 @@ impl RevocationShelf {
             serials,
             delegates,
             octets: octets.into(),
+            sha256,
         });
         Ok(())
     }
@@ -99,18 +111,29 @@ impl RevocationShelf {
     /// Takes over what `other` has and this has not, as far as there is room.
     pub fn add_all(&mut self, other: &Self) {
         for list in &other.lists {
-            if !self.lists.iter().any(|l| l.octets == list.octets) && self.check_room().is_ok() {
+            if !self.lists.iter().any(|l| l.sha256 == list.sha256) && self.check_room().is_ok() {
                 self.lists.push(list.clone());
             }
         }
         for answer in &other.answers {
-            if !self.answers.iter().any(|a| a.octets == answer.octets) && self.check_room().is_ok() {
+            if !self.answers.iter().any(|a| a.sha256 == answer.sha256) && self.check_room().is_ok() {
                 self.answers.push(answer.clone());
             }
         }
         for certificate in &other.certificates {
             self.add_certificate(certificate.clone());
         }
+    }
+
+    /// What is remembered of their signatures, and how many may still be checked for one document.
+    pub fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// The same values, for the document of which `checks` are.
+    pub fn checked_by(mut self, checks: &Checks) -> Self {
+        self.checks = checks.clone();
+        self
     }
 
     pub fn is_empty(&self) -> bool {
@@ -125,19 +148,31 @@ impl RevocationShelf {
         }
     }
 
-    /// Adds to `out` what speaks of `path` (leaf first, anchor last), or of a responder that answers for it.
-    pub fn about<'a>(&'a self, path: &[Certificate], out: &mut ValueSlices<'a>) {
+    /// Adds to `out` what speaks of `path` (leaf first, anchor last), or of a responder that answers for it; `origin` brought
+    /// what is here. What another brought is not added again.
+    pub fn about<'a>(&'a self, path: &[Certificate], origin: Origin, out: &mut ValueSlices<'a>) {
         let issuers = || path.iter().skip(1);
+        let sides = [&out.by_caller, &out.by_document].into_iter();
+        let there = sides.flat_map(|side| &side.crls).map(|(value, _)| value.sha256);
+        let there: HashSet<[u8; 32]> = there.collect();
         for list in &self.lists {
-            let octets: &[u8] = &list.octets;
-            if issuers().any(|c| c.subject_der() == list.issuer) && !out.crls.contains(&octets) {
-                out.crls.push(octets);
+            let is_of_path = issuers().any(|c| c.subject_der() == list.issuer);
+            if is_of_path && !there.contains(&list.sha256) {
+                let head = Head {
+                    issuer: &list.issuer,
+                    from: list.from,
+                };
+                let value = Value {
+                    octets: &list.octets,
+                    sha256: list.sha256,
+                };
+                out.by_mut(origin).crls.push((value, Some(head)));
             }
         }
         let serials: Vec<&[u8]> = path.iter().map(Certificate::serial).collect();
-        let responders = self.answers_about(&serials, out);
+        let responders = self.answers_about(&serials, origin, out);
         // No responder answers for another, so there it ends.
-        self.answers_about(&responders, out);
+        self.answers_about(&responders, origin, out);
         for certificate in &self.certificates {
             if !out.certificates.contains(certificate) {
                 out.certificates.push(certificate.clone());
@@ -146,13 +181,23 @@ impl RevocationShelf {
     }
 
     /// Adds what speaks of these serial numbers; gives those of the certificates that came along.
-    fn answers_about<'a>(&'a self, serials: &[&[u8]], out: &mut ValueSlices<'a>) -> Vec<&'a [u8]> {
+    fn answers_about<'a>(
+        &'a self,
+        serials: &[&[u8]],
+        origin: Origin,
+        out: &mut ValueSlices<'a>,
+    ) -> Vec<&'a [u8]> {
         let mut along = Vec::new();
+        let sides = [&out.by_caller, &out.by_document].into_iter();
+        let there = sides.flat_map(|side| &side.ocsp).map(|value| value.sha256);
+        let there: HashSet<[u8; 32]> = there.collect();
         for answer in &self.answers {
-            let octets: &[u8] = &answer.octets;
             let speaks = answer.serials.iter().any(|s| serials.contains(&s.as_slice()));
-            if speaks && !out.ocsp.contains(&octets) {
-                out.ocsp.push(octets);
+            if speaks && !there.contains(&answer.sha256) {
+                out.by_mut(origin).ocsp.push(Value {
+                    octets: &answer.octets,
+                    sha256: answer.sha256,
+                });
                 along.extend(answer.delegates.iter().map(Vec::as_slice));
             }
         }

@@ -10,11 +10,11 @@ use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;
 use crate::cms::der::DerError;
 use crate::cms::ers::{self, shared_token};
-use crate::cms::revocation::{self, Doubt, RevocationValues, Standing, is_never_revoked};
+use crate::cms::revocation::{self, Doubt, RevocationValues, Standing, has_a_place};
 use crate::cms::signed::{self, CmsError};
 use crate::cms::tsp::{StampError, Token};
-use crate::cms::{Certificate, PathError, Purpose, RevocationReason, locations};
-use crate::xml::{self, Embedded, Level, ValueSet, XmlError};
+use crate::cms::{Certificate, PathError, Purpose, RevocationReason};
+use crate::xml::{self, Embedded, ValueSet, XmlError};
 use std::time::Duration;
 
 /// Largest list embedded in a document. One of 20 KiB has 500 entries; larger ones lie beside the documents, once for all.
@@ -63,8 +63,10 @@ pub struct Certified {
     at: UtcTime,
     /// What it brought along to judge by.
     values: RevocationValues,
-    /// Whether it is lasting by its form: it brought values, or certificates where those belong.
+    /// Whether it is lasting by its form: it brought values by which it can be judged.
     pub is_lasting: bool,
+    /// Whether something stands already where values belong, so that nothing more can be put there.
+    pub is_embedded: bool,
 }
 
 /// The paths to ask about, each leaf first.
@@ -129,7 +131,7 @@ impl Certified {
         let verified = xml::verify(octets)?;
         let signer = Certificate::from_der(&verified.signer_der)?;
         let stamps = tokens_of(&verified)?;
-        let is_lasting = verified.level() == Level::Lasting;
+        let is_embedded = !verified.embedded.is_empty();
         let Embedded {
             signer: of_signer,
             stamps: of_stamps,
@@ -141,7 +143,7 @@ impl Certified {
             ocsp: [of_signer.ocsp, of_stamps.ocsp].concat(),
             certificates: Vec::new(),
         };
-        Self::new(signer, along.collect(), stamps, values, is_lasting)
+        Self::new(signer, along.collect(), stamps, values, is_embedded)
     }
 
     /// The seal of a dispatch. Its content is not looked at here: that it is what was signed was seen when it was sealed, or
@@ -154,13 +156,13 @@ impl Certified {
             token.check_imprint(&verified.signature_value)?;
             stamps.push(token);
         }
-        let is_lasting = !verified.values.is_empty();
+        let is_embedded = !verified.values.is_empty();
         Self::new(
             verified.signer,
             verified.certificates,
             stamps,
             verified.values,
-            is_lasting,
+            is_embedded,
         )
     }
 
@@ -169,8 +171,9 @@ impl Certified {
         along: Vec<Certificate>,
         mut stamps: Vec<Token>,
         mut values: RevocationValues,
-        is_lasting: bool,
+        is_embedded: bool,
     ) -> Result<Self, LastingError> {
+        let is_lasting = !values.is_empty();
         for token in &mut stamps {
             values.add_all(token.values.clone());
             // What is embedded for the authority stands outside its token.
@@ -184,6 +187,7 @@ impl Certified {
             stamps,
             values,
             is_lasting,
+            is_embedded,
         })
     }
 
@@ -372,7 +376,7 @@ impl Question<'_> {
         let mut open = None;
         for (i, pair) in path.windows(2).enumerate() {
             let [certificate, _] = pair else { continue };
-            if !names_a_place(certificate) {
+            if !has_a_place(certificate) {
                 continue;
             }
             let grace = if i == 0 { self.grace } else { Duration::ZERO };
@@ -422,11 +426,6 @@ impl Question<'_> {
         }
         kept
     }
-}
-
-fn names_a_place(certificate: &Certificate) -> bool {
-    let nowhere = locations::ocsp_urls(certificate).is_empty() && locations::crl_urls(certificate).is_empty();
-    !nowhere && !is_never_revoked(certificate)
 }
 
 impl Proof {

@@ -11,7 +11,7 @@
 
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
-use crate::cms::revocation::{self, Doubt, RevocationReason, Standing, ValueSlices};
+use crate::cms::revocation::{self, Doubt, Origin, PathRevocation, RevocationReason, Standing, ValueSlices};
 use crate::cms::{Certificate, PathError, Purpose, RevocationShelf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,13 +76,34 @@ pub struct Revoked {
     pub reason: RevocationReason,
 }
 
+/// What of a path was revoked after the moment that counts: the earliest first, and at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedLater(Vec<Revoked>);
+
+impl RevokedLater {
+    fn of(mut all: Vec<Revoked>) -> Option<Self> {
+        all.sort_by_key(|revoked| revoked.since);
+        (!all.is_empty()).then_some(Self(all))
+    }
+
+    /// The first of them.
+    pub fn earliest(&self) -> Option<&Revoked> {
+        self.0.first()
+    }
+
+    /// The first that leaves a time-stamp in doubt: each of those of its path can, not only the highest or the first.
+    fn doubts_stamps(&self) -> Option<&Revoked> {
+        self.0.iter().find(|revoked| !merely_stopped(revoked.reason))
+    }
+}
+
 /// How far a certificate may be relied on at the moment that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reliance {
     /// Nothing of its path was revoked at `at`; perhaps something was later.
     Valid {
         at: UtcTime,
-        revoked_later: Option<Revoked>,
+        revoked_later: Option<RevokedLater>,
     },
     Revoked(Revoked),
     Unknown(Doubt),
@@ -132,15 +153,13 @@ impl Relied {
             Reliance::Unknown(why) => Some(Distrust::Unknown(why.clone())),
             Reliance::NobodyToAsk | Reliance::NotAsked => None,
             Reliance::Valid { revoked_later, .. } => {
-                let revoked = revoked_later.clone()?;
+                let later = revoked_later.as_ref()?;
                 match (self.purpose, self.proof) {
-                    (Purpose::TimeStamping, _) if !merely_stopped(revoked.reason) => {
-                        Some(Distrust::StampUnproven(revoked))
-                    }
+                    (Purpose::TimeStamping, _) => later.doubts_stamps().cloned().map(Distrust::StampUnproven),
                     (Purpose::Signing | Purpose::Login, Proof::OwnWord) => {
-                        Some(Distrust::SignatureUnproven(revoked))
+                        later.earliest().cloned().map(Distrust::SignatureUnproven)
                     }
-                    _ => None,
+                    (Purpose::Signing | Purpose::Login, Proof::Stamped) => None,
                 }
             }
         }
@@ -202,11 +221,15 @@ impl Basis<'_> {
             Revocation::Nothing => None,
             Revocation::Known(shelf) => Some(shelf),
         };
+        // One document's checks are counted where its own values lie, and remembered where more documents are judged by.
+        let remembered = shelf.unwrap_or(embedded).checks();
+        let checks = embedded.checks().remembered_in(remembered);
         let values_about = |path: &[Certificate]| {
-            let mut values = ValueSlices::default();
-            for shelf in shelf.into_iter().chain([embedded]) {
-                shelf.about(path, &mut values);
+            let mut values = ValueSlices::checked_by(checks.clone());
+            if let Some(shelf) = shelf {
+                shelf.about(path, Origin::Caller, &mut values);
             }
+            embedded.about(path, Origin::Document, &mut values);
             values
         };
         let judged = self.trust.judge_by(leaf, along, at, purpose, &mut |path| {
@@ -229,15 +252,13 @@ pub fn reliance(path: &[Certificate], standing: Standing, values: &ValueSlices<'
         _ if nobody => Reliance::NobodyToAsk,
         Standing::Unknown { why } => Reliance::Unknown(why),
         Standing::ValidAt(at) => {
-            let ever = revocation::judge_slices(path, ANY_TIME, values, Duration::ZERO);
-            let revoked_later = match ever {
-                Standing::RevokedSince { subject, at, reason } => Some(Revoked {
-                    subject,
-                    since: at,
-                    reason,
-                }),
-                Standing::ValidAt(_) | Standing::Unknown { .. } => None,
+            let ever = revocation::revocations(path, ANY_TIME, values);
+            let of = |r: PathRevocation| Revoked {
+                subject: r.subject,
+                since: r.at,
+                reason: r.reason,
             };
+            let revoked_later = RevokedLater::of(ever.into_iter().map(of).collect());
             Reliance::Valid { at, revoked_later }
         }
     }

@@ -238,7 +238,10 @@ impl Collector {
             Some(Held::Value { octets, fetched_at }) => {
                 // What is remembered was checked, but perhaps for another issuer of the same name.
                 let checked = check(source, question, octets, now, None).await.ok();
-                let is_fresh = fetched_at.plus(ASK_AGAIN_AFTER) > now;
+                // What is issued now may be the last word on what was signed since the last look; on what is final only later
+                // nothing that is issued now is.
+                let helps = fetched_at < question.final_from && question.final_from <= now;
+                let is_fresh = fetched_at.plus(ASK_AGAIN_AFTER) > now && !helps;
                 match checked {
                     Some(checked) if is_fresh || question.is_final(&checked) => return Ok(checked),
                     known => known,

@@ -8,7 +8,7 @@ use crate::clock::UtcTime;
 use crate::cms::certificate::Certificate;
 use crate::cms::der::DerError;
 use crate::cms::path::{self, Demand, Ground, PathError, Purpose};
-use crate::cms::revocation::{self, RevocationValues, Standing};
+use crate::cms::revocation::{self, RevocationValues, Standing, ValueSlices};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -190,8 +190,9 @@ impl TrustStore {
         values: &RevocationValues,
         grace: Duration,
     ) -> Result<Judged, PathError> {
+        let slices = ValueSlices::of(values);
         self.judge_by(leaf, along, at, purpose, &mut |path| {
-            revocation::judge(path, at, values, grace)
+            revocation::judge_slices(path, at, &slices, grace)
         })
     }
 

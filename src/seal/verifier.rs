@@ -4,7 +4,7 @@
 //! moment the signer claims, and the report says which. `trust: ok` means a path to a configured anchor, valid at that
 //! moment, of which nothing was revoked then by the values at hand (`reliance`); nothing is asked of anybody.
 
-use super::reliance::{Basis, Distrust, Proof, Relied, Use};
+use super::reliance::{Basis, Distrust, Proof, Reliance, Relied, Revocation, Use};
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
 use crate::cms::ers::shared_token;
@@ -109,7 +109,7 @@ pub struct EvidenceReport {
     /// None unless the signature holds.
     pub signer: Option<Signer>,
     pub signing_time: Option<UtcTime>,
-    /// None unless the signature holds.
+    /// None unless the signature holds. Lasting only when signer and time-stamps are valid by what stands in it alone.
     pub level: Option<Level>,
     /// The time of the earliest time-stamp; None unless all of them hold, or are in doubt for revocation alone.
     pub stamp_time: Option<UtcTime>,
@@ -158,7 +158,7 @@ pub fn verify_evidence<'a>(
         Ok(both) => both,
         Err(why) => return EvidenceReport::without_signature(schema, why, octets),
     };
-    let (level, embedded) = (Some(verified.level()), &verified.embedded);
+    let embedded = &verified.embedded;
     let along: Vec<Certificate> = verified
         .chain_der
         .iter()
@@ -179,6 +179,14 @@ pub fn verify_evidence<'a>(
     let timestamp = stamped.finding(Finding::Failed);
     let moment = stamped.moment(Some(verified.signing_time));
     let (trust, relied) = check_trust(&signer, &along, moment, (&basis, &brought.shelf), &stamped);
+    let lasts = || {
+        let relied = relied.as_ref();
+        stamped.last && relied.is_some_and(|r| lasts(&basis, &brought.shelf, r))
+    };
+    let level = match verified.level() {
+        Level::Lasting if !lasts() => Level::Stamped,
+        level => level,
+    };
     EvidenceReport {
         findings: Findings {
             schema,
@@ -190,7 +198,7 @@ pub fn verify_evidence<'a>(
         portrait: None,
         signer: Some(Signer::of(&signer)),
         signing_time: Some(verified.signing_time),
-        level,
+        level: Some(level),
         stamp_time: stamped.earliest(),
         trust_moment: moment,
         relied,
@@ -358,9 +366,31 @@ impl Covered<'_> {
     }
 }
 
+/// Whether a certificate is valid by what the document itself brings, so that nobody need be asked any more.
+fn lasts(basis: &Basis<'_>, brought: &RevocationShelf, relied: &Relied) -> bool {
+    let is_valid = |relied: &Relied| matches!(relied.reliance, Reliance::Valid { .. });
+    if brought.is_empty() {
+        return false;
+    }
+    if matches!(basis.revocation, Revocation::Nothing) {
+        return is_valid(relied);
+    }
+    let used = Use {
+        leaf: &relied.leaf,
+        along: &relied.along,
+        at: relied.at,
+        purpose: relied.purpose,
+        proof: relied.proof,
+    };
+    let alone = Basis::from(basis.trust).rely(used, brought);
+    alone.is_ok_and(|relied| is_valid(&relied))
+}
+
 /// The time-stamps of a signature.
 struct Stamped {
     all: Vec<Relied>,
+    /// Whether each is valid by what the document brings.
+    last: bool,
     /// Why one of them does not hold.
     fault: Option<String>,
 }
@@ -375,13 +405,17 @@ impl Stamped {
     ) -> Self {
         let mut out = Self {
             all: Vec::new(),
+            last: true,
             fault: None,
         };
         for stamp in stamps {
             let checked = stamp
                 .and_then(|(token, covered)| check_stamp(token, &covered, signing_time, (basis, brought)));
             match checked {
-                Ok(relied) => out.all.push(relied),
+                Ok((relied, lasts)) => {
+                    out.all.push(relied);
+                    out.last &= lasts;
+                }
                 Err(why) => {
                     out.fault = Some(why);
                     break;
@@ -424,13 +458,13 @@ impl Stamped {
     }
 }
 
-/// A time-stamp that holds, and the certificate it relies on.
+/// A time-stamp that holds: the certificate it relies on, and whether that lasts by what the document brings.
 fn check_stamp(
     token_der: &[u8],
     covered: &Covered<'_>,
     signing_time: Option<UtcTime>,
     (basis, brought): (&Basis<'_>, &Brought),
-) -> Result<Relied, String> {
+) -> Result<(Relied, bool), String> {
     let token = Token::read(token_der).map_err(|e| e.to_string())?;
     covered.check(&token).map_err(|e| e.to_string())?;
     let along = [token.certificates.as_slice(), &brought.certificates].concat();
@@ -447,12 +481,13 @@ fn check_stamp(
     } else {
         let mut all = brought.values.clone();
         all.add_all(token.values.clone());
-        own = RevocationShelf::of(&all);
+        own = RevocationShelf::of(&all).checked_by(brought.shelf.checks());
         &own
     };
     let relied = basis.rely(used, shelf).map_err(|e| e.to_string())?;
     if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
         return Err("the signer claims a time after the time-stamp".to_owned());
     }
-    Ok(relied)
+    let lasts = lasts(basis, shelf, &relied);
+    Ok((relied, lasts))
 }

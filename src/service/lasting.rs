@@ -117,7 +117,7 @@ impl Lasting {
                 }
                 Ok((certified, octets)) => {
                     // What brought values of its own is given no more of them; they lie beside it.
-                    let octets = octets.filter(|_| !certified.is_lasting);
+                    let octets = octets.filter(|_| !certified.is_embedded);
                     let key = (owed.row.issuer.clone(), certified.certificates_sha256());
                     let group = groups.entry(key).or_default();
                     // The same document, owed by both sides.

@@ -8,6 +8,7 @@ use crate::clock::UtcTime;
 use crate::cms::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::cms::ers::record::Record;
 use crate::cms::ers::{Judge, Object, Question, Scope, verify};
+use crate::cms::revocation::Checks;
 use crate::cms::tsp::Token;
 use crate::cms::{Certificate, Purpose, RevocationShelf};
 use crate::domain::algorithm_policy::AlgorithmPolicy;
@@ -65,6 +66,7 @@ fn proven(record: &[u8], document: &[u8], basis: Basis<'_>, is_sure: &mut bool) 
         policy,
         last: last.gen_time,
         is_sure: Cell::new(true),
+        checks: Checks::default(),
     };
     let found = verify(record, &question, &court).map_err(|e| e.to_string())?;
     *is_sure = court.is_sure.get();
@@ -81,6 +83,8 @@ struct Court<'a> {
     /// The time of the last time-stamp, which no other one covers.
     last: UtcTime,
     is_sure: Cell<bool>,
+    /// One record is one document, whatever the number of its time-stamps.
+    checks: Checks,
 }
 
 impl Judge for Court<'_> {
@@ -94,7 +98,7 @@ impl Judge for Court<'_> {
             purpose: Purpose::TimeStamping,
             proof: Proof::OwnWord,
         };
-        let embedded = RevocationShelf::of(&token.values);
+        let embedded = RevocationShelf::of(&token.values).checked_by(&self.checks);
         let relied = self.basis.rely(used, &embedded).map_err(|e| e.to_string())?;
         match relied.distrust() {
             Some(Distrust::Unknown(_)) => {

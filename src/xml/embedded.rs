@@ -137,6 +137,12 @@ impl Embedded {
         self.signer.is_empty() && self.stamps.is_empty()
     }
 
+    /// Whether there is more than certificates.
+    pub fn has_revocation(&self) -> bool {
+        let has = |set: &ValueSet| !set.crls.is_empty() || !set.ocsp.is_empty();
+        has(&self.signer) || has(&self.stamps)
+    }
+
     fn is_within_bounds(&self) -> bool {
         self.signer.is_within_bounds(&self.stamps)
     }

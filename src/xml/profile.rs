@@ -56,13 +56,14 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// How much the signature carries.
+    /// How much the signature carries by its form. Certificates alone make nothing last; whether the values are any good is
+    /// asked elsewhere.
     pub fn level(&self) -> Level {
         let is_stamped = !self.stamps.is_empty() || !self.records.is_empty();
-        match (is_stamped, self.embedded.is_empty()) {
+        match (is_stamped, self.embedded.has_revocation()) {
             (false, _) => Level::Basic,
-            (true, true) => Level::Stamped,
-            (true, false) => Level::Lasting,
+            (true, false) => Level::Stamped,
+            (true, true) => Level::Lasting,
         }
     }
 }

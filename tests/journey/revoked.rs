@@ -260,6 +260,41 @@ async fn stamps_of_a_revoked_authority_are_refused_too() {
     );
 }
 
+/// Such a stamp may have been made afterwards. That is no silence: what counts is the seal at its arrival, whatever is set.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stamp_whose_authority_lost_its_key_later_proves_no_time() {
+    for (domain, when_unknown, seal_too) in [
+        ("hs78.kep.test", WhenUnknown::Later, false),
+        ("hs79.kep.test", WhenUnknown::Accept, true),
+    ] {
+        let scene = scene(domain, when_unknown).await;
+        scene.wires.cut("hs02.kep.test");
+        scene.send("Yolda").await;
+        scene.clock.advance(HOUR);
+        scene.revoke(&scene.tsa, RevocationReason::KeyCompromise);
+        if seal_too {
+            scene.revoke(&scene.seal, RevocationReason::CessationOfOperation);
+        }
+        scene.clock.advance(HOUR);
+        scene.wires.join(&scene.hs02);
+        scene.work().await;
+        let rejections = scene.rejections().await;
+        assert_eq!(scene.scrutiny.unknown(), 0, "somebody answered");
+        if seal_too {
+            assert_eq!((scene.incoming(), scene.scrutiny.revoked()), (0, 1));
+            let [(Reason::PolicyViolation, details)] = &rejections[..] else {
+                panic!("{rejections:?}")
+            };
+            assert!(
+                details.starts_with("the seal is not valid: 'CN=Mühür' is revoked since"),
+                "{details}"
+            );
+        } else {
+            assert_eq!((scene.incoming(), rejections), (1, vec![]));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_nobody_answers_a_setting_says_what_becomes_of_it() {
     let accepting = scene("hs73.kep.test", WhenUnknown::Accept).await;

@@ -5,9 +5,10 @@ use super::*;
 use crate::cms::algorithm::sha256;
 use crate::cms::revocation::{RevocationReason, RevocationValues};
 use crate::cms::testing::{List, Party, Plan, Reply, at, crl_at, ocsp_at};
-use crate::cms::{certificate, extension};
+use crate::cms::{RevocationShelf, certificate, extension};
 use crate::seal::lasting::{Certified, EMBEDDED_LIST_MAX_OCTETS, LastingError, Outcome, Proof, Stood, Wait};
-use crate::xml::{Level, verify, without_values};
+use crate::seal::reliance::Basis;
+use crate::xml::{Embedded, Level, ValueSet, embed_values, verify, without_values};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -33,16 +34,16 @@ fn key(party: &Party) -> SealKey {
 
 /// `places`: whether the certificates name any.
 fn scene(places: bool, sealed_at: UtcTime) -> Scene {
+    scene_with(places, "http://pki.test/middle.crl", sealed_at)
+}
+
+fn scene_with(places: bool, of_stamps: &str, sealed_at: UtcTime) -> Scene {
     let named = |plan: Plan, extension: Vec<u8>| if places { plan.with(extension) } else { plan };
     let root = Plan::authority("Root").self_signed();
     let middle = named(Plan::authority("Middle"), crl_at("http://pki.test/root.crl")).by(&root);
     let signer = named(Plan::leaf("Signer"), ocsp_at("http://ocsp.pki.test/"));
     let signer = named(signer, crl_at("http://pki.test/middle.crl")).by(&middle);
-    let tsa = named(
-        stamping(Plan::leaf("Authority")),
-        crl_at("http://pki.test/middle.crl"),
-    )
-    .by(&middle);
+    let tsa = named(stamping(Plan::leaf("Authority")), crl_at(of_stamps)).by(&middle);
     let mut trust = TrustStore::new();
     trust.add_anchor(root.certificate.clone());
     trust.add_intermediate(middle.certificate.clone());
@@ -273,6 +274,10 @@ async fn where_nobody_can_be_asked_certificates_alone_are_kept() {
         // The way to the anchor is in it.
         let alone = Certified::of_evidence(&lasting).unwrap();
         assert!(alone.paths(&root_only(&scene)).is_ok());
+        // But it is certificates and nothing more, which anybody may put there.
+        assert!(alone.is_embedded && !alone.is_lasting);
+        let report = verify_evidence(&lasting, &scene.trust, no_schema);
+        assert_eq!(report.level, Some(Level::Stamped));
         // What is lasting already is not made so again.
         assert!(matches!(proof.embed(&lasting), Err(LastingError::Xml(_))));
     }
@@ -282,6 +287,65 @@ async fn where_nobody_can_be_asked_certificates_alone_are_kept() {
             .judge(&TrustStore::new(), None, DAY),
     );
     assert_eq!(unknown.again_from, None);
+}
+
+/// A document is lasting when it can be judged by what stands in it, not when something stands there.
+#[tokio::test]
+async fn what_was_put_in_by_anybody_makes_no_document_lasting() {
+    let scene = scene(true, at("06-01"));
+    let issued = scene.sealed("06-01").await;
+    let said = scene.said("06-03", "06-10");
+    let level = |document: &[u8]| {
+        let shelf = RevocationShelf::of(&said);
+        let report = verify_evidence(document, Basis::known(&scene.trust, &shelf), no_schema);
+        assert!(report.findings.all_ok(), "{report:?}");
+        report.level
+    };
+    let with = |signer: ValueSet| {
+        let stamps = ValueSet::default();
+        embed_values(&issued, &Embedded { signer, stamps }).unwrap()
+    };
+    let stranger = Plan::authority("Middle").self_signed();
+    let stranger_list = List::of(&stranger, "06-03", "06-10").der();
+    for junk in [
+        ValueSet {
+            certificates: vec![stranger.certificate.der().to_vec()],
+            ..ValueSet::default()
+        },
+        ValueSet {
+            crls: vec![stranger_list],
+            ..ValueSet::default()
+        },
+        // For the signer enough, for the time-stamp nothing.
+        ValueSet {
+            ocsp: said.ocsp.clone(),
+            crls: vec![said.crls[1].clone()],
+            ..ValueSet::default()
+        },
+    ] {
+        assert_eq!(level(&with(junk)), Some(Level::Stamped));
+    }
+    let whole = ValueSet {
+        ocsp: said.ocsp.clone(),
+        crls: said.crls.clone(),
+        ..ValueSet::default()
+    };
+    assert_eq!(level(&with(whole)), Some(Level::Lasting));
+}
+
+/// A place that nobody here can go to is a place: whoever relies on the seal and whoever makes it last think the same of it.
+#[tokio::test]
+async fn a_place_that_cannot_be_read_is_a_place_all_the_same() {
+    let scene = scene_with(true, "nowhere to go", at("06-01"));
+    assert!(crate::cms::locations::crl_urls(&scene.tsa.certificate).is_empty());
+    let issued = scene.sealed("06-01").await;
+    let mut said = scene.said("06-03", "06-10");
+    said.crls.remove(0);
+    let why = wait(scene.judge(&issued, Some(&said))).why;
+    assert_eq!(why, "nothing is known of a revocation of 'CN=Authority'");
+    let shelf = RevocationShelf::of(&said);
+    let report = verify_evidence(&issued, Basis::known(&scene.trust, &shelf), no_schema);
+    assert_eq!(report.findings.timestamp.to_string(), format!("unknown: {why}"));
 }
 
 #[tokio::test]

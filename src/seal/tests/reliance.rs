@@ -1,10 +1,11 @@
 //! Revocation in the verifier: of the signer and of the time-stamp authority, before and after the moment that counts.
 
 use super::*;
+use crate::cms::Purpose;
 use crate::cms::algorithm::sha256;
 use crate::cms::testing::{List, Party, Plan, at, crl_at, key_usage};
 use crate::cms::{RevocationReason, RevocationShelf, der, extension};
-use crate::seal::reliance::{Basis, Reliance};
+use crate::seal::reliance::{Basis, Proof, Reliance, Use};
 use crate::seal::verifier::{Finding, TrustMoment, verify_entity};
 use RevocationReason::{CertificateHold, CessationOfOperation, KeyCompromise, Superseded};
 
@@ -123,6 +124,7 @@ async fn a_seal_is_valid_at_its_stamp_whatever_happened_later() {
     else {
         panic!("{report:?}")
     };
+    let revoked = revoked.earliest().unwrap();
     assert_eq!((revoked.since, revoked.reason), (at("07-01"), KeyCompromise));
 }
 
@@ -235,6 +237,61 @@ async fn a_stamp_of_a_revoked_authority_proves_no_time() {
         assert_eq!(said(&lost.findings.timestamp), why);
         assert_eq!(lost.stamps[0].doubted_from(), Some(at("07-01")));
     }
+}
+
+/// The clock's key is lost, and only then does the authority above it close.
+#[tokio::test]
+async fn an_authority_that_closed_does_not_hide_that_a_stamp_below_it_is_in_doubt() {
+    let root = Plan::authority("Root").self_signed();
+    let closed = Plan::authority("Stamps")
+        .with(crl_at("http://pki.test/root.crl"))
+        .by(&root);
+    let clockmaker = Plan::leaf("Clock").only(vec![key_usage(0xc0), stamping()]);
+    let clockmaker = clockmaker.with(crl_at(STAMP_URL)).by(&closed);
+    let judge = |clock: (&str, RevocationReason), above: (&str, RevocationReason)| {
+        let lists = [
+            List::of(&closed, "07-02", "07-30").revoking(&clockmaker, clock.0, clock.1),
+            List::of(&root, "08-02", "08-30").revoking(&closed, above.0, above.1),
+        ];
+        let known = shelf(&lists);
+        let mut trust = TrustStore::new();
+        trust.add_anchor(root.certificate.clone());
+        trust.add_intermediate(closed.certificate.clone());
+        let used = Use {
+            leaf: &clockmaker.certificate,
+            along: &[],
+            at: at(SIGNED_AT),
+            purpose: Purpose::TimeStamping,
+            proof: Proof::OwnWord,
+        };
+        let relied = Basis::known(&trust, &known).rely(used, &RevocationShelf::default());
+        let relied = relied.unwrap();
+        (
+            relied.distrust().map(|why| why.to_string()),
+            relied.doubted_from(),
+        )
+    };
+    let (why, from) = judge(("07-01", KeyCompromise), ("08-01", CessationOfOperation));
+    assert!(
+        why.unwrap()
+            .starts_with("'CN=Clock' was revoked at 2026-07-01T00:00:00Z (keyCompromise)")
+    );
+    // What a record proves to be of between the two is not healed by it.
+    assert_eq!(from, Some(at("07-01")));
+    // Both lost: from the first on. Both merely stopped: no harm.
+    let (_, from) = judge(
+        ("07-01", KeyCompromise),
+        ("08-01", RevocationReason::CaCompromise),
+    );
+    assert_eq!(from, Some(at("07-01")));
+    assert_eq!(
+        judge(("07-01", Superseded), ("08-01", CessationOfOperation)),
+        (None, None)
+    );
+    // And the other way round: the clock stopped, and its authority's key was lost later.
+    let (why, from) = judge(("07-01", Superseded), ("08-01", RevocationReason::CaCompromise));
+    assert!(why.unwrap().starts_with("'CN=Stamps' was revoked at"));
+    assert_eq!(from, Some(at("08-01")));
 }
 
 #[tokio::test]

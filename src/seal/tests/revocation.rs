@@ -198,6 +198,50 @@ async fn answers_are_remembered_while_they_run_and_silence_for_a_minute() {
     assert_eq!(scene.shelf.asked(), [OCSP_URL, CRL_URL]);
 }
 
+/// Without nextUpdate an answer speaks of its own moment only, so it serves nobody who signs after it.
+#[tokio::test]
+async fn a_fresh_answer_does_not_serve_for_what_is_signed_after_it() {
+    let scene = scene();
+    let put = |t: &str| {
+        let mut reply = Reply::good(&scene.leaf, &scene.middle, t, t);
+        reply.to = None;
+        scene.shelf.put(OCSP_URL, reply.der());
+    };
+    put("06-01");
+    scene.collect("06-01", Duration::ZERO).await;
+    assert_eq!(scene.shelf.asked(), [OCSP_URL, ROOT_URL]);
+    scene.clock.advance(Duration::from_secs(60 * 60));
+    put("06-01T01:00");
+    scene.collect("06-01T01:00", Duration::ZERO).await;
+    scene.shelf.asked();
+    // Half a minute later, about what was signed in between.
+    scene.clock.advance(Duration::from_secs(30));
+    let signed_at = at("06-01T01:00").plus(Duration::from_secs(20));
+    let reply = Reply {
+        from: signed_at.plus(Duration::from_secs(10)),
+        to: None,
+        ..Reply::good(&scene.leaf, &scene.middle, "06-01", "06-01")
+    };
+    scene.shelf.put(OCSP_URL, reply.der());
+    let path = scene
+        .trust()
+        .path(&scene.leaf.certificate, &[], signed_at, Purpose::Signing)
+        .unwrap();
+    let collected = scene.collector.collect(&path, signed_at, Duration::ZERO).await;
+    assert_eq!(scene.shelf.asked(), [OCSP_URL]);
+    let standing = crate::cms::revocation::judge(&path, signed_at, &collected.values, Duration::ZERO);
+    assert_eq!(standing, Standing::ValidAt(signed_at));
+    // About what is older than the last look, and what cannot be final yet, nobody is asked again.
+    scene.collector.collect(&path, signed_at, Duration::ZERO).await;
+    assert_eq!(scene.shelf.asked(), Vec::<String>::new());
+    scene.collector.collect(&path, signed_at, HOUR).await;
+    assert_eq!(
+        scene.shelf.asked(),
+        [CRL_URL],
+        "the other place, which was not asked yet"
+    );
+}
+
 #[tokio::test]
 async fn what_is_known_is_kept_when_the_place_falls_silent() {
     let scene = scene_with(Settings {

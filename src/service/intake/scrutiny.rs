@@ -3,10 +3,10 @@
 //!
 //! Who was revoked when he sealed is refused. Where a place to ask is named and nobody answers in time, a setting says
 //! whether the message is taken or the peer comes again. A seal without a time-stamp is judged at its arrival, which proves
-//! that it existed then. Nothing is asked of authorities that the seals do not hold for, and nothing inside a transaction.
+//! that it existed then; so is one whose time-stamp is not relied on. Nothing is asked of authorities that the seals do not hold for, and nothing inside a transaction.
 
 use crate::clock::{Clock, UtcTime};
-use crate::cms::Purpose;
+use crate::cms::{PathError, Purpose};
 use crate::domain::evidence::Reason;
 use crate::domain::provider::Peer;
 use crate::seal::reliance::{Distrust, Proof, Reliance, Relied};
@@ -31,6 +31,16 @@ pub enum WhenUnknown {
     Accept,
     /// The peer comes again.
     Later,
+}
+
+/// What the time-stamps of a message are worth, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    Reliable,
+    /// Nobody tells of one of their authorities.
+    Silent,
+    /// An authority lost its key since: the stamp proves no moment.
+    Doubted,
 }
 
 /// A genuine message is refused when a certificate it relies on was revoked. It is the peer's pinned seal all the same, so
@@ -95,19 +105,45 @@ impl Scrutiny {
         peer: &Peer,
         trust: &TrustStore,
         relied: &[Relied],
-    ) -> Result<Option<Distrust>, Failure> {
+    ) -> Result<Option<String>, Failure> {
         let now = self.clock.now();
         let deadline = now.plus(WAIT_MAX);
+        let (stamps, signers): (Vec<&Relied>, Vec<&Relied>) =
+            relied.iter().partition(|r| r.purpose == Purpose::TimeStamping);
         let mut doubt = None;
-        for relied in relied {
-            let asked = self.ask(trust, relied, now, deadline).await;
+        let mut witness = Witness::Reliable;
+        for stamp in stamps {
+            let asked = self.ask(trust, stamp.clone(), deadline).await;
             match asked.distrust() {
                 None => {}
-                Some(why @ Distrust::Revoked(_)) => {
-                    self.revoked.fetch_add(1, Ordering::Relaxed);
-                    return Ok(Some(why));
+                Some(why @ Distrust::Revoked(_)) => return Ok(Some(self.refuse(&why))),
+                Some(why @ Distrust::Unknown(_)) => {
+                    witness = witness.max(Witness::Silent);
+                    doubt = doubt.or(Some((asked.leaf.issuer(), why)));
                 }
-                Some(why) => doubt = doubt.or(Some((asked.leaf.issuer(), why))),
+                // Somebody answered: it may be younger than it says.
+                Some(Distrust::StampUnproven(_) | Distrust::SignatureUnproven(_)) => {
+                    witness = Witness::Doubted;
+                }
+            }
+        }
+        for signer in signers {
+            let asked = match self.at_its_moment(trust, signer, witness, now) {
+                Ok(signer) => self.ask(trust, signer, deadline).await,
+                Err(why) => return Ok(Some(self.refuse(&why))),
+            };
+            match asked.distrust() {
+                None => {}
+                Some(why @ Distrust::Unknown(_)) => doubt = doubt.or(Some((asked.leaf.issuer(), why))),
+                // Revoked since the time that a stamp says of which nobody tells: that decides, and may be told later.
+                Some(Distrust::Revoked(revoked))
+                    if witness == Witness::Silent
+                        && signer.proof == Proof::Stamped
+                        && revoked.since > signer.at =>
+                {
+                    return Err(self.later(peer, doubt.as_ref().map(|(_, why)| why)));
+                }
+                Some(why) => return Ok(Some(self.refuse(&why))),
             }
         }
         match doubt {
@@ -116,18 +152,38 @@ impl Scrutiny {
         }
     }
 
-    /// The same certificate with what its authority says.
-    async fn ask(&self, trust: &TrustStore, relied: &Relied, now: UtcTime, deadline: UtcTime) -> Relied {
-        let mut relied = relied.clone();
-        if (relied.proof, relied.purpose) == (Proof::OwnWord, Purpose::Signing) {
-            (relied.at, relied.proof) = (now, Proof::Stamped);
+    /// The signer, to be judged at the moment that is proved: by its time-stamp while that is relied on, else by its arrival.
+    fn at_its_moment(
+        &self,
+        trust: &TrustStore,
+        signer: &Relied,
+        witness: Witness,
+        now: UtcTime,
+    ) -> Result<Relied, PathError> {
+        let mut signer = signer.clone();
+        if signer.proof == Proof::Stamped && witness == Witness::Doubted {
+            // Nothing proves that the seal was made before its certificate ended, either.
+            trust.check(&signer.leaf, &signer.along, now, signer.purpose)?;
         }
+        if signer.proof == Proof::OwnWord || witness != Witness::Reliable {
+            (signer.at, signer.proof) = (now, Proof::Stamped);
+        }
+        Ok(signer)
+    }
+
+    /// The same certificate with what its authority says.
+    async fn ask(&self, trust: &TrustStore, mut relied: Relied, deadline: UtcTime) -> Relied {
         let wait = self.clock.now().until(deadline);
         relied.reliance = self.asker.reliance(trust, &relied, wait).await;
         if matches!(relied.reliance, Reliance::NotAsked) {
             relied.reliance = Reliance::NobodyToAsk;
         }
         relied
+    }
+
+    fn refuse(&self, why: &impl std::fmt::Display) -> String {
+        self.revoked.fetch_add(1, Ordering::Relaxed);
+        why.to_string()
     }
 
     fn in_doubt(&self, peer: &Peer, authority: String, why: &Distrust) -> Result<(), Failure> {
@@ -139,10 +195,15 @@ impl Scrutiny {
         if taken {
             return Ok(());
         }
-        Err(Failure::Unavailable(format!(
-            "whether the seals of {} were revoked is not known: {why}",
+        Err(self.later(peer, Some(why)))
+    }
+
+    fn later(&self, peer: &Peer, why: Option<&Distrust>) -> Failure {
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        Failure::Unavailable(format!(
+            "whether the seals of {} were revoked is not known{why}",
             peer.domain
-        )))
+        ))
     }
 
     /// Once for an authority, and again after a while.

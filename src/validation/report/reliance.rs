@@ -2,6 +2,7 @@
 
 use crate::cms::revocation::Doubt;
 use crate::rem::notice::judgement::{Language, reason};
+use crate::seal::reliance::RevokedLater;
 use crate::seal::{Reliance, Relied, Revoked};
 use serde_json::{Value, json};
 
@@ -25,12 +26,14 @@ pub(super) fn words(relied: &Relied, language: Language) -> String {
                 at,
                 revoked_later: Some(later),
             },
-        ) => format!(
-            "not revoked at {at}; '{}' was revoked only later, at {} ({}), which does no harm",
-            later.subject,
-            later.since,
-            later.reason.word()
-        ),
+        ) => later.earliest().map_or_else(String::new, |later| {
+            format!(
+                "not revoked at {at}; '{}' was revoked only later, at {} ({}), which does no harm",
+                later.subject,
+                later.since,
+                later.reason.word()
+            )
+        }),
         // Who is revoked or unknown is distrusted.
         (None, Reliance::Revoked(_) | Reliance::Unknown(_)) => String::new(),
     };
@@ -56,7 +59,7 @@ pub(super) fn value(relied: Option<&Relied>) -> Value {
         Reliance::Valid { at, revoked_later } => json!({
             "standing": "valid",
             "at": at.to_string(),
-            "revoked_later": revoked_later.as_ref().map(revoked_value),
+            "revoked_later": revoked_later.as_ref().and_then(RevokedLater::earliest).map(revoked_value),
             "harmless": relied.distrust().is_none(),
         }),
     }

@@ -71,8 +71,8 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
         "ÇİSDUP yanıtlayıcısı '{}' {} tarihinde iptal edildi",
     ),
     (
-        "there are more than {} revocation lists or responses",
-        "{} sayısından fazla iptal listesi ya da ÇİSDUP yanıtı var",
+        "more than {} signatures of revocation values would have to be checked",
+        "{} sayısından fazla iptal bilgisi imzasının denetlenmesi gerekirdi",
     ),
     // cms::crl
     (

@@ -150,7 +150,8 @@ fn hostile_values_are_nobodys_word() {
     ]);
     // Only what stands in its place is read, and the signer stays who he was.
     let level = |document: &str| verify(document.as_bytes()).unwrap().level();
-    assert_eq!(level(&with(&certificates(&certificate()))), Level::Lasting);
+    // Certificates make nothing last: anybody may put one there.
+    assert_eq!(level(&with(&certificates(&certificate()))), Level::Stamped);
     let elsewhere = with("<x:CertificateValues xmlns:x=\"urn:x\"/>");
     assert_eq!(level(&elsewhere), Level::Stamped);
     let report = judge(with(&certificates(&certificate())).as_bytes());
