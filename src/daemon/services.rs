@@ -331,7 +331,7 @@ impl Services {
         let own_figures = Arc::<own_seals::Figures>::default();
         let login_judge = super::logins::judge(config, asker.as_ref())?;
         let decoy_secret = accounts.decoy_secret().await?;
-
+        let accounts = accounts.with_secret(&decoy_secret);
         let accounts = Arc::new(match &login_judge {
             Some(judge) => accounts.with_judge(judge.clone()),
             None => accounts,
