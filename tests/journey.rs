@@ -25,6 +25,8 @@ mod auditing;
 mod auditing_crash;
 #[path = "journey/auditing_doors.rs"]
 mod auditing_doors;
+#[path = "journey/auditing_forged.rs"]
+mod auditing_forged;
 #[path = "journey/autoconfig.rs"]
 mod autoconfig;
 #[path = "journey/binary.rs"]

@@ -8,11 +8,12 @@
 use super::words::ControlDoor;
 use crate::domain::audit::{AuditRecord, Matter, PROVIDER};
 use crate::domain::provider::Peer;
-use crate::id::{MailId, TenantId};
+use crate::id::{JobId, MailId, TenantId};
 use crate::service::account::visits::Sight;
 use crate::service::failure::Failure;
 use crate::service::peers;
 use serde_json::{Value, json};
+use std::path::Path;
 
 impl ControlDoor {
     /// Puts on record that whoever asks does this; it is on disk when this returns.
@@ -39,6 +40,14 @@ impl ControlDoor {
         }
         let about = mail.map(Matter::Mail).into_iter().collect();
         self.note(tenant, deed, about, &json!({})).await
+    }
+
+    /// The octets of a mail go out so that an officer signs them: as much of it as an export.
+    pub(super) async fn note_entity(&self, job: JobId, out: &Path) -> Result<(), Failure> {
+        let job = self.approval.show_any(job)?;
+        let about = vec![Matter::Job(job.id), Matter::Mail(job.mail)];
+        let what = json!({ "out": out.display().to_string() });
+        self.note(job.tenant, "job entity", about, &what).await
     }
 
     /// The provider looks at a list of an account.

@@ -14,6 +14,7 @@ impl ControlDoor {
     pub(super) async fn entity(&self, job: JobId, out: &Path) -> Outcome {
         let by = self.actor()?;
         let octets = self.mailboxes.submission.entity_to_sign(by, job).await?;
+        self.note_entity(job, out).await?;
         let sha256 = hex(&digest(&octets));
         let (size, file) = (octets.len(), out.to_owned());
         // Never over something else: what is signed must be what was written.

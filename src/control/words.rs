@@ -3,6 +3,7 @@
 use crate::autoconfig::Settings;
 use crate::control::protocol::{NotBuilt, Record, Reply, Request, VERSION, Word};
 use crate::domain::audit::Author;
+pub(super) use crate::domain::audit_chain::hex;
 use crate::domain::provider::Peer;
 use crate::domain::tenant::Language;
 use crate::service::account::{Accounts, Principal};
@@ -160,9 +161,4 @@ pub(super) fn one(record: Record) -> Outcome {
 
 pub(super) fn list(records: impl IntoIterator<Item = Record>) -> Outcome {
     Ok(Answer::List(records.into_iter().collect()))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }

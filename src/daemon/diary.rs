@@ -6,8 +6,11 @@ use crate::cms::algorithm::sha256;
 use crate::config::Config;
 use crate::domain::audit::{AuditRecord, Author, PROVIDER};
 use crate::domain::audit_chain::hex;
+use crate::service::auditing::AuditBook;
+use crate::service::gauges::{Gauge, GaugeKind, Reading};
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Before a door opens: what runs here is on record before anybody comes in.
 pub(super) async fn started(services: &Services, config: &Config) -> anyhow::Result<()> {
@@ -49,6 +52,32 @@ async fn write(services: &Services, deed: &str, what: &Value) {
 
 fn record(services: &Services, deed: &str, what: &Value) -> AuditRecord {
     AuditRecord::of_deed(services.clock.now(), Author::clock(), deed, Vec::new(), what)
+}
+
+/// What the gauges ask about the audit record.
+pub(super) fn figures(book: &Arc<AuditBook>) -> Reading {
+    let book = book.clone();
+    Arc::new(move || {
+        let figures = book.figures()?;
+        let gauge = |name, help, value| Gauge {
+            kind: GaugeKind::Gauge,
+            name,
+            help,
+            value,
+        };
+        Ok(vec![
+            gauge(
+                "kepd_audit_sealed_timestamp_seconds",
+                "When the last segment of the audit record was sealed, in seconds since 1970; 0 when none is known to be.",
+                figures.sealed_at.map_or(0, |at| at.unix_s().unsigned_abs()),
+            ),
+            gauge(
+                "kepd_audit_open_records",
+                "Audit records that no segment holds yet; counting ends at 100,000.",
+                figures.open_records,
+            ),
+        ])
+    })
 }
 
 /// Of the settings as they were understood, defaults included; `kepd check` prints the same text.

@@ -330,11 +330,12 @@ impl Services {
             .map(|asker| super::revocation::scrutiny(&config.revocation, asker, around.clock.clone()));
         let own_figures = Arc::<own_seals::Figures>::default();
         let login_judge = super::logins::judge(config, asker.as_ref())?;
+        let decoy_secret = accounts.decoy_secret().await?;
+        let accounts = accounts.with_secret(&decoy_secret);
         let accounts = Arc::new(match &login_judge {
             Some(judge) => accounts.with_judge(judge.clone()),
             None => accounts,
         });
-        let decoy_secret = accounts.decoy_secret().await?;
         let seals = Seals::open(config, around, tasks, closing).await?;
         let signatures = super::persons::signatures(config, revocation.as_ref())?;
         let submission = Arc::new(parts.submission(signatures));
@@ -347,8 +348,11 @@ impl Services {
         let book = Arc::new(AuditBook {
             db: parts.db.clone(),
             spool: parts.spool.clone(),
+            clock: parts.clock.clone(),
             published: seals.published.clone(),
+            last_text: Default::default(),
         });
+        let audit_figures = super::diary::figures(&book);
         Ok(Self {
             herald: Arc::new(parts.herald()),
             answering: Arc::new(Answering {
@@ -365,7 +369,6 @@ impl Services {
             }),
             auditing: Arc::new(Auditing {
                 book: book.clone(),
-                clock: parts.clock.clone(),
                 sealer: seals.evidence.clone(),
                 identity: parts.identity.clone(),
             }),
@@ -398,7 +401,7 @@ impl Services {
                 accounts: accounts.clone(),
                 unindexed: Some(unindexed(&indexing)),
                 stamps: Some(seals.authorities.clone()),
-                readings: [super::lasting::figures(&lasting)]
+                readings: [super::lasting::figures(&lasting), audit_figures]
                     .into_iter()
                     .chain(scrutiny.iter().map(super::revocation::figures))
                     .chain(asker.iter().map(|_| own_figures.reading()))

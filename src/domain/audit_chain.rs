@@ -96,6 +96,8 @@ pub struct Checked {
     pub made_at: UtcTime,
     pub after_commit: u64,
     pub to_commit: u64,
+    /// The day goes on in the next segment.
+    pub more: bool,
     pub records: usize,
     pub last: [u8; 32],
 }
@@ -134,9 +136,13 @@ pub fn check(text: &str, previous: [u8; 32]) -> Result<Checked, String> {
     }
     let head = head.ok_or("the segment is empty")?;
     let number = |name: &str| head.get(name).and_then(Value::as_u64);
-    let (Some(of), Some(after_commit), Some(to_commit)) =
-        (number("segment"), number("after_commit"), number("to_commit"))
-    else {
+    let more = head.get("more").and_then(Value::as_bool);
+    let (Some(of), Some(after_commit), Some(to_commit), Some(more)) = (
+        number("segment"),
+        number("after_commit"),
+        number("to_commit"),
+        more,
+    ) else {
         return Err("line 1: it is not the head of a segment".into());
     };
     let made_at = head.get("made_at").and_then(Value::as_str);
@@ -150,6 +156,7 @@ pub fn check(text: &str, previous: [u8; 32]) -> Result<Checked, String> {
         made_at,
         after_commit,
         to_commit,
+        more,
         records,
         last,
     })

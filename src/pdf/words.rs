@@ -3,6 +3,8 @@
 
 use super::summary::Finding;
 use crate::clock::UtcTime;
+/// Digests as they stand in the manifest and as sha256sum prints them.
+pub(super) use crate::domain::audit_chain::hex;
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::job::{Act, Deed};
 use crate::rem::notice::local_time;
@@ -102,11 +104,6 @@ pub(super) fn finding(finding: &Finding) -> &'static str {
 /// The day and time of clocks in Türkiye; UTC beside it.
 pub(super) fn both_times(moment: UtcTime) -> String {
     format!("{} (TSİ) · {} (UTC)", local_time(moment), moment.rfc3339())
-}
-
-/// `a1b2...` as it stands in the manifest and as sha256sum prints it.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A number of octets with points between the thousands, as Turkish writes it.

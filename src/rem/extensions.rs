@@ -6,6 +6,7 @@
 use super::KEPD_NS;
 use super::writer::XmlWriter;
 use crate::clock::UtcTime;
+use crate::domain::audit_chain::hex;
 
 /// What we say in the extensions section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,11 +26,7 @@ pub struct Extensions {
 
 /// Writes the document.
 pub fn write(extensions: &Extensions) -> Vec<u8> {
-    let digest = extensions.original_sha256.map(|octets| {
-        octets.iter().fold(String::with_capacity(64), |text, octet| {
-            text + &format!("{octet:02x}")
-        })
-    });
+    let digest = extensions.original_sha256.map(|octets| hex(&octets));
     let rows = [
         ("k:RemMessageId", Some(extensions.rem_message_id.clone())),
         ("k:OriginalMessageId", extensions.original_message_id.clone()),

@@ -2,18 +2,21 @@
 //!
 //! Hashing a password takes 19 MiB and some 20 ms by design, so it runs on the blocking pool, a few at a time, and few
 //! may wait for it. An unknown login costs as much as a wrong password. Whoever guesses is slowed by `pace`; `presence`
-//! counts the sessions of each user; `certificates` is for who comes in without a password; `visits` tells the audit record.
+//! counts the sessions of each user; `certificates` is for who comes in without a password; `visits` tells the audit record,
+//! and `strangers` says how a name that nobody has is written there and in the log.
 
 mod certificates;
 pub mod pace;
 pub mod presence;
 mod rooms;
+mod strangers;
 pub mod visits;
 
 pub use self::certificates::{LetIn, Presented};
 use self::pace::LoginPace;
 use self::presence::{Presence, Present, SESSIONS_PER_USER_MAX};
 use self::rooms::Rooms;
+use self::strangers::Strangers;
 use self::visits::Visits;
 
 use crate::address::LoginName;
@@ -107,6 +110,8 @@ pub struct Accounts {
     pub pace: LoginPace,
     /// What of it the audit record is told.
     pub visits: Visits,
+    /// How names that nobody has are written down.
+    strangers: Strangers,
     presence: Presence,
     sessions_per_user_max: usize,
     /// What an unknown login is checked against, so that it takes as long.
@@ -119,6 +124,8 @@ pub struct Accounts {
 impl Accounts {
     pub fn new(db: Arc<dyn Db>, organisations: Arc<Organisations>) -> Result<Self, Failure> {
         let nobody = hash(b"nobody has this password")?;
+        // Until the kept one is known: of this process alone.
+        let strangers = Strangers::of(&chance()?);
         Ok(Self {
             db,
             organisations,
@@ -126,6 +133,7 @@ impl Accounts {
             queueing: Semaphore::new(HASHING_MAX + HASHING_WAITING_MAX),
             pace: LoginPace::new(Arc::default()),
             visits: Visits::default(),
+            strangers,
             presence: Presence::default(),
             sessions_per_user_max: SESSIONS_PER_USER_MAX,
             nobody,
@@ -139,6 +147,14 @@ impl Accounts {
         Self {
             pace: LoginPace::new(trusted),
             sessions_per_user_max,
+            ..self
+        }
+    }
+
+    /// With chance that stays the same over restarts ([`Self::decoy_secret`]).
+    pub fn with_secret(self, secret: &[u8; 32]) -> Self {
+        Self {
+            strangers: Strangers::of(secret),
             ..self
         }
     }
@@ -158,8 +174,7 @@ impl Accounts {
         if let Some(kept) = org::decoy_secret(&*self.db)? {
             return Ok(kept.0);
         }
-        let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret).map_err(|_| Failure::Unavailable("no entropy".into()))?;
+        let secret = chance()?;
         let mut batch = Batch::new();
         org::keep_decoy_secret(&mut batch, &org::DecoySecret(secret))?;
         self.db.commit(batch).await?;
@@ -225,7 +240,17 @@ impl Accounts {
         // What cannot be looked up now is counted as nobody's.
         let found = attempt.and_then(|login| self.find(login).ok().flatten());
         let whom = found.map(|(organisation, user)| (organisation.tenant.id, user.id));
-        self.visits.failed(now, from, door.route(), attempt, whom);
+        let named = attempt.map(|name| match whom {
+            Some(_) => name.to_string(),
+            None => self.strangers.word(name),
+        });
+        let login = named.as_deref().unwrap_or("(none)");
+        match from {
+            Origin::Network(address) => tracing::warn!(login, %address, "login failed"),
+            Origin::Inside | Origin::Process(_) => tracing::warn!(login, "login failed"),
+        }
+        self.visits
+            .failed(now, from, door.route(), named.as_deref(), whom);
     }
 
     /// Writes what was counted at the doors; `all`: also what would wait for the end of its hour. Gives how many records.
@@ -401,6 +426,12 @@ fn derive(
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(password, salt, output, &mut *room)?;
     Output::new(output).map_err(|_| argon2::Error::OutputTooShort)
+}
+
+fn chance() -> Result<[u8; 32], Failure> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| Failure::Unavailable("no entropy".into()))?;
+    Ok(secret)
 }
 
 fn salt() -> Result<[u8; SALT_OCTETS], Failure> {

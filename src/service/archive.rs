@@ -17,6 +17,7 @@ pub use period::{Period, PeriodMark, PeriodSide, Step, Visible};
 
 use crate::address::Domain;
 use crate::clock::Clock;
+use crate::domain::audit_chain::hex;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::pdf::summary::{MailFacts, SealedCopy, Side};
@@ -462,10 +463,6 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut octets = serde_json::to_vec_pretty(value).map_err(|e| Failure::Broken(e.to_string()))?;
     octets.push(b'\n');
     Ok(octets)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn unwritable(error: std::io::Error) -> Failure {

@@ -9,17 +9,18 @@
 //! With the row of a segment go, in one commit, the row that says where the chain ends, and a record that the next
 //! segment will hold (`docs/decisions/0028-the-audit-record.md`): a segment that is taken away is missed.
 
+mod ending;
 mod export;
 mod verify;
 
 pub use crate::validation::audit::Known;
+pub use ending::{Figures, LastText};
 pub use verify::Verified;
 
 use crate::clock::{Clock, UtcTime};
 use crate::cms::algorithm::sha256;
 use crate::domain::audit::{AuditRecord, Author, PROVIDER};
 use crate::domain::audit_chain::{At, BEGINNING, Head, Writer, hex};
-use crate::domain::schedule::next_night;
 use crate::id::TenantId;
 use crate::seal::sealer::{SealError, Sealer};
 use crate::service::failure::Failure;
@@ -44,7 +45,6 @@ const SEALED: &str = "audit seal";
 /// Seals it.
 pub struct Auditing {
     pub book: Arc<AuditBook>,
-    pub clock: Arc<dyn Clock>,
     pub sealer: Arc<Sealer>,
     pub identity: Arc<Identity>,
 }
@@ -53,23 +53,17 @@ pub struct Auditing {
 pub struct AuditBook {
     pub db: Arc<dyn Db>,
     pub spool: Arc<Spool>,
+    pub clock: Arc<dyn Clock>,
     pub published: Arc<Published>,
-}
-
-/// When the next segment is due: at the end of the day of the last one, or at once if that did not take all.
-pub fn next_due(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
-    let head = audit::head(db)?.map(|head| head.row);
-    Ok(Some(match head {
-        Some(head) if !head.more => next_night(head.made_at),
-        _ => UtcTime::from_unix_s(0),
-    }))
+    /// Empty at the start.
+    pub last_text: LastText,
 }
 
 impl Auditing {
     /// Seals the day if one has ended since the last segment. Gives how many segments were sealed.
     pub async fn run_due(&self) -> Result<usize, Failure> {
-        let now = self.clock.now();
-        if next_due(&*self.book.db)?.is_none_or(|due| due > now) {
+        let now = self.book.clock.now();
+        if self.of_end(AuditBook::next_due).await? > now {
             return Ok(0);
         }
         let mut batch = Batch::new();
@@ -90,12 +84,15 @@ impl Auditing {
     async fn seal(&self, upto: u64, now: UtcTime) -> Result<bool, Failure> {
         let db = &*self.book.db;
         let head_row = audit::head(db)?;
-        let end = self.end(head_row.as_ref())?;
-        let (before, after_commit) = end.as_ref().map_or((BEGINNING, 0), |e| (e.last, e.to_commit));
+        let end = self.of_end(AuditBook::ending).await?;
+        let (before, after_commit) = end.map_or((BEGINNING, 0), |end| (end.last, end.next_after(upto)));
+        let number = end.map_or(0, |end| end.number).checked_add(1);
+        let number =
+            number.ok_or_else(|| Failure::Broken("no number is left for an audit segment".into()))?;
         let taken = self.take(after_commit, upto)?;
         let head = Head {
             provider: self.identity.domain.to_string(),
-            number: end.as_ref().map_or(1, |e| e.segments + 1),
+            number,
             made_at: now,
             after_commit,
             to_commit: taken.to_commit,
@@ -130,18 +127,14 @@ impl Auditing {
         Ok(segment.more)
     }
 
-    /// Where the chain ends: what tells of the later segment is believed, so that a row somebody took away or put back stops
-    /// nothing. `verify` tells of it.
-    fn end(&self, head: Option<&Stored<AuditHead>>) -> Result<Option<AuditHead>, Failure> {
-        let head = head.map(|head| head.row.clone());
-        let last = audit::last_segment(&*self.book.db)?.map(|last| AuditHead {
-            segments: last.number,
-            made_at: last.made_at,
-            to_commit: last.to_commit,
-            last: last.last,
-            more: last.more,
-        });
-        Ok([head, last].into_iter().flatten().max_by_key(|end| end.segments))
+    /// Asks where the chain ends; it may read a text of some megabytes.
+    async fn of_end<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&AuditBook) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let book = self.book.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&book)).await;
+        asked.map_err(|e| Failure::Broken(format!("the end of the audit record: {e}")))?
     }
 
     /// The segment, where the chain ends now, the record of it, and that a hash tree owes it a place: in one commit.

@@ -8,6 +8,7 @@
 
 use crate::clock::Clock;
 use crate::domain::audit::{AuditRecord, Matter};
+use crate::domain::audit_chain::hex;
 use crate::domain::evidence::{Event, EvidenceKind, Extension, Reason};
 use crate::domain::item::{Item, JobPhase};
 use crate::domain::job::Route;
@@ -200,10 +201,6 @@ fn too_long(failure: Failure, declaration: &Declaration) -> Failure {
         }
         other => other,
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl From<DeclarationRefusal> for Failure {

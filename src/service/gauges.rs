@@ -8,11 +8,8 @@ use crate::store::db::Db;
 use crate::store::tables::work::{
     self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
-use crate::store::tables::{audit, jobs, tenants};
+use crate::store::tables::{jobs, tenants};
 use std::sync::Arc;
-
-/// Audit records that wait for their segment, as far as they are counted; what is more is an alarm, not a figure.
-const AUDIT_COUNTED_MAX: u64 = 100_000;
 
 pub struct Gauges {
     pub db: Arc<dyn Db>,
@@ -60,20 +57,7 @@ impl Gauges {
             value,
         };
         let mut all = self.stamp_gauges();
-        let sealed = audit::head(&*self.db)?.map(|head| head.row);
-        let behind = sealed.as_ref().map_or(0, |head| head.to_commit);
-        let open_records = audit::count_after(&*self.db, behind, AUDIT_COUNTED_MAX)?;
         all.extend([
-            gauge(
-                "kepd_audit_sealed_timestamp_seconds",
-                "When the last segment of the audit record was sealed, in seconds since 1970; 0 when none was.",
-                sealed.map_or(0, |head| head.made_at.unix_s().unsigned_abs()),
-            ),
-            gauge(
-                "kepd_audit_open_records",
-                "Audit records that no segment holds yet; counting ends at 100,000.",
-                open_records,
-            ),
             gauge(
                 "kepd_jobs_waiting",
                 "Approvals whose current step waits for a decision.",

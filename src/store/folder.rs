@@ -1,7 +1,13 @@
 //! A folder of new files handed to somebody outside: exports. It stands under its name only when it is whole and on disk;
-//! nothing in it is ever overwritten.
+//! nothing in it is ever overwritten, and what is written goes through no link that somebody laid there.
+//!
+//! Where one takes the place of an older one, a crash may leave that one beside it, under the ending of what is not whole:
+//! the next attempt takes it away (`ManyFolders::tidy`), also where it finds nothing to make anew.
 
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 /// Ending of a folder or file that is not whole yet. One that a crash left is taken away by the next attempt.
@@ -22,7 +28,7 @@ pub struct NewFolder {
 /// A file that is being written.
 #[derive(Debug)]
 pub struct NewFile {
-    file: std::fs::File,
+    file: File,
 }
 
 /// Beside the name, with the ending of what is not whole.
@@ -32,6 +38,39 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Takes away a file, a link or a whole folder, if there is one. A link is not followed.
+pub(super) fn take_away(path: &Path) -> std::io::Result<()> {
+    let gone = match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    gone.or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
+/// A new file in place of what an earlier attempt left there.
+pub(super) fn create_anew(path: &Path) -> std::io::Result<File> {
+    take_away(path)?;
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// A file of ours to read from; a link in its place is refused.
+pub(super) fn open_here(path: &Path) -> std::io::Result<File> {
+    not_linked(OpenOptions::new().read(true)).open(path)
+}
+
+/// A file of ours to append to; a link in its place is refused.
+pub(super) fn append_here(path: &Path) -> std::io::Result<File> {
+    not_linked(OpenOptions::new().append(true)).open(path)
+}
+
+fn not_linked(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+}
+
 impl NewFolder {
     /// Begins the folder. It must not exist, or be empty: an older export is not mixed with a new one.
     pub fn create(dir: &Path) -> std::io::Result<Self> {
@@ -39,32 +78,27 @@ impl NewFolder {
             let say = format!("{} is not empty; choose a new folder", dir.display());
             return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, say));
         }
-        let part = unfinished(dir);
-        if part.try_exists()? {
-            std::fs::remove_dir_all(&part)?;
-        }
-        std::fs::create_dir_all(&part)?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            part,
-            files: Vec::new(),
-            replaces: false,
-            finished: false,
-        })
+        Self::begin(dir, false)
     }
 
     /// Begins a folder that takes the place of the one that is there, when it is whole; until then that one stands.
     pub fn replacing(dir: &Path) -> std::io::Result<Self> {
+        Self::begin(dir, true)
+    }
+
+    fn begin(dir: &Path, replaces: bool) -> std::io::Result<Self> {
         let part = unfinished(dir);
-        if part.try_exists()? {
-            std::fs::remove_dir_all(&part)?;
+        take_away(&part)?;
+        if let Some(parent) = part.parent() {
+            std::fs::create_dir_all(parent)?;
         }
-        std::fs::create_dir_all(&part)?;
+        // It must be new: a folder, or a link to one, that was laid there meanwhile is somebody else's.
+        std::fs::create_dir(&part)?;
         Ok(Self {
             dir: dir.to_owned(),
             part,
             files: Vec::new(),
-            replaces: true,
+            replaces,
             finished: false,
         })
     }
@@ -93,13 +127,13 @@ impl NewFolder {
     pub fn finish(mut self) -> std::io::Result<()> {
         let mut folders = vec![self.part.clone()];
         for file in &self.files {
-            std::fs::File::open(file)?.sync_all()?;
+            File::open(file)?.sync_all()?;
             let folder = file.parent().map(Path::to_owned);
             folders.extend(folder.filter(|f| *f != self.part));
         }
         folders.dedup();
         for folder in &folders {
-            std::fs::File::open(folder)?.sync_all()?;
+            File::open(folder)?.sync_all()?;
         }
         if self.replaces && exchange(&self.part, &self.dir)? {
             // What stands beside it now is the old one; what stays of it the next attempt takes away.
@@ -124,10 +158,7 @@ impl Drop for NewFolder {
 impl NewFile {
     /// A file that must not exist.
     pub fn create(path: &Path) -> std::io::Result<Self> {
-        let new = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(path);
+        let new = OpenOptions::new().write(true).create_new(true).open(path);
         Ok(Self { file: new? })
     }
 
@@ -149,7 +180,7 @@ fn exchange(part: &Path, path: &Path) -> std::io::Result<bool> {
     match renameat_with(CWD, part, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-            std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
             Ok(true)
         }
         Err(Errno::NOENT) => Ok(false),
@@ -167,7 +198,7 @@ pub(super) fn into_place(part: &Path, path: &Path) -> std::io::Result<()> {
     // synced before, its folder after
     std::fs::rename(part, path)?;
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -226,5 +257,21 @@ mod tests {
         std::fs::write(unfinished(&out).join("old"), "x").unwrap();
         NewFolder::create(&out).unwrap().finish().unwrap();
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_folder_is_taken_away_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, others) = (dir.path().join("out"), dir.path().join("others"));
+        std::fs::create_dir(&others).unwrap();
+        std::fs::write(others.join("precious"), "x").unwrap();
+        for target in [others.clone(), dir.path().join("nowhere")] {
+            std::os::unix::fs::symlink(&target, unfinished(&out)).unwrap();
+            let mut folder = NewFolder::replacing(&out).unwrap();
+            folder.file("a.txt").unwrap().write(b"x").unwrap();
+            folder.finish().unwrap();
+            assert!(out.join("a.txt").is_file() && !target.join("a.txt").exists());
+        }
+        assert!(others.join("precious").exists());
     }
 }

@@ -3,9 +3,10 @@
 //! Until then `index.json.part` stands there: its first line says what is being exported, the second which attempt it is, the others are
 //! those of the index, each behind the moment it belongs to. So an export that broke off is gone on with, another is not mixed into it,
 //! and a finished one is never touched. While a step is done the folder is locked; an attempt that was overtaken by a
-//! later one of the same export is told so at its next step.
+//! later one of the same export is told so at its next step. Whoever else may write into the folder leads nothing
+//! elsewhere: its two files are opened as files of this folder, never through a link.
 
-use super::folder::{into_place, unfinished};
+use super::folder::{append_here, create_anew, into_place, open_here, take_away, unfinished};
 use std::fs::File;
 use std::io::{
     BufRead as _, BufReader, BufWriter, Error, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _,
@@ -43,7 +44,7 @@ impl ManyFolders {
             return Err(Error::new(ErrorKind::AlreadyExists, say));
         }
         // In place of what broke off: its lines are made anew, what they speak of is passed over.
-        let mut file = File::create(this.draft())?;
+        let mut file = create_anew(&this.draft())?;
         file.write_all(format!("{wish}\n{}\n", this.turn).as_bytes())?;
         file.sync_all()?;
         into_place(&this.draft(), &this.part())?;
@@ -94,7 +95,7 @@ impl ManyFolders {
     /// That it is the same export; gives which attempt is written there.
     fn demand(&self, wish: &str) -> std::io::Result<u64> {
         let (mut said, mut turn) = (String::new(), String::new());
-        let mut file = BufReader::new(File::open(self.part())?.take(wish.len() as u64 + TURN_MAX_OCTETS));
+        let mut file = BufReader::new(open_here(&self.part())?.take(wish.len() as u64 + TURN_MAX_OCTETS));
         file.read_line(&mut said)?;
         file.read_line(&mut turn)?;
         let turn = turn.strip_suffix('\n').and_then(|turn| turn.parse().ok());
@@ -128,6 +129,11 @@ impl ManyFolders {
         self.dir.join(name)
     }
 
+    /// Takes away what a crash left beside a folder: one that was not whole yet, or one that a newer had taken the place of.
+    pub fn tidy(&self, name: &str) -> std::io::Result<()> {
+        take_away(&unfinished(&self.place(name)))
+    }
+
     /// The manifest of a folder that is there; it has its name only when it is whole.
     pub fn manifest(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
         let file = match File::open(self.place(name).join("manifest.json")) {
@@ -148,7 +154,7 @@ impl ManyFolders {
 
     /// Lines of the index, each one JSON object without a line end inside, with the moment it belongs to in milliseconds.
     pub fn note(&self, lines: &[(i64, String)]) -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().append(true).open(self.part())?;
+        let mut file = append_here(&self.part())?;
         let text: String = lines.iter().map(|(at, line)| format!("{at}\t{line}\n")).collect();
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -158,10 +164,10 @@ impl ManyFolders {
     /// the lines, not the lines.
     pub fn close(self) -> std::io::Result<()> {
         let whole = self.draft();
-        let mut lines = BufReader::new(File::open(self.part())?);
+        let mut lines = BufReader::new(open_here(&self.part())?);
         let mut places = places(&mut lines)?;
         places.sort_unstable();
-        let mut out = BufWriter::new(File::create(&whole)?);
+        let mut out = BufWriter::new(create_anew(&whole)?);
         out.write_all(b"[")?;
         let mut line = Vec::new();
         for (n, (_, from, octets)) in places.into_iter().enumerate() {
@@ -239,6 +245,53 @@ mod tests {
         assert_eq!(index, "[\n{\"at\":-3},\n{\"at\":5},\n{\"at\":7}\n]\n");
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
         assert!(ManyFolders::begin(&out, "a").is_err() && ManyFolders::go_on(&out, "a", later).is_err());
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, others) = (dir.path().join("out"), dir.path().join("others"));
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(&others, "precious").unwrap();
+        let lay = |name: &str| {
+            let _ = std::fs::remove_file(out.join(name));
+            std::os::unix::fs::symlink(&others, out.join(name)).unwrap();
+        };
+        lay("index.json.new");
+        let many = ManyFolders::begin(&out, "a").unwrap();
+        many.note(&[line(1)]).unwrap();
+        lay("index.json.new");
+        many.close().unwrap();
+        assert_eq!(std::fs::read_to_string(&others).unwrap(), "precious");
+        let index = std::fs::symlink_metadata(out.join("index.json")).unwrap();
+        assert!(index.is_file(), "it is a file of its own");
+        // Nor are lines appended elsewhere, even where the target says that it is this export.
+        std::fs::remove_file(out.join("index.json")).unwrap();
+        let many = ManyFolders::begin(&out, "a").unwrap();
+        std::fs::write(&others, "a\n1\n").unwrap();
+        lay("index.json.part");
+        assert!(many.note(&[line(1)]).is_err());
+        drop(many);
+        assert!(ManyFolders::go_on(&out, "a", 1).is_err());
+        assert_eq!(std::fs::read_to_string(&others).unwrap(), "a\n1\n");
+    }
+
+    #[test]
+    fn what_a_crash_left_beside_a_folder_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let many = ManyFolders::begin(dir.path(), "a").unwrap();
+        many.tidy("m").unwrap();
+        let (left, kept) = (dir.path().join("m.part"), dir.path().join("m"));
+        for folder in [&left, &kept] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("manifest.json"), "x").unwrap();
+        }
+        many.tidy("m").unwrap();
+        assert!(!left.exists() && kept.join("manifest.json").exists());
+        // A link is taken away, and not what it leads to.
+        std::os::unix::fs::symlink(&kept, &left).unwrap();
+        many.tidy("m").unwrap();
+        assert!(std::fs::symlink_metadata(&left).is_err() && kept.join("manifest.json").exists());
     }
 
     #[test]

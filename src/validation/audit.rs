@@ -179,7 +179,8 @@ pub fn stated_beginning(text: &[u8]) -> Option<(u64, u64)> {
     ))
 }
 
-fn stated_previous(text: &str) -> Option<[u8; 32]> {
+/// Behind which hash a text says that it stands.
+pub fn stated_previous(text: &str) -> Option<[u8; 32]> {
     let head: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
     from_hex(head.get("previous")?.as_str()?)
 }

@@ -6,6 +6,7 @@
 use super::{Basis, Judged, OriginalMatch, judge, values};
 use crate::cms::RevocationShelf;
 use crate::cms::algorithm::sha256;
+use crate::domain::audit_chain::from_hex;
 use crate::seal::{Finding, Revocation};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -182,20 +183,10 @@ fn is_hex_of(hex: &str, digest: &[u8; 32]) -> bool {
     from_hex(hex).is_some_and(|read| read == *digest)
 }
 
-pub(super) fn from_hex(hex: &str) -> Option<[u8; 32]> {
-    let mut out = [0; 32];
-    if hex.len() != 2 * out.len() || !hex.is_ascii() {
-        return None;
-    }
-    for (octet, pair) in out.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit_chain::hex;
     use crate::seal::TrustStore;
     use std::collections::BTreeMap;
 
@@ -208,10 +199,6 @@ mod tests {
         fn read(&self, path: &str) -> Result<Vec<u8>, String> {
             self.0.get(path).cloned().ok_or(format!("{path} is missing"))
         }
-    }
-
-    fn hex(octets: &[u8]) -> String {
-        octets.iter().map(|o| format!("{o:02x}")).collect()
     }
 
     /// A bundle without sealed documents: what the manifest alone can tell.

@@ -8,6 +8,7 @@ use super::bundle::Bundle;
 use super::preserved::Preserved;
 use super::{Judged, OriginalMatch};
 use crate::clock::UtcTime;
+use crate::domain::audit_chain::hex;
 use crate::domain::evidence::EvidenceFacts;
 use crate::rem::notice::judgement::{Language, Word, reason, title};
 use crate::rem::notice::{local_time, reason_words};
@@ -281,8 +282,4 @@ fn plain(text: &str) -> String {
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let shown = |c: char| if c.is_control() || turns(c) { '?' } else { c };
     text.chars().map(shown).collect()
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
 }

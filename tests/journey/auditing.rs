@@ -10,9 +10,8 @@ use kepd::domain::org::UserKind;
 use kepd::domain::schedule::next_night;
 use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use kepd::seal::{Ring, SealKey, Signatory};
-use kepd::service::auditing::{AuditBook, Auditing};
+use kepd::service::auditing::{AuditBook, Auditing, Figures, LastText};
 use kepd::service::failure::{Kind, Refusal};
-use kepd::service::gauges::Gauges;
 use kepd::service::identity::{Credentials, Published};
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
@@ -39,9 +38,10 @@ fn trusting(p: &Provider, trust_pem: String, past_pem: String) -> Auditing {
         book: Arc::new(AuditBook {
             db: p.db.clone(),
             spool: p.spool.clone(),
+            clock: p.clock.clone(),
             published: Published::of(credentials),
+            last_text: LastText::default(),
         }),
-        clock: p.clock.clone(),
         sealer: p.notary.sealer.clone(),
         identity: p.identity.clone(),
     }
@@ -96,18 +96,11 @@ async fn a_day_is_sealed_and_every_change_behind_it_is_found() {
     // The record that the segment was sealed is in no segment yet.
     assert_eq!((sealed, found.open_records), (rows(p).len(), 1));
     assert!(sealed > 5, "units, roles, users: {sealed}");
-    let gauges = Gauges {
-        db: p.db.clone(),
-        accounts: p.accounts.clone(),
-        unindexed: None,
-        stamps: None,
-        readings: Vec::new(),
+    let figures = Figures {
+        sealed_at: Some(p.clock.now()),
+        open_records: 1,
     };
-    let gauges = gauges.read().unwrap();
-    let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;
-    let now_s = p.clock.now().unix_s() as u64;
-    assert_eq!(gauge("kepd_audit_sealed_timestamp_seconds"), now_s);
-    assert_eq!(gauge("kepd_audit_open_records"), 1);
+    assert_eq!(auditing.book.figures().unwrap(), figures);
     p.add_person("user7").await;
     assert!(auditing.book.verify(None).await.unwrap().open_records > 0);
     turn_to_the_next_night(p);
@@ -323,7 +316,15 @@ async fn a_key_that_was_rolled_years_ago_still_verifies() {
     assert!(!found.segments[0].trust.is_ok() && !found.is_ok(), "{found:?}");
     let of_all_times = trusting(p, new.ca.certificate_pem.clone(), old.ca.certificate_pem.clone());
     let found = of_all_times.book.verify(None).await.unwrap();
-    assert!(found.is_ok() && found.segments.len() == 2, "{found:?}");
+    assert!(
+        found.segments.len() == 2 && found.segments.iter().all(|s| s.is_ok()),
+        "{found:?}"
+    );
+    // Nobody seals any more: that is told, and nothing else.
+    assert!(
+        found.differences.len() == 1 && found.differences[0].starts_with("nothing was sealed since "),
+        "{found:?}"
+    );
     let out = pair.dir.path().join("audit");
     assert_eq!(of_all_times.book.export(&out, 0).await.unwrap(), 2);
     let said = kepctl(&["audit", "verify", "--from", out.to_str().unwrap()]);

@@ -2,6 +2,7 @@
 //! other, and not to be talked down. The exchanges are computed once more by an outside judge.
 
 use super::certificate_login::{PASSWORD, Place};
+use kepd::domain::audit_chain::hex;
 use kepd::sasl::{ChannelBinding, ScramClient, Secret, decode_base64, encode_base64};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
@@ -130,10 +131,6 @@ fn is_in(said: &str) -> bool {
 
 fn is_refused(said: &str) -> bool {
     said.starts_with("535 5.7.8 ") || said.starts_with("a NO [AUTHENTICATIONFAILED]")
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
 }
 
 fn judged(exchanges: &[Value]) -> String {

@@ -5,6 +5,7 @@ use crate::provider::START;
 use crate::road::{message, pair};
 use crate::walked::{ALICI, Files, left};
 use kepd::cms::algorithm::sha256;
+use kepd::domain::audit_chain::hex;
 use kepd::id::MailId;
 use kepd::service::archive::{Period, PeriodMark, Step};
 use kepd::service::failure::{Failure, Kind};
@@ -16,10 +17,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
-}
 
 /// What a program of Debian says of a file in a folder.
 fn ask(folder: &Path, program: &str, arguments: &[&str]) -> String {
@@ -246,6 +243,13 @@ async fn what_came_in_since_is_exported_and_what_is_damaged_stops_nothing() {
             .count()
     };
     let before = evidence();
+    // A crash behind the exchange of an older one with a newer leaves the older one beside it.
+    let left = out.join(format!("{first}.part"));
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("manifest.json"), "old").unwrap();
+    assert!(p.archive.export_step(&wish, None, &out, &breaks).await.is_err());
+    assert!(!left.exists(), "it is taken away, though nothing is made anew");
+    assert_eq!(evidence(), before);
 
     let reader = pair.hs02.principal("alici@alici");
     for item in pair.hs02.items("alici") {

@@ -193,7 +193,9 @@ impl Street {
             book: Arc::new(kepd::service::auditing::AuditBook {
                 db: p.db.clone(),
                 spool: p.spool.clone(),
+                clock: p.clock.clone(),
                 published: Default::default(),
+                last_text: Default::default(),
             }),
             declaring: p.declaring.clone(),
             mailboxes: p.mailboxes.clone(),

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use kepd::clock::UtcTime;
 use kepd::cms::ContentDigest;
 use kepd::cms::algorithm::{DigestAlgorithm, sha256};
+use kepd::domain::audit_chain::hex;
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::id::{MailId, SystemIds};
 use kepd::mime::Structure;
@@ -24,10 +25,6 @@ use std::time::Duration;
 
 const HS01: &str = "hs01.kep.test";
 const HS02: &str = "hs02.kep.test";
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|b| format!("{b:02x}")).collect()
-}
 
 fn trust_of(pem: &[u8]) -> TrustStore {
     let mut trust = TrustStore::new();

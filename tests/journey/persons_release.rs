@@ -314,6 +314,20 @@ fn the_octets_to_be_signed_go_out_and_a_signature_comes_back() {
     let octets = std::fs::read(&entity).unwrap();
     assert_eq!(octets, html.as_bytes());
     assert_eq!(told["size"], octets.len());
+    // It is on record: whose mail went out, by whom, and where to.
+    let records = hs01.done(&["audit", "show", "ornekas", "--job", &job]);
+    let taken: Vec<_> = records
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["deed"] == "job entity")
+        .collect();
+    assert_eq!(taken.len(), 1, "who was refused took nothing: {records}");
+    assert!(
+        taken[0]["who"] == "mudur@ornekas" && taken[0]["after"].as_str().unwrap().contains("to-be-signed"),
+        "{taken:?}"
+    );
+    assert!(taken[0]["about"].to_string().contains("mail "), "{taken:?}");
     // Not over what is there.
     assert!(ask("mudur@ornekas").unwrap_err().contains("cannot be written"));
     let release = |file: &std::path::Path| {

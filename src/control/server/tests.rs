@@ -144,7 +144,9 @@ fn door(dir: &Path) -> ControlDoor {
     let book = crate::service::auditing::AuditBook {
         db: db.clone(),
         spool: spool.clone(),
+        clock: clock.clone(),
         published: published.clone(),
+        last_text: Default::default(),
     };
     ControlDoor {
         book: Arc::new(book),

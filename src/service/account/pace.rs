@@ -140,11 +140,6 @@ impl LoginPace {
     /// A login failed. `None`: what was given is no login at all, or nobody's secret was guessed at.
     pub fn failed(&self, now: UtcTime, from: Origin, login: Option<&LoginName>) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let name = login.map_or_else(|| "(none)".to_owned(), LoginName::to_string);
-        match from {
-            Origin::Network(address) => tracing::warn!(login = name, %address, "login failed"),
-            Origin::Inside | Origin::Process(_) => tracing::warn!(login = name, "login failed"),
-        }
         if let Some(address) = self.slowed(from) {
             let keys = self.keys(address, login);
             let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);

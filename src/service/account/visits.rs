@@ -6,10 +6,10 @@
 //! what was counted and not written yet, of which the daemon's log has the single lines.
 //!
 //! No flood makes the store grow: of users, addresses and names so many are told apart in an hour, and the others are
-//! counted together. Names that nobody here has are told by a short hash: people type passwords into the wrong field.
+//! counted together. Names that nobody here has are told by a word that hides them (`strangers`): people type passwords
+//! into the wrong field.
 //! Nothing here asks the time or touches the disk: the moment is handed in, and `Accounts` writes.
 
-use crate::address::LoginName;
 use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRecord, AuditRoute, Author, Matter, Origin, PROVIDER};
 use crate::id::{TenantId, UserId};
@@ -33,8 +33,6 @@ pub const GUESSERS_PER_USER_MAX: u32 = 8;
 pub const GUESSED_MAX: usize = 256;
 /// Unknown names with their addresses, told apart in an hour: what is guessed at without knowing anybody is told least.
 pub const UNKNOWN_MAX: usize = 128;
-/// Octets of the hash that stands for an unknown name: enough to see that two are the same, too little to find it.
-const NAME_HASH_OCTETS: usize = 4;
 const HOUR_S: i64 = 3600;
 
 /// Something that is counted: all that its record says but when and how often.
@@ -125,13 +123,13 @@ impl Visits {
         self.count(now, Class::Visit, sight);
     }
 
-    /// Somebody was not let in. `whom`: the user he named, if there is one.
+    /// Somebody was not let in. `whom`: the user he named, if there is one; `named`: what he named, as it may be written down.
     pub fn failed(
         &self,
         now: UtcTime,
         from: Origin,
         route: AuditRoute,
-        name: Option<&LoginName>,
+        named: Option<&str>,
         whom: Option<(TenantId, UserId)>,
     ) {
         // Nobody has proved who he is.
@@ -141,19 +139,16 @@ impl Visits {
             route,
             from,
         };
-        let (class, tenant, user, what) = match (whom, name) {
-            (Some((tenant, user)), name) => {
-                (Class::Guessed, tenant, Some(user), name.map(ToString::to_string))
-            }
-            (None, Some(name)) => (Class::Unknown, PROVIDER, None, Some(name_hash(name))),
-            (None, None) => (Class::Unknown, PROVIDER, None, None),
+        let (class, tenant, user) = match whom {
+            Some((tenant, user)) => (Class::Guessed, tenant, Some(user)),
+            None => (Class::Unknown, PROVIDER, None),
         };
         let sight = Sight {
             tenant,
             deed: "login failed",
             author,
             user,
-            what,
+            what: named.map(str::to_owned),
         };
         self.count(now, class, sight);
     }
@@ -328,17 +323,11 @@ fn hour_of(at: UtcTime) -> i64 {
     at.unix_s().div_euclid(HOUR_S)
 }
 
-/// A word for a name that may be anything: a password that was typed into the wrong field, too.
-fn name_hash(name: &LoginName) -> String {
-    use aws_lc_rs::digest::{SHA256, digest};
-    let hash = digest(&SHA256, name.to_string().as_bytes());
-    let short = hash.as_ref().iter().take(NAME_HASH_OCTETS);
-    short.fold("#".to_owned(), |text, octet| text + &format!("{octet:02x}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::LoginName;
+    use crate::service::account::strangers::Strangers;
 
     fn at(seconds: i64) -> UtcTime {
         UtcTime::from_unix_s(1_795_000_000 / HOUR_S * HOUR_S + seconds)
@@ -426,11 +415,12 @@ mod tests {
     #[test]
     fn no_flood_makes_more_records_than_there_is_room() {
         let visits = Visits::default();
-        let route = AuditRoute::Smtp;
+        let (route, strangers) = (AuditRoute::Smtp, Strangers::of(b"a secret"));
         let from = |n: u32| Origin::Network(std::net::Ipv4Addr::from(n).into());
         for n in 0..5_000 {
             let name: LoginName = format!("kisi{n}@ornekas").parse().unwrap();
-            visits.failed(at(1), from(n), route, Some(&name), None);
+            let (word, name) = (strangers.word(&name), name.to_string());
+            visits.failed(at(1), from(n), route, Some(&word), None);
             visits.failed(at(1), from(n), route, Some(&name), Some((TenantId(2), UserId(7))));
             visits.failed(
                 at(1),

@@ -3,7 +3,7 @@
 //! Mail is walked in the order of its keys, tenant by tenant, what was sent before what came in; the index tells the times. Memory
 //! and time of a step are bounded, and all steps together read each row once. An export that broke off begins again at the
 //! start and passes over the folders that are there; a bundle that is there is made anew only if its contents would be others now
-//! (`contents`). A mail that cannot be exported, because something of it is lost or damaged, stands in the index with the reason,
+//! (`contents`). What a crash left beside a bundle is taken away then. A mail that cannot be exported, because something of it is lost or damaged, stands in the index with the reason,
 //! and does not stop the others.
 //!
 //! Counted are mails that were accepted for sending in the period, and mails delivered in it. What still waits for
@@ -304,6 +304,8 @@ impl Walk<'_> {
 
     /// The bundle of a mail, as it is there or made; gives the digest of its manifest.
     async fn bundle(&mut self, tenant: TenantId, mail: MailId, name: &str) -> Result<String, Failure> {
+        // What a crash left beside it, or the older one that a newer had taken the place of.
+        self.folder.tidy(name).map_err(unwritable)?;
         let mut there = There::No;
         if let Some(manifest) = self.folder.manifest(name).map_err(unwritable)? {
             if self.archive.is_current(tenant, mail, &manifest)? {

@@ -4,20 +4,24 @@
 //! One segment is in memory at a time; records are looked up one by one.
 
 use super::{AuditBook, SEALED, STEP_RECORDS};
+use crate::clock::UtcTime;
 use crate::domain::audit::{AuditRecord, PROVIDER};
 use crate::domain::audit_chain::{At, Checked, hex, is_told};
 use crate::id::TenantId;
 use crate::seal::{Finding, TrustStore};
 use crate::service::failure::Failure;
 use crate::store::spool::SpoolError;
-use crate::store::tables::audit::{self, After, AuditSegment, Place};
+use crate::store::tables::audit::{self, After, AuditHead, AuditSegment, Place};
 use crate::store::tables::tenants;
 use crate::validation::audit::{JudgedSegment, Known, Segment, Walk};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Differences between the store and the segments that are named; what is more is counted.
 const DIFFERENCES_MAX: usize = 20;
+/// A segment is made every day; an authority that is away for one is no reason to doubt the record.
+const SEALED_WITHIN: Duration = Duration::from_secs(2 * 86_400);
 
 /// What was found on the whole audit record.
 #[derive(Debug, Default)]
@@ -70,10 +74,12 @@ impl AuditBook {
             }
             ends.rows.insert(row.number, row.last);
             let judged = self.judge(&row, &mut walk, &trust, &mut found, &mut ends).await?;
-            last = row.to_commit;
+            // What is open is told by the text, for who forges a row would hide it.
+            last = judged.checked.as_ref().map_or(row.to_commit, |c| c.to_commit);
             found.segments.push(judged);
         }
-        self.open(last, &mut found, &mut ends)?;
+        let oldest = self.open(last, &mut found, &mut ends)?;
+        found.tell_if_late(oldest, self.clock.now());
         self.compare_ends(known, &mut found, &ends)?;
         self.compare_order(&mut found)?;
         if found.more > 0 {
@@ -120,6 +126,12 @@ impl AuditBook {
         if let Some(checked) = &judged.checked {
             if checked.last != row.last {
                 judged.chain = Finding::Failed("it is not the segment that was written down".into());
+            }
+            for field in row_differs(row, checked) {
+                let number = row.number;
+                found.tell(format!(
+                    "the row of segment {number} has another {field} than was sealed"
+                ));
             }
             self.compare(&text, checked, found, ends)?;
         }
@@ -170,15 +182,18 @@ impl AuditBook {
         )
     }
 
-    /// Counts what no segment holds yet, and hears what it tells of segments.
-    fn open(&self, last: u64, found: &mut Verified, ends: &mut Ends) -> Result<(), Failure> {
+    /// Counts what no segment holds yet, and hears what it tells of segments. Gives the moment of the oldest.
+    fn open(&self, last: u64, found: &mut Verified, ends: &mut Ends) -> Result<Option<UtcTime>, Failure> {
+        let mut oldest: Option<UtcTime> = None;
         self.each(After::Commit(last), u64::MAX, |at, record| match record {
             Some(record) => {
                 ends.hear(at.tenant, &record.deed, &record.after);
                 found.open_records += 1;
+                oldest = Some(oldest.map_or(record.at, |oldest| oldest.min(record.at)));
             }
             None => found.tell(format!("the store has lost the record of {}", name(at, "?"))),
-        })
+        })?;
+        Ok(oldest)
     }
 
     /// Walks places in order, each with its record.
@@ -203,8 +218,16 @@ impl AuditBook {
     /// Whether all that tells of the end of the chain tells the same.
     fn compare_ends(&self, known: Option<Known>, found: &mut Verified, ends: &Ends) -> Result<(), Failure> {
         let last = ends.rows.last_key_value().map(|(number, last)| (*number, *last));
-        let head = audit::head(&*self.db)?.map(|head| (head.row.segments, head.row.last));
-        if head != last {
+        let row = audit::head(&*self.db)?.map(|head| head.row);
+        let head = row.as_ref().map(|head| (head.segments, head.last));
+        if let (true, Some(row)) = (head == last, row) {
+            let segment = audit::last_segment(&*self.db)?;
+            for field in segment.iter().flat_map(|segment| head_differs(&row, segment)) {
+                found.tell(format!(
+                    "the store's own word of where the chain ends has another {field} than the last segment"
+                ));
+            }
+        } else if head != last {
             let of = |end: Option<(u64, [u8; 32])>| end.map_or(0, |(number, _)| number);
             found.tell(format!(
                 "the store's own word is that segment {} is the last, and segment {} is: one was taken away or exchanged",
@@ -267,6 +290,51 @@ impl AuditBook {
         }
         Ok(())
     }
+}
+
+impl Verified {
+    /// Sealing that was stopped leaves a chain that holds, and ever more that nothing holds.
+    fn tell_if_late(&mut self, oldest_open: Option<UtcTime>, now: UtcTime) {
+        let Some(oldest) = oldest_open else { return };
+        let of_last = self.segments.last().and_then(|last| {
+            let made_at = last.checked.as_ref().map(|checked| checked.made_at);
+            last.stamp_time.into_iter().chain(made_at).min()
+        });
+        let since = of_last.unwrap_or(oldest);
+        if since.until(now) > SEALED_WITHIN {
+            self.tell(format!(
+                "nothing was sealed since {since}: sealing has stopped; records that wait: {}",
+                self.open_records
+            ));
+        }
+    }
+}
+
+/// Fields of a segment's row that say something else than its text.
+fn row_differs(row: &AuditSegment, text: &Checked) -> Vec<&'static str> {
+    let fields = [
+        ("number", row.number == text.number),
+        ("moment", row.made_at == text.made_at),
+        ("beginning", row.after_commit == text.after_commit),
+        ("end", row.to_commit == text.to_commit),
+        ("word on whether its day goes on", row.more == text.more),
+    ];
+    differing(&fields)
+}
+
+/// Fields of the head row that say something else than the row of the last segment.
+fn head_differs(head: &AuditHead, last: &AuditSegment) -> Vec<&'static str> {
+    let fields = [
+        ("moment", head.made_at == last.made_at),
+        ("end", head.to_commit == last.to_commit),
+        ("word on whether the day goes on", head.more == last.more),
+    ];
+    differing(&fields)
+}
+
+fn differing(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let different = fields.iter().filter(|(_, same)| !same);
+    different.map(|(name, _)| *name).collect()
 }
 
 impl Ends {
