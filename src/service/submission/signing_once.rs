@@ -16,6 +16,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::store::db::Batch;
 use crate::store::tables::signatures::{self, UsedSignature};
 use crate::store::tables::{jobs, mails};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long before it is handed in a mail may have been signed: a signed draft waits for its author's leave, and what lies
@@ -85,7 +86,8 @@ impl Filing {
 }
 
 fn same_mail(earlier: &Mail, now: &Mail) -> bool {
-    let to = |mail: &Mail| -> Vec<_> {
+    // A draft names them in another order.
+    let to = |mail: &Mail| -> BTreeSet<_> {
         let recipients = mail.recipients.iter();
         recipients.map(|r| (r.address.clone(), r.blind)).collect()
     };
