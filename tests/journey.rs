@@ -107,6 +107,8 @@ mod outside;
 mod persons;
 #[path = "journey/persons_house.rs"]
 mod persons_house;
+#[path = "journey/persons_once.rs"]
+mod persons_once;
 #[path = "journey/persons_release.rs"]
 mod persons_release;
 #[path = "journey/preserving.rs"]

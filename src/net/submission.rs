@@ -12,7 +12,7 @@ use super::tls::ServerTls;
 pub use super::wire::Entry;
 use super::wire::Wire;
 use crate::address::{KepAddress, LoginName, ReversePath};
-use crate::domain::audit::Origin;
+use crate::domain::audit::{AuditRoute, Origin};
 use crate::domain::reply::ReplyToken;
 use crate::sasl::{Mechanism, SaslFailure, ScramVerifier, ServerExchange, Step};
 use crate::service::account::pace::TooManyFailures;
@@ -544,7 +544,7 @@ impl Session<'_> {
         };
         let submission = &self.door.submission;
         submission
-            .leave_rejection(principal, &self.recipients, header, refusal)
+            .leave_rejection(principal, AuditRoute::Smtp, &self.recipients, header, refusal)
             .await
     }
 }

@@ -13,6 +13,7 @@ mod receiving;
 mod releasing;
 mod sameness;
 mod signing;
+mod signing_once;
 
 pub use header::{check_header, draft_recipients, header_end};
 pub use receiving::Receiving;
@@ -165,6 +166,7 @@ impl Submission {
     pub async fn leave_rejection(
         &self,
         by: &Principal,
+        route: AuditRoute,
         recipients: &[KepAddress],
         header: &[u8],
         refusal: &Refusal,
@@ -220,7 +222,7 @@ impl Submission {
         // The reason as a word: the sentence may hold what the header said.
         let what =
             serde_json::json!({"reason": format!("{:?}", refusal.kind), "recipients": recipients.len()});
-        let author = by.author(AuditRoute::Smtp);
+        let author = by.author(route);
         let record = AuditRecord::of_deed(
             now,
             author,

@@ -9,6 +9,7 @@
 //! Subject are bound by the provider's seal, not by it. Sentences name no subject: that of a qualified certificate carries an
 //! identity number.
 
+mod mark;
 #[cfg(test)]
 mod tests;
 
@@ -85,8 +86,8 @@ pub fn shape(structure: &Structure) -> Shape<'_> {
     }
 }
 
-/// Both spellings are in use (RFC 8551 3.2, annex C.1).
-fn is_protocol(media_type: &str) -> bool {
+/// Whether a part of this type is a signature: both spellings are in use (RFC 8551 3.2, annex C.1).
+pub fn is_protocol(media_type: &str) -> bool {
     ["application/pkcs7-signature", "application/x-pkcs7-signature"]
         .iter()
         .any(|name| name.eq_ignore_ascii_case(media_type.trim()))
@@ -171,6 +172,8 @@ pub struct Candidate {
     /// The moment that the certificate is judged for.
     pub at: UtcTime,
     along: RevocationValues,
+    /// What the signature is known by.
+    pub mark: [u8; 32],
     signature: PersonSignature,
 }
 
@@ -226,6 +229,7 @@ pub fn examine(question: Question<'_>, standards: &Standards) -> Result<Candidat
             standing: SignatureStanding::NotAsked,
         },
         along: along.values,
+        mark: mark::mark(verified.algorithm, &verified.signature_value),
         leaf,
         pool,
         path,

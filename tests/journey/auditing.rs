@@ -498,7 +498,7 @@ async fn who_handed_a_mail_in_and_who_read_it_first_is_on_record() {
     let header = text.as_bytes();
     let to = [ALICI.parse().unwrap()];
     p.submission
-        .leave_rejection(&mudur, &to, header, &refusal)
+        .leave_rejection(&mudur, AuditRoute::Smtp, &to, header, &refusal)
         .await
         .unwrap();
     let (_, record) = audit::latest(&*p.db, mudur.tenant, 1).unwrap().remove(0);

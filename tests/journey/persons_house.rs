@@ -1,9 +1,9 @@
-//! Two providers that are running, cards of persons, and `openssl` as whoever signs and checks mail. `persons` and
-//! `persons_release` use it.
+//! Two providers that are running, cards of persons, and `openssl` as whoever signs and checks mail. `persons`,
+//! `persons_release` and `persons_once` use it.
 
 use super::certificate_login::{Authority, params, person};
 use super::kepctl::{Daemon, kepctl, start};
-use kepd::clock::{Clock as _, SystemClock};
+use kepd::clock::{Clock as _, SystemClock, UtcTime};
 use kepd::cms::RevocationReason;
 use kepd::cms::algorithm::sha256;
 use kepd::cms::crl::Entry;
@@ -361,6 +361,31 @@ impl House {
         openssl.arg("-inkey").arg(&card.key).arg("-out").arg(&out);
         done(&mut openssl);
         out
+    }
+
+    /// A detached signature in DER over octets, whose maker says he signed then.
+    pub fn detached_at(&self, card: &Card, octets: &[u8], at: UtcTime) -> Vec<u8> {
+        let attributes = SignedAttributes::new(CONTENT_DATA, &sha256(octets), &card.read, at);
+        let file = self.dir.path().join("attributes");
+        std::fs::write(&file, attributes.to_be_signed()).unwrap();
+        let value = Command::new("openssl")
+            .args(["dgst", "-sha256", "-sign"])
+            .arg(&card.key)
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(value.status.success());
+        let assembly = Assembly {
+            attributes: &attributes,
+            signer: &card.read,
+            chain: &[],
+            algorithm: SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256),
+            signature: &value.stdout,
+            content_type: CONTENT_DATA,
+            content: None,
+            stamp_token: None,
+        };
+        assembly.der()
     }
 
     /// Puts a card's key into a token with a PIN; it lies nowhere else then.

@@ -3,6 +3,7 @@
 use crate::provider::{Provider, START};
 use crate::road::{Pair, message, pair};
 use kepd::clock::{Clock, UtcTime};
+use kepd::domain::audit::AuditRoute;
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::ItemKind;
 use kepd::domain::job::{Act, Route};
@@ -209,7 +210,7 @@ async fn refused_submission(hs01: &Provider) {
         b"From: ornekas@hs01.kep.test\r\nSubject: Uzun & \"<tuhaf>\"\r\nMessage-ID: <u@ornek>\r\n\r\n";
     let by = hs01.principal("mudur@ornekas");
     hs01.submission
-        .leave_rejection(&by, &[ALICI.parse().unwrap()], header, &refusal)
+        .leave_rejection(&by, AuditRoute::Smtp, &[ALICI.parse().unwrap()], header, &refusal)
         .await
         .unwrap();
 }

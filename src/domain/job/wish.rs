@@ -177,22 +177,27 @@ impl Job {
         Ok(job.moved(org, self.happening(org, wish, hand.as_ref())))
     }
 
+    /// Whether an officer's signature releases it as it stands.
+    pub fn awaits_signature(&self) -> Result<(), JobRefusal> {
+        match self.standing.state {
+            _ if self.direction == Direction::Incoming => Err(JobRefusal::Incoming),
+            JobState::Ready => Ok(()),
+            JobState::Waiting(_) => Err(JobRefusal::NotReady),
+            JobState::Returned => Err(JobRefusal::GivenBack),
+            JobState::Leaving(_) => Err(JobRefusal::Leaving),
+            state => Err(JobRefusal::Ended(state.word())),
+        }
+    }
+
     /// An officer hands the approved mail in anew, with his signature: it leaves in that form, at once, and nothing takes
     /// that back.
     pub fn release_signed(&self, org: &Organisation, wish: &Wish<'_>) -> Result<Moved, JobRefusal> {
         if wish.original_sha256 != self.original_sha256 {
             return Err(JobRefusal::OtherOctets);
         }
-        match self.standing.state {
-            _ if self.direction == Direction::Incoming => return Err(JobRefusal::Incoming),
-            state if state.is_ended() => return Err(JobRefusal::Ended(state.word())),
-            JobState::Waiting(_) => return Err(JobRefusal::NotReady),
-            JobState::Returned => return Err(JobRefusal::GivenBack),
-            JobState::Leaving(_) => return Err(JobRefusal::Leaving),
-            _ if wish.actor.kind != UserKind::Officer || wish.actor.removed => {
-                return Err(JobRefusal::NotOfficer);
-            }
-            _ => {}
+        self.awaits_signature()?;
+        if wish.actor.kind != UserKind::Officer || wish.actor.removed {
+            return Err(JobRefusal::NotOfficer);
         }
         let mut job = self.clone();
         if job.participants.len() < PARTICIPANTS_MAX {

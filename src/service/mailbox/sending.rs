@@ -53,7 +53,7 @@ impl Mailboxes {
         while let Some(chunk) = reader.next_chunk().await? {
             receiving.write(&chunk).await?;
         }
-        receiving.finish().await
+        receiving.finish_attested().await
     }
 
     /// The blind recipients of a mail that was given back, as long as nobody has written it anew: its octets do not name

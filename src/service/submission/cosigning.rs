@@ -8,7 +8,7 @@
 use super::{Accepted, Submission};
 use crate::cms::DigestAlgorithm;
 use crate::domain::audit::AuditRoute;
-use crate::domain::job::{Job, JobRefusal, JobState};
+use crate::domain::job::{Job, JobRefusal};
 use crate::domain::org::UserKind;
 use crate::domain::policy::Asked;
 use crate::domain::rule::Direction;
@@ -85,11 +85,7 @@ impl Submission {
     /// The exact octets that an officer has to sign to let a job's mail leave.
     pub async fn entity_to_sign(&self, by: &Principal, job: JobId) -> Result<Vec<u8>, Failure> {
         let job = self.to_be_signed(by, job)?;
-        match job.standing.state {
-            JobState::Ready => {}
-            state if state.is_ended() => return Err(JobRefusal::Ended(state.word()).into()),
-            _ => return Err(JobRefusal::NotReady.into()),
-        }
+        job.awaits_signature()?;
         Ok(cut(&self.approved(&job).await?).entity)
     }
 
@@ -116,7 +112,7 @@ impl Submission {
             .by_route(AuditRoute::Kepctl)
             .force(Asked::Send);
         receiving.write(&message).await?;
-        receiving.finish().await
+        receiving.finish_attested().await
     }
 
     fn to_be_signed(&self, by: &Principal, job: JobId) -> Result<Job, Failure> {

@@ -1,6 +1,6 @@
 //! A complete, stored submission becomes a mail, a job or a draft, in one commit.
 
-use super::releasing::Release;
+use super::releasing::{Compared, Release};
 use super::signing::Signed;
 use super::{Accepted, Submission, composer, cut_text};
 use crate::address::KepAddress;
@@ -47,7 +47,7 @@ pub(super) struct Filing {
     pub(super) signed: Signed,
     /// The job that it says it releases, and the one that it does.
     pub(super) signs: Option<JobId>,
-    pub(super) releases: Option<JobId>,
+    pub(super) releases: Option<Compared>,
     /// By which route it is handed in.
     pub(super) route: AuditRoute,
 }
@@ -78,6 +78,15 @@ fn in_approval_again(job: &Job) -> Failure {
     Failure::refused(Kind::WrongState, say)
 }
 
+/// The refusal of a mail that was given back to its author, and would release another job.
+fn two_jobs(released: JobId, returned: JobId) -> Failure {
+    let say = format!(
+        "this would release job {released}, and is the mail that was given back to you as job {returned}; write it under another \
+         Message-ID, or end that job first"
+    );
+    Failure::refused(Kind::WrongState, say)
+}
+
 impl Filing {
     /// Files the message by the rights and rules that hold when it is committed. `begun`: what was decided when its header
     /// came in, by which the header was edited.
@@ -85,7 +94,7 @@ impl Filing {
         if !is_draft(begun) {
             match self.release_asked().await? {
                 Release::Nothing => {}
-                Release::Job(job) => self.releases = Some(job),
+                Release::Job(compared) => self.releases = Some(compared),
                 Release::Done(earlier) => return Ok(earlier),
             }
         }
@@ -161,10 +170,7 @@ impl Filing {
         let Some(mail) = known.and_then(|k| k.row.mail) else {
             return Ok(None);
         };
-        let Some(mail) = mails::mail(db, tenant, mail)?
-            .map(|m| m.row)
-            .filter(|m| m.state != MailState::Dropped)
-        else {
+        let Some(mail) = mails::mail(db, tenant, mail)?.map(|m| m.row) else {
             return Ok(None);
         };
         let same_recipients = mail
@@ -176,11 +182,11 @@ impl Filing {
             return Ok(None);
         }
         let job = mail.job.map(|j| jobs::job(db, tenant, j)).transpose()?.flatten();
+        let state = job.as_ref().map(|job| job.row.standing.state);
+        // What an officer signed left for one that was not sent itself.
+        let is_dropped = mail.state == MailState::Dropped && state != Some(JobState::Released);
         // Given back, it is handed in anew, even unchanged.
-        if job
-            .as_ref()
-            .is_some_and(|j| j.row.standing.state == JobState::Returned)
-        {
+        if is_dropped || state == Some(JobState::Returned) {
             return Ok(None);
         }
         Ok(Some(match job {
@@ -246,8 +252,7 @@ impl Filing {
         let mut batch = Batch::new();
         self.end_draft(&mut batch, Item::handed_in)?;
         // The very octets that were approved, signed when they were handed in, release their own job.
-        let is_released =
-            |earlier: &Accepted| matches!(earlier, Accepted::Job { job, .. } if Some(*job) == self.releases);
+        let is_released = |earlier: &Accepted| matches!(earlier, Accepted::Job { job, .. } if self.releases.is_some_and(|r| r.job == *job));
         let earlier = self.seen_before(known.as_ref())?;
         let accepted = match earlier.filter(|earlier| !is_released(earlier)) {
             Some(earlier) if batch.is_empty() => return Ok(Some(earlier)),
@@ -293,6 +298,7 @@ impl Filing {
     ) -> Result<Accepted, Failure> {
         let (station, tenant) = (&self.station, self.by.tenant);
         let now = station.clock.now();
+        self.check_signed_lately(&organisation.tenant, rule.is_some(), now)?;
         let mut item = self.item(station.items.next(tenant)?, ItemKind::Outgoing, now);
         item.units = organisation
             .users
@@ -308,9 +314,15 @@ impl Filing {
         if let Some(old) = &returned {
             self.end_returned(batch, organisation, old, now)?;
         }
-        if let Some(job) = self.releases {
-            self.release(batch, organisation, job, &mut mail, &mut item, now)?;
+        match (self.releases, &returned) {
+            (Some(compared), None) => {
+                self.release(batch, organisation, compared, &mut mail, &mut item, now)?
+            }
+            // It follows one job, and one audit record of each commit tells what ended.
+            (Some(compared), Some(old)) => return Err(two_jobs(compared.job, old.row.id)),
+            (None, _) => {}
         }
+        self.use_signature(batch, &mail)?;
         let job = rule
             .and_then(|r| organisation.rules.get(&r))
             .map(|rule| self.job(organisation, &mail, rule, follows, now));
@@ -341,7 +353,10 @@ impl Filing {
                     owing.submission(batch, &organisation.tenant, &mail, &copy, now)?;
                 }
                 match self.releases {
-                    Some(job) => Accepted::Released { mail: mail.id, job },
+                    Some(compared) => Accepted::Released {
+                        mail: mail.id,
+                        job: compared.job,
+                    },
                     None => Accepted::Sent { mail: mail.id },
                 }
             }

@@ -15,7 +15,19 @@ use std::collections::BTreeSet;
 /// Headers by which a submission says what it wants; removed before anything is sealed.
 const WISH_HEADERS: [&str; 3] = ["X-KEP-Islem", "X-KEP-Kural", "X-KEP-Is"];
 /// Fields of which a message has one at most (RFC 5322 3.6): a second one could be read differently by others.
-const SINGLE_FIELDS: [&str; 7] = ["From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID"];
+/// The same of the fields that say how the body is read (RFC 2045 3), and what of it is signed.
+const SINGLE_FIELDS: [&str; 10] = [
+    "From",
+    "Sender",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+];
 
 /// Where the body begins; looked for from `scanned` on.
 pub fn header_end(header: &[u8], scanned: usize) -> Option<usize> {

@@ -127,6 +127,23 @@ impl Receiving {
         }
     }
 
+    /// The same where no session leaves evidence of what it refuses: of a signature that does not count it is left here.
+    pub async fn finish_attested(self) -> Result<Accepted, Failure> {
+        let (to, by, route) = (self.to.clone(), self.by.clone(), self.route);
+        let (recipients, header) = (self.recipients.clone(), self.header.clone());
+        let finished = self.finish().await;
+        if let Err(Failure::Refused(refusal)) = &finished
+            && matches!(
+                refusal.kind,
+                Kind::BadSignature | Kind::SignerEnded | Kind::Unsigned
+            )
+        {
+            to.leave_rejection(&by, route, &recipients, &header, refusal)
+                .await?;
+        }
+        finished
+    }
+
     /// The message is complete. `Ok` means that it is durable and what was decided about it.
     pub async fn finish(mut self) -> Result<Accepted, Failure> {
         self.check.finish().map_err(malformed)?;

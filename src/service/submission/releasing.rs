@@ -10,8 +10,9 @@ use super::filing::Filing;
 use super::sameness::Sameness;
 use super::signing::Signed;
 use crate::clock::UtcTime;
+use crate::domain::audit::AuditRoute;
 use crate::domain::item::Item;
-use crate::domain::job::{Act, Job, JobState, Route, Wish};
+use crate::domain::job::{Act, Job, Route, Wish};
 use crate::domain::mail::{Mail, MailEvent};
 use crate::domain::org::{Organisation, UserKind};
 use crate::domain::rule::Direction;
@@ -20,7 +21,6 @@ use crate::id::JobId;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::Batch;
-use crate::store::tables::items::Content;
 use crate::store::tables::{Stored, items, jobs, mails};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,9 +34,17 @@ const CLOCK_BEHIND: Duration = Duration::from_secs(300);
 /// What a submission releases.
 pub(super) enum Release {
     Nothing,
-    Job(JobId),
+    Job(Compared),
     /// It did before: the client never heard so.
     Done(Accepted),
+}
+
+/// A job that is ready, and whose approved content is that of the submission. There is none without a comparison.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Compared {
+    pub(super) job: JobId,
+    /// What it was compared with; held against the job once more when it ends.
+    approved_sha256: [u8; 32],
 }
 
 /// A mail that waits for an officer's signature.
@@ -60,23 +68,26 @@ impl Filing {
         if !asks || !is_officer || !matches!(self.signed, Signed::Holds(_)) {
             return Ok(Release::Nothing);
         }
-        let mut alike = self.alike()?;
-        // What is answered is asked about first, then what has waited longest.
-        alike.sort_by_key(|ready| (!self.is_in_thread_of(&ready.job), ready.job.started_at));
-        let mut answered = None;
-        for ready in alike.into_iter().take(COMPARED_MAX) {
-            match self.difference(&ready).await? {
-                None => return Ok(Release::Job(ready.job.id)),
-                Some(what) if self.is_in_thread_of(&ready.job) => {
-                    answered = answered.or(Some((ready.job.id, what)))
-                }
-                Some(_) => {}
+        let (answered, others): (Vec<Ready>, Vec<Ready>) = self
+            .ready()?
+            .into_iter()
+            .partition(|ready| self.is_in_thread_of(&ready.job));
+        // What is answered is meant, whatever else is alike.
+        let is_answer = !answered.is_empty();
+        let mut meant = if is_answer { answered } else { others };
+        meant.retain(|ready| is_answer || self.is_alike(&ready.mail));
+        meant.sort_by_key(|ready| ready.job.started_at);
+        let mut first = None;
+        for ready in meant.into_iter().take(COMPARED_MAX) {
+            match self.compare(&ready).await? {
+                Ok(same) => return Ok(Release::Job(same)),
+                Err(what) => first = first.or(Some((ready.job.id, what))),
             }
         }
-        match answered {
+        match first {
             // Sent beside the job, the same matter would leave twice.
-            Some((job, what)) => Err(not_the_same(job, &what)),
-            None => Ok(Release::Nothing),
+            Some((job, what)) if is_answer => Err(not_the_same(job, &what)),
+            _ => Ok(Release::Nothing),
         }
     }
 
@@ -93,47 +104,45 @@ impl Filing {
             let say = format!("X-KEP-Is: there is no job {named} of a mail that is to be sent");
             return Err(Failure::refused(Kind::NotFound, say));
         };
-        if job.standing.state != JobState::Ready {
+        if let Err(not_now) = job.awaits_signature() {
             let known = mails::known(db, tenant, self.by.user, self.message_id())?;
-            return Ok(match self.seen_before(known.as_ref())? {
-                Some(done) => Release::Done(done),
-                // Why not is said when it is tried.
-                None => Release::Job(named),
-            });
+            let seen = self.seen_before(known.as_ref())?;
+            // Not looked at, it releases nothing, whatever the job may be when it is committed.
+            return seen.map(Release::Done).ok_or(not_now.into());
         }
         let Some(mail) = mails::mail(db, tenant, job.mail)?.map(|mail| mail.row) else {
             return Err(Failure::Broken(format!("mail {}: its row is missing", job.mail)));
         };
-        let ready = Ready { job, mail };
-        let what = match self.recipients_differ(&ready.mail) {
-            Some(what) => Some(what),
-            None => self.difference(&ready).await?,
-        };
-        match what {
-            None => Ok(Release::Job(named)),
-            Some(what) => Err(not_the_same(named, &what)),
+        match self.compare(&Ready { job, mail }).await? {
+            Ok(same) => Ok(Release::Job(same)),
+            Err(what) => Err(not_the_same(named, &what)),
         }
     }
 
-    /// Mails that wait for an officer and go to the same recipients under the same subject.
-    fn alike(&self) -> Result<Vec<Ready>, Failure> {
+    /// Mails that wait for an officer.
+    fn ready(&self) -> Result<Vec<Ready>, Failure> {
         let (db, tenant) = (&*self.station.db, self.by.tenant);
-        let mut alike = Vec::new();
+        let mut found = Vec::new();
         for id in jobs::open(db, tenant)? {
             let Some(job) = jobs::job(db, tenant, id)?.map(|job| job.row) else {
                 continue;
             };
-            if job.standing.state != JobState::Ready || job.direction != Direction::Outgoing {
+            if job.awaits_signature().is_err() {
                 continue;
             }
             if let Some(mail) = mails::mail(db, tenant, job.mail)?.map(|mail| mail.row)
-                && self.recipients_differ(&mail).is_none()
-                && words(&mail.subject) == words(&super::cut_text(&self.outline.summary.subject))
+                && (self.is_in_thread_of(&job) || self.is_alike(&mail))
             {
-                alike.push(Ready { job, mail });
+                found.push(Ready { job, mail });
             }
         }
-        Ok(alike)
+        Ok(found)
+    }
+
+    /// To the same recipients under the same subject.
+    fn is_alike(&self, mail: &Mail) -> bool {
+        self.recipients_differ(mail).is_none()
+            && words(&mail.subject) == words(&super::cut_text(&self.outline.summary.subject))
     }
 
     fn recipients_differ(&self, mail: &Mail) -> Option<String> {
@@ -148,22 +157,47 @@ impl Filing {
 
     fn is_in_thread_of(&self, job: &Job) -> bool {
         let seen = &self.outline.summary;
-        let answered = seen.in_reply_to.iter().chain(&seen.references);
+        let mut answered = seen.in_reply_to.iter().chain(&seen.references);
         let thread = job.thread.trim();
-        !thread.is_empty() && answered.into_iter().any(|id| id.contains(thread))
+        match thread.starts_with('<') && thread.ends_with('>') {
+            true => answered.any(|ids| ids.contains(thread)),
+            // An identifier as none should be: a part of another is not it.
+            false => !thread.is_empty() && answered.any(|ids| ids.split_whitespace().any(|id| id == thread)),
+        }
     }
 
-    /// What of the content is not as it was approved.
-    async fn difference(&self, ready: &Ready) -> Result<Option<String>, Failure> {
+    /// Whether the submission is the mail that was approved; what is not as it was.
+    async fn compare(&self, ready: &Ready) -> Result<Result<Compared, String>, Failure> {
         let (db, spool) = (&*self.station.db, &self.station.spool);
+        if let Some(what) = self.recipients_differ(&ready.mail) {
+            return Ok(Err(what));
+        }
         let Some(body) = items::body(db, ready.job.tenant, ready.job.item)?.map(|body| body.row) else {
             return Err(Failure::Broken(format!("item {} has no content", ready.job.item)));
         };
+        let approved_sha256 = ready.job.original_sha256;
+        if body
+            .content
+            .pieces
+            .iter()
+            .any(|piece| piece.blob.0 != approved_sha256)
+        {
+            let say = format!(
+                "item {} does not hold what was approved as job {}",
+                ready.job.item, ready.job.id
+            );
+            return Err(Failure::Broken(say));
+        }
         let outline = Outline::of_body(spool, &body).await?;
         let approved = Sameness::of(spool, &body.content, &outline).await?;
-        let content: Content = self.content();
-        let signed = Sameness::of(spool, &content, &self.outline).await?;
-        Ok(approved.difference(&signed))
+        let signed = Sameness::of(spool, &self.content(), &self.outline).await?;
+        Ok(match approved.difference(&signed) {
+            Some(what) => Err(what),
+            None => Ok(Compared {
+                job: ready.job.id,
+                approved_sha256,
+            }),
+        })
     }
 
     /// Adds the release to the batch: the job ends, the mail that was approved is not sent itself, and the signed one
@@ -172,12 +206,12 @@ impl Filing {
         &self,
         batch: &mut Batch,
         organisation: &Organisation,
-        job: JobId,
+        compared: Compared,
         mail: &mut Mail,
         item: &mut Item,
         now: UtcTime,
     ) -> Result<(), Failure> {
-        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let (db, tenant, job) = (&*self.station.db, self.by.tenant, compared.job);
         let gone = || Failure::refused(Kind::NotFound, format!("there is no job {job} any more"));
         let old: Stored<Job> = jobs::job(db, tenant, job)?.ok_or_else(gone)?;
         made_for(
@@ -190,9 +224,13 @@ impl Filing {
             act: Act::Release,
             actor: user,
             actor_login: &self.by.login.to_string(),
-            route: Route::Mail,
+            route: match self.route {
+                AuditRoute::Kepctl => Route::Kepctl,
+                AuditRoute::Imap => Route::Folder,
+                AuditRoute::Smtp | AuditRoute::Clock => Route::Mail,
+            },
             note: &note,
-            original_sha256: old.row.original_sha256,
+            original_sha256: compared.approved_sha256,
             at: now,
         };
         let moved = old.row.release_signed(organisation, &wish)?;

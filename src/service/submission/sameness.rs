@@ -2,9 +2,13 @@
 //!
 //! Mail readers write what they send anew: lines are broken elsewhere, the encoding is another, boundaries are, and a
 //! signature stands around it. So what is compared is what a reader gets: To and Cc as sets of addresses, the words of the
-//! subject, and the parts in their order - the words of a text after its charset and encoding are undone, the octets of
-//! everything else with its file name. White space between words is not compared, every other character is. HTML is compared
-//! as it is written, not as it looks: a link may show one address and lead to another.
+//! subject, and the parts in their order and as they are put together (mixed, alternative, related) - the words of a text
+//! after its charset and encoding are undone, the octets of everything else with its file name, a named text's charset too;
+//! and of each whether it is shown or attached. White space between words is not compared, every other character is. HTML is
+//! compared as it is written, not as it looks: a link may show one address and lead to another.
+//!
+//! Not compared: other fields of the header than those, the media type of what is no text (readers guess it by the name),
+//! identifiers and descriptions of parts, signatures around the whole. Nothing here names a file or a word of the mail.
 
 use crate::mime::decode::{self, TEXT_MAX_OCTETS};
 use crate::mime::mailbox::{Entry, mailboxes};
@@ -15,6 +19,7 @@ use crate::service::octets::ContentReader;
 use crate::service::outline::Outline;
 use crate::store::spool::Spool;
 use crate::store::tables::items::Content;
+use crate::validation::personal::is_protocol;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::BTreeSet;
 
@@ -29,24 +34,40 @@ pub(super) struct Sameness {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Piece {
-    /// A text: its subtype, and the digest of its words.
-    Words { kind: String, sha256: [u8; 32] },
-    /// Anything else: its file name, and the digest of its octets.
-    File { name: String, sha256: [u8; 32] },
+    /// Parts put together: the subtype of the multipart.
+    Open(String),
+    Close,
+    /// A text: its subtype, whether it is shown or attached, and the digest of its words.
+    Words {
+        kind: String,
+        is_attached: bool,
+        sha256: [u8; 32],
+    },
+    /// Anything else: its file name, the charset of a text, and the digest of its octets.
+    File {
+        name: String,
+        charset: Option<String>,
+        is_attached: bool,
+        sha256: [u8; 32],
+    },
+}
+
+/// A step of the walk over the parts.
+enum Step<'a> {
+    /// Whether nothing but signatures stands around it.
+    Look(&'a Part, bool),
+    /// The group that was opened there is complete.
+    Close(usize),
 }
 
 impl Sameness {
     pub async fn of(spool: &Spool, content: &Content, outline: &Outline) -> Result<Self, Failure> {
         let summary = &outline.summary;
-        let mut pieces = Vec::new();
-        for part in leaves(&outline.structure) {
-            pieces.extend(piece(spool, content, part).await?);
-        }
         Ok(Self {
             to: addresses(&summary.to),
             cc: addresses(&summary.cc),
             subject: summary.subject.split_whitespace().map(str::to_owned).collect(),
-            pieces,
+            pieces: pieces(spool, content, &outline.structure).await?,
         })
     }
 
@@ -59,16 +80,30 @@ impl Sameness {
             return Some("the subject is another".to_owned());
         }
         let mut pairs = self.pieces.iter().zip(&other.pieces);
-        if let Some((approved, signed)) = pairs.find(|(approved, signed)| approved != signed) {
-            return Some(match (approved, signed) {
-                (Piece::File { name, .. }, _) | (_, Piece::File { name, .. }) if !name.is_empty() => {
-                    format!("the attachment \"{name}\" is not the same")
-                }
-                _ => "the text is not the same, or not in the same form (plain text, HTML)".to_owned(),
-            });
-        }
-        (self.pieces.len() != other.pieces.len()).then(|| "it has more parts, or fewer".to_owned())
+        let Some(at) = pairs.position(|(approved, signed)| approved != signed) else {
+            return (self.pieces.len() != other.pieces.len()).then(|| MORE_OR_FEWER.to_owned());
+        };
+        let nth = |pieces: &[Piece]| {
+            let before = pieces.iter().take(at + 1);
+            before.filter(|piece| matches!(piece, Piece::File { .. })).count()
+        };
+        Some(match (self.pieces.get(at), other.pieces.get(at)) {
+            (Some(Piece::Close), _) | (_, Some(Piece::Close)) => MORE_OR_FEWER.to_owned(),
+            (Some(Piece::Open(_)), _) | (_, Some(Piece::Open(_))) => {
+                "its parts are put together in another way (mixed, alternative, related)".to_owned()
+            }
+            (Some(Piece::File { .. }), _) => not_the_same_attachment(nth(&self.pieces)),
+            (_, Some(Piece::File { .. })) => not_the_same_attachment(nth(&other.pieces)),
+            _ => "the text is not the same, or not in the same form (plain text, HTML)".to_owned(),
+        })
     }
+}
+
+const MORE_OR_FEWER: &str = "it has more parts, or fewer";
+
+/// By its number: names of files stand in no log and no evidence.
+fn not_the_same_attachment(nth: usize) -> String {
+    format!("attachment number {nth} is not the same, or has another name")
 }
 
 fn addresses(entries: &[Entry]) -> BTreeSet<String> {
@@ -77,37 +112,94 @@ fn addresses(entries: &[Entry]) -> BTreeSet<String> {
         .collect()
 }
 
-/// The parts that hold something, in order. Of a mail that is signed as a whole the signature is none of them; a message
-/// inside is one, whatever it holds.
-fn leaves(structure: &Structure) -> Vec<&Part> {
+/// What the parts hold, in order. Of a mail that is signed as a whole, perhaps more than once, the signatures are nothing of
+/// it; a message inside is one piece, whatever it holds.
+async fn pieces(spool: &Spool, content: &Content, structure: &Structure) -> Result<Vec<Piece>, Failure> {
     let mut found = Vec::new();
-    let mut open: Vec<(&Part, bool)> = structure.root().map(|root| (root, true)).into_iter().collect();
-    while let Some((part, is_whole)) = open.pop() {
+    let mut steps: Vec<Step<'_>> = structure
+        .root()
+        .map(|root| Step::Look(root, true))
+        .into_iter()
+        .collect();
+    while let Some(step) = steps.pop() {
+        let (part, is_whole) = match step {
+            Step::Look(part, is_whole) => (part, is_whole),
+            Step::Close(start) => {
+                close(&mut found, start);
+                continue;
+            }
+        };
         if part.kind != PartKind::Multipart {
-            found.push(part);
+            found.extend(piece(spool, content, part).await?);
             continue;
         }
-        let mut children: Vec<&Part> = structure.children(part).collect();
-        if is_whole && part.is_type("multipart/signed") {
-            children.truncate(1);
+        if let Some(signed) = signed_part(structure, part).filter(|_| is_whole) {
+            steps.push(Step::Look(signed, true));
+            continue;
         }
-        open.extend(children.into_iter().rev().map(|child| (child, false)));
+        let children: Vec<&Part> = structure.children(part).collect();
+        steps.push(Step::Close(found.len()));
+        steps.extend(children.into_iter().rev().map(|child| Step::Look(child, false)));
+        found.push(Piece::Open(part.media_type().1.to_ascii_lowercase()));
     }
-    found
+    Ok(found)
+}
+
+/// What a signature in a part of its own stands beside; whatever is put together otherwise is looked at whole.
+fn signed_part<'s>(structure: &'s Structure, part: &'s Part) -> Option<&'s Part> {
+    let children: Vec<&Part> = structure.children(part).collect();
+    match children[..] {
+        [signed, signature]
+            if part.is_type("multipart/signed") && is_protocol(&signature.content_type.value) =>
+        {
+            Some(signed)
+        }
+        _ => None,
+    }
+}
+
+/// Ends a group. One that holds nothing is none, and one thing is not put together with anything.
+fn close(pieces: &mut Vec<Piece>, start: usize) {
+    let inside = pieces.get(start + 1..).unwrap_or_default();
+    let (mut depth, mut things) = (0_usize, 0_usize);
+    for piece in inside {
+        things += usize::from(depth == 0);
+        match piece {
+            Piece::Open(_) => depth += 1,
+            Piece::Close => depth = depth.saturating_sub(1),
+            Piece::Words { .. } | Piece::File { .. } => {}
+        }
+    }
+    match things {
+        0 => pieces.truncate(start),
+        1 => drop(pieces.remove(start)),
+        _ => pieces.push(Piece::Close),
+    }
+}
+
+/// RFC 2183 2.8: what is not understood is attached. Where nothing is said a text is shown, and a file is one.
+fn is_attached(part: &Part, unsaid: bool) -> bool {
+    let disposition = part.disposition.as_ref();
+    disposition.map_or(unsaid, |said| !said.value.trim().eq_ignore_ascii_case("inline"))
 }
 
 async fn piece(spool: &Spool, content: &Content, part: &Part) -> Result<Option<Piece>, Failure> {
     let (main, sub) = part.media_type();
     let name = part.file_name().unwrap_or_default();
-    let is_text = part.kind == PartKind::Leaf && main.eq_ignore_ascii_case("text") && name.is_empty();
-    if is_text && part.body.octets() <= TEXT_MAX_OCTETS as u64 {
+    let is_text = part.kind == PartKind::Leaf && main.eq_ignore_ascii_case("text");
+    if is_text && name.is_empty() && part.body.octets() <= TEXT_MAX_OCTETS as u64 {
         let octets = ContentReader::range(spool, content, part.body.range())
             .collect()
             .await?;
         let octets = decode::transfer(part.encoding.as_deref(), &octets);
         let text = decode::charset_text(part.content_type.param("charset"), &octets);
         let kind = sub.to_ascii_lowercase();
-        return Ok(digest_of_words(&text).map(|sha256| Piece::Words { kind, sha256 }));
+        let is_attached = is_attached(part, false);
+        return Ok(digest_of_words(&text).map(|sha256| Piece::Words {
+            kind,
+            is_attached,
+            sha256,
+        }));
     }
     let encoding = match part.kind {
         PartKind::Leaf => Encoding::named(part.encoding.as_deref()).unwrap_or(Encoding::Identity),
@@ -124,8 +216,12 @@ async fn piece(spool: &Spool, content: &Content, part: &Part) -> Result<Option<P
     }
     decoder.finish(&mut undone);
     context.update(&undone);
+    // RFC 2046 4.1.2: US-ASCII where none is named.
+    let charset = part.content_type.param("charset").unwrap_or("us-ascii");
     Ok(Some(Piece::File {
         name,
+        charset: is_text.then(|| charset.to_ascii_lowercase()),
+        is_attached: is_attached(part, true),
         sha256: finished(context),
     }))
 }
@@ -192,8 +288,19 @@ mod tests {
             ("1000 TL", "1000TL", "the text"),
             ("30 g\u{fc}n", "30 g\u{fc}n 3", "the text"),
             ("text/plain", "text/html", "the text"),
-            ("%PDF", "%pdf", "\"ek.pdf\""),
-            ("ek.pdf", "ek2.pdf", "\"ek.pdf\""),
+            ("%PDF", "%pdf", "attachment number 1 "),
+            ("ek.pdf", "ek2.pdf", "attachment number 1 "),
+            (
+                "=ek.pdf",
+                "=ek.pdf\r\nContent-Disposition: inline",
+                "attachment number 1 ",
+            ),
+            (
+                "charset=utf-8",
+                "charset=utf-8\r\nContent-Disposition: attachment",
+                "the text",
+            ),
+            ("multipart/mixed", "multipart/alternative", "another way"),
             ("no 5", "no 6", "the subject"),
             ("b@hs02", "d@hs02", "To or Cc"),
             ("Cc: ", "X-Cc: ", "To or Cc"),
@@ -202,13 +309,63 @@ mod tests {
             let other = read(&PLAIN.replacen(from, to, 1)).await;
             let told = approved.difference(&other).unwrap_or_default();
             assert!(told.contains(what), "{to}: {told}");
+            assert!(!told.contains("ek.pdf") && !told.contains("ek2"), "{told}");
         }
+        let second = PLAIN.replacen(
+            "--x--",
+            "--x\r\nContent-Type: text/csv; charset=utf-8; name=b.csv\r\n\r\na;b\r\n--x--",
+            1,
+        );
+        let other = second.replacen("charset=utf-8; name", "charset=iso-8859-9; name", 1);
+        let told = read(&second).await.difference(&read(&other).await);
+        assert!(told.unwrap_or_default().contains("attachment number 2 "));
         // A link that shows the same and leads elsewhere.
         let html = |href: &str| format!("Content-Type: text/html\r\n\r\n<a href=\"{href}\">buraya</a>\r\n");
         let (first, second) = (read(&html("http://a/")).await, read(&html("http://b/")).await);
         assert!(first.difference(&second).is_some());
-        // An empty part says nothing, a nested signature does.
+        // An empty part says nothing.
         let empty = PLAIN.replacen("--x--", "--x\r\n\r\n \r\n--x--", 1);
         assert_eq!(approved.difference(&read(&empty).await), None);
+    }
+
+    /// Around a body part, with its own header.
+    fn signed(boundary: &str, part: &str) -> String {
+        format!(
+            "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary={boundary}\r\n\r\n--{boundary}\r\n{part}\r\n\
+             --{boundary}\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n\r\n{boundary}\r\n--{boundary}--\r\n"
+        )
+    }
+
+    #[tokio::test]
+    async fn what_its_author_signed_is_the_same_with_and_without_his_signature() {
+        let text = "Content-Type: text/plain\r\n\r\nMerhaba";
+        let head = "To: a@hs02.kep.test\r\nSubject: x\r\n";
+        let by_author = read(&format!("{head}{}", signed("a", text))).await;
+        for other in [
+            signed("o", text),
+            signed("o", &signed("a", text)),
+            text.to_owned(),
+        ] {
+            let other = read(&format!("{head}{other}")).await;
+            assert_eq!(by_author.difference(&other), None);
+        }
+        // What stands in the place of the signature, or behind it, and is none.
+        let more = "--a\r\nContent-Type: text/plain\r\n\r\nOdeyin\r\n--a--";
+        for other in [
+            signed("a", text).replacen("--a--", more, 1),
+            signed("a", text).replacen("application/pkcs7-signature;", "text/html;", 2),
+            signed("o", &signed("a", text).replacen("--a--", more, 1)),
+        ] {
+            let other = read(&format!("{head}{other}")).await;
+            assert!(by_author.difference(&other).is_some());
+        }
+        // Beside other parts a signed one is a part as it stands.
+        let mixed = |part: &str| {
+            format!(
+                "{head}Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\r\nx\r\n--m\r\n{part}\r\n--m--\r\n"
+            )
+        };
+        let (with, without) = (read(&mixed(&signed("a", text))).await, read(&mixed(text)).await);
+        assert!(with.difference(&without).is_some());
     }
 }

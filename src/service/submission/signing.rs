@@ -28,6 +28,17 @@ const AT_ONCE: usize = 8;
 /// Octets of the encoded signature that are read: base64, with line ends.
 const ENCODED_MAX_OCTETS: u64 = PERSONAL_MAX_OCTETS as u64 / 2 * 3;
 
+/// Octets in front of the signed part, or behind the signature, with the boundary there (70 at most): longer ones say more
+/// than they may.
+const BESIDE_MAX_OCTETS: u64 = 1024;
+/// What OpenSSL, Thunderbird and others write in front of a signed part, for programs that do not know MIME.
+const NOTICES: [&str; 4] = [
+    "This is an S/MIME signed message",
+    "This is a cryptographically signed message in MIME format",
+    "This is a multi-part message in MIME format",
+    "This is a multipart message in MIME format",
+];
+
 /// Judges signatures of persons; without authorities it judges none.
 pub struct Signatures {
     persons: Option<Persons>,
@@ -55,7 +66,14 @@ pub(super) enum Signed {
     /// It has none of the kind that is looked at; why.
     Absent(&'static str),
     Faulty(Fault),
-    Holds(Box<PersonSignature>),
+    Holds(Box<Held>),
+}
+
+/// A signature that holds, and what it is known by should it come again.
+#[derive(Debug)]
+pub(super) struct Held {
+    signature: PersonSignature,
+    mark: [u8; 32],
 }
 
 /// Whose mail it is, and when it came.
@@ -100,6 +118,9 @@ impl Signatures {
             return Ok(Signed::Faulty(Fault::Unfit(say)));
         }
         let octets = Octets { spool, content };
+        if let Some(fault) = octets.beside(structure, entity, part).await? {
+            return Ok(Signed::Faulty(fault));
+        }
         let cms_der = octets.decoded(part).await?;
         let content = match personal::digest_algorithm(&cms_der) {
             Ok(algorithm) => octets.digest(entity, algorithm).await?,
@@ -132,8 +153,10 @@ impl Persons {
             Ok(candidate) => candidate,
             Err(fault) => return Ok(Signed::Faulty(fault)),
         };
+        let mark = candidate.mark;
+        let holds = |signature| Signed::Holds(Box::new(Held { signature, mark }));
         let Some(collector) = &self.collector else {
-            return Ok(Signed::Holds(Box::new(candidate.unasked())));
+            return Ok(holds(candidate.unasked()));
         };
         let grace = candidate.grace(collector.grace());
         let collected = collector.collect(&candidate.path, candidate.at, grace).await;
@@ -143,7 +166,7 @@ impl Persons {
         let standards = self.standards.clone();
         let concluded = on_the_side(move || candidate.conclude(collected.values, grace, &standards));
         Ok(match concluded.await? {
-            Ok(signature) => Signed::Holds(Box::new(signature)),
+            Ok(signature) => holds(signature),
             Err(fault) => Signed::Faulty(fault),
         })
     }
@@ -162,6 +185,30 @@ struct Octets<'a> {
 }
 
 impl Octets<'_> {
+    /// What stands in front of the signed part or behind the signature. Programs that know MIME never show it (RFC 2046
+    /// 5.1.1), others show it as if it had been signed: so it says nothing, or what signing programs put there.
+    async fn beside(
+        &self,
+        structure: &Structure,
+        entity: Span,
+        signature: &Part,
+    ) -> Result<Option<Fault>, Failure> {
+        let Some(root) = structure.root() else {
+            return Ok(None);
+        };
+        let (front, behind) = (root.body.start..entity.start, signature.body.end..root.body.end);
+        for span in [&front, &behind] {
+            if span.end.saturating_sub(span.start) > BESIDE_MAX_OCTETS {
+                return Ok(Some(says_more()));
+            }
+        }
+        let front = ContentReader::range(self.spool, self.content, front);
+        let behind = ContentReader::range(self.spool, self.content, behind);
+        let says_nothing =
+            says_nothing_in_front(&front.collect().await?) && says_nothing_behind(&behind.collect().await?);
+        Ok((!says_nothing).then(says_more))
+    }
+
     async fn decoded(&self, part: &Part) -> Result<Vec<u8>, Failure> {
         let encoded = ContentReader::range(self.spool, self.content, part.body.range());
         Ok(decode::transfer(
@@ -188,7 +235,15 @@ impl Octets<'_> {
 impl Signed {
     pub(super) fn signature(&self) -> Option<PersonSignature> {
         match self {
-            Signed::Holds(signature) => Some(PersonSignature::clone(signature)),
+            Signed::Holds(held) => Some(held.signature.clone()),
+            _ => None,
+        }
+    }
+
+    /// What a signature that holds is known by.
+    pub(super) fn mark(&self) -> Option<[u8; 32]> {
+        match self {
+            Signed::Holds(held) => Some(held.mark),
             _ => None,
         }
     }
@@ -213,6 +268,34 @@ impl Filing {
     }
 }
 
+/// The last line is the boundary.
+fn says_nothing_in_front(front: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(front);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let Some((_boundary, lines)) = lines.split_last() else {
+        return true;
+    };
+    let mut said = lines.iter().filter(|line| !line.is_empty());
+    match (said.next(), said.next()) {
+        (None, _) => true,
+        (Some(line), None) => NOTICES.contains(&line.trim_end_matches('.')),
+        _ => false,
+    }
+}
+
+/// The first line is the end of the one before, the second the boundary.
+fn says_nothing_behind(behind: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(behind);
+    text.lines().skip(2).all(|line| line.trim().is_empty())
+}
+
+fn says_more() -> Fault {
+    Fault::Unfit(
+        "there is text in front of the signed part or behind the signature, which is not signed; leave it out and sign again"
+            .to_owned(),
+    )
+}
+
 fn unsigned(why: &str) -> Failure {
     let say = format!(
         "mail of this account has to be signed by whoever sends it (güvenli elektronik imza), and this is not: {why}; sign it \
@@ -227,4 +310,40 @@ fn refused(fault: &Fault) -> Failure {
         _ => Kind::BadSignature,
     };
     Failure::refused(kind, fault.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_beside_what_is_signed() {
+        let fits = [
+            "--b\r\n",
+            "\r\n \r\n--b\r\n",
+            "This is an S/MIME signed message\r\n\r\n------A\r\n",
+            "This is a cryptographically signed message in MIME format.\r\n\r\n--b \r\n",
+        ];
+        let says = [
+            "Odeyin\r\n--b\r\n",
+            "This is an S/MIME signed message\r\nOdeyin\r\n--b\r\n",
+            "This is an S/MIME signed message. Odeyin\r\n--b\r\n",
+            "--\r\n--b\r\n",
+        ];
+        for front in fits {
+            assert!(says_nothing_in_front(front.as_bytes()), "{front}");
+        }
+        for front in says {
+            assert!(!says_nothing_in_front(front.as_bytes()), "{front}");
+        }
+        for (behind, fits) in [
+            ("", true),
+            ("\r\n--b--", true),
+            ("\r\n--b--\r\n", true),
+            ("\r\n--b-- \r\n\r\n", true),
+            ("\r\n--b--\r\nOdeyin", false),
+        ] {
+            assert_eq!(says_nothing_behind(behind.as_bytes()), fits, "{behind}");
+        }
+    }
 }

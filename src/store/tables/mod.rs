@@ -17,6 +17,7 @@ pub mod org;
 pub mod peers;
 pub mod preservation;
 pub mod replies;
+pub mod signatures;
 mod stamped;
 pub mod subscriptions;
 pub mod tenants;

@@ -37,6 +37,11 @@ fn an_officer_releases_what_is_ready_and_nothing_else() {
         }
         let ready = in_state(&plain, "ready");
         assert_eq!(signed(&org, &ready, AUTHOR), Err(JobRefusal::NotOfficer));
+        let other = Job {
+            original_sha256: [0xEE; 32],
+            ..ready.clone()
+        };
+        assert_eq!(signed(&org, &other, BOSS), Err(JobRefusal::OtherOctets));
         let released = signed(&org, &ready, BOSS).unwrap();
         assert_eq!(released.standing.state, JobState::Released);
         assert!(released.undoable.is_none() && released.ended_at == Some(after(3)));
