@@ -190,13 +190,7 @@ impl Street {
                 relay: Default::default(),
             }),
             archive: p.archive.clone(),
-            book: Arc::new(kepd::service::auditing::AuditBook {
-                db: p.db.clone(),
-                spool: p.spool.clone(),
-                clock: p.clock.clone(),
-                published: Default::default(),
-                last_text: Default::default(),
-            }),
+            book: crate::auditing::auditing(p).book,
             declaring: p.declaring.clone(),
             mailboxes: p.mailboxes.clone(),
             rehearsal: Arc::new(Rehearsal {
