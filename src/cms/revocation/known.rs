@@ -253,10 +253,11 @@ impl<'a> Known<'a> {
             checked.unwrap_or(false)
         };
         let told = self.read_reply(question, reply, &holds);
-        if told.is_err() && over.get() {
-            return Err(Over);
+        match told {
+            Err(_) if over.get() => Err(Over),
+            Err(Doubt::Responder { why, .. }) if *why == Doubt::TooManyChecks => Err(Over),
+            told => Ok(told),
         }
-        Ok(told)
     }
 
     fn read_reply(
