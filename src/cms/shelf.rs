@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Most lists and answers on one shelf: those of a year's bundle. Further ones are refused.
 pub const SHELF_MAX: usize = 10_000;
+/// Most octets of all of them: some dozens of the longest lists, and every answer of a year's bundle.
+pub const SHELF_MAX_OCTETS: usize = 512 * 1024 * 1024;
 
 /// Why a value is not put on a shelf.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +21,7 @@ pub enum ShelfError {
     Crl(#[from] CrlError),
     #[error(transparent)]
     Ocsp(#[from] OcspError),
-    #[error("more than {SHELF_MAX} revocation lists and responses are too many")]
+    #[error("more than {SHELF_MAX} revocation lists and responses, or {SHELF_MAX_OCTETS} octets of them, are too many")]
     Full,
 }
 
@@ -29,6 +31,8 @@ pub struct RevocationShelf {
     lists: Vec<List>,
     answers: Vec<Reply>,
     certificates: Vec<Certificate>,
+    /// Of all lists and answers.
+    octets: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +68,7 @@ impl RevocationShelf {
         if self.lists.iter().any(|l| *l.octets == *octets) {
             return Ok(());
         }
-        self.check_room()?;
+        self.make_room(octets.len())?;
         self.lists.push(List {
             issuer,
             octets: octets.into(),
@@ -80,7 +84,7 @@ impl RevocationShelf {
         if self.answers.iter().any(|a| *a.octets == *octets) {
             return Ok(());
         }
-        self.check_room()?;
+        self.make_room(octets.len())?;
         self.answers.push(Reply {
             serials,
             delegates,
@@ -99,12 +103,12 @@ impl RevocationShelf {
     /// Takes over what `other` has and this has not, as far as there is room.
     pub fn add_all(&mut self, other: &Self) {
         for list in &other.lists {
-            if !self.lists.iter().any(|l| l.octets == list.octets) && self.check_room().is_ok() {
+            if !self.lists.iter().any(|l| l.octets == list.octets) && self.make_room(list.octets.len()).is_ok() {
                 self.lists.push(list.clone());
             }
         }
         for answer in &other.answers {
-            if !self.answers.iter().any(|a| a.octets == answer.octets) && self.check_room().is_ok() {
+            if !self.answers.iter().any(|a| a.octets == answer.octets) && self.make_room(answer.octets.len()).is_ok() {
                 self.answers.push(answer.clone());
             }
         }
@@ -117,12 +121,14 @@ impl RevocationShelf {
         self.lists.is_empty() && self.answers.is_empty()
     }
 
-    fn check_room(&self) -> Result<(), ShelfError> {
-        if self.lists.len() + self.answers.len() < SHELF_MAX {
-            Ok(())
-        } else {
-            Err(ShelfError::Full)
+    /// Takes the room of one more.
+    fn make_room(&mut self, octets: usize) -> Result<(), ShelfError> {
+        let is_room = self.lists.len() + self.answers.len() < SHELF_MAX;
+        if !is_room || octets > SHELF_MAX_OCTETS - self.octets {
+            return Err(ShelfError::Full);
         }
+        self.octets += octets;
+        Ok(())
     }
 
     /// Adds to `out` what speaks of `path` (leaf first, anchor last), or of a responder that answers for it.
