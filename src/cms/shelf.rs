@@ -21,7 +21,9 @@ pub enum ShelfError {
     Crl(#[from] CrlError),
     #[error(transparent)]
     Ocsp(#[from] OcspError),
-    #[error("more than {SHELF_MAX} revocation lists and responses, or {SHELF_MAX_OCTETS} octets of them, are too many")]
+    #[error(
+        "more than {SHELF_MAX} revocation lists and responses, or {SHELF_MAX_OCTETS} octets of them, are too many"
+    )]
     Full,
 }
 
@@ -103,12 +105,16 @@ impl RevocationShelf {
     /// Takes over what `other` has and this has not, as far as there is room.
     pub fn add_all(&mut self, other: &Self) {
         for list in &other.lists {
-            if !self.lists.iter().any(|l| l.octets == list.octets) && self.make_room(list.octets.len()).is_ok() {
+            if !self.lists.iter().any(|l| l.octets == list.octets)
+                && self.make_room(list.octets.len()).is_ok()
+            {
                 self.lists.push(list.clone());
             }
         }
         for answer in &other.answers {
-            if !self.answers.iter().any(|a| a.octets == answer.octets) && self.make_room(answer.octets.len()).is_ok() {
+            if !self.answers.iter().any(|a| a.octets == answer.octets)
+                && self.make_room(answer.octets.len()).is_ok()
+            {
                 self.answers.push(answer.clone());
             }
         }

@@ -269,7 +269,10 @@ impl Collector {
             return Err(format!("not asked, after {FETCHES_MAX} others"));
         }
         round.fetches_left -= 1;
-        match (self.flights.bring(question, source, url, known.clone()).await, known) {
+        match (
+            self.flights.bring(question, source, url, known.clone()).await,
+            known,
+        ) {
             (Ok(checked), _) => Ok(checked),
             // What is known already is better than nothing.
             (Err(why), Some(known)) => {

@@ -123,7 +123,13 @@ fn sibling(scene: &Scene, plan: Plan) -> Relied {
 
 #[tokio::test]
 async fn a_silent_place_is_left_alone_though_nobody_waited_for_its_end() {
-    let town = town(|url| if url == OCSP_URL { Place::Hangs } else { Place::Answers });
+    let town = town(|url| {
+        if url == OCSP_URL {
+            Place::Hangs
+        } else {
+            Place::Answers
+        }
+    });
     let leaf = relied(&town.scene, "06-01");
     let asking = town.ask(&leaf, LIMIT / 2);
     town.until_asked(OCSP_URL).await;
@@ -170,7 +176,13 @@ async fn nobody_waits_longer_than_he_said_and_after_a_whole_look_the_next_one_no
 
 #[tokio::test]
 async fn a_place_is_asked_once_for_all_who_want_the_same() {
-    let town = town(|url| if url == CRL_URL { Place::IsSlow } else { Place::Answers });
+    let town = town(|url| {
+        if url == CRL_URL {
+            Place::IsSlow
+        } else {
+            Place::Answers
+        }
+    });
     let members = ["A", "B", "C"].map(|name| sibling(&town.scene, Plan::leaf(name).with(crl_at(CRL_URL))));
     let asking: Vec<_> = members.iter().map(|m| town.ask(m, WAIT)).collect();
     town.until_asked(CRL_URL).await;
@@ -198,7 +210,13 @@ async fn who_was_turned_away_may_come_back_at_once() {
 
 #[tokio::test]
 async fn in_a_gathering_a_slow_place_takes_no_time_from_others_and_what_is_learnt_is_remembered() {
-    let town = town(|url| if url.contains("slow") { Place::Hangs } else { Place::Answers });
+    let town = town(|url| {
+        if url.contains("slow") {
+            Place::Hangs
+        } else {
+            Place::Answers
+        }
+    });
     let (scene, trust) = (&town.scene, town.scene.trust());
     let hanging = Plan::leaf("Hanging").with(crl_at("http://slow.test/a.crl"));
     let both = [sibling(scene, hanging), relied(scene, "06-01")];
@@ -233,7 +251,10 @@ async fn in_a_gathering_a_slow_place_takes_no_time_from_others_and_what_is_learn
     assert_eq!(judged(&both[1]), valid("06-01"));
     assert!(matches!(judged(&both[0]), Reliance::Unknown(_)));
     // The good one is good for a minute, and nobody need be asked.
-    scene.shelf.put(OCSP_URL, Reply::good(&scene.leaf, &scene.middle, "01-01", "01-02").der());
+    scene.shelf.put(
+        OCSP_URL,
+        Reply::good(&scene.leaf, &scene.middle, "01-01", "01-02").der(),
+    );
     assert_eq!(town.ask(&both[1], WAIT).await.unwrap(), valid("06-01"));
     assert_eq!(town.asked(), Vec::<String>::new());
 }
