@@ -357,10 +357,10 @@ impl Lasting {
         trust: &TrustStore,
         until: UtcTime,
     ) -> Result<RevocationValues, Wait> {
-        let Paths { signer, stamps } = newest.certified.paths(trust).map_err(|why| Wait {
-            again_from: None,
-            why: why.to_string(),
-        })?;
+        let (certified, store) = (newest.certified.clone(), trust.clone());
+        // Hostile certificates can make the search long.
+        let paths = blocking(move || certified.paths(&store).map_err(broken)).await;
+        let Paths { signer, stamps } = paths.map_err(because)?;
         let latest = newest.certified.latest();
         let asking = async {
             let mut all = collector.collect(&signer, latest, collector.grace()).await;
