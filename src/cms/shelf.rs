@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Most lists and answers on one shelf: those of a year's bundle. Further ones are refused.
 pub const SHELF_MAX: usize = 10_000;
+/// Most octets of all of them: some dozens of the longest lists, and every answer of a year's bundle.
+pub const SHELF_MAX_OCTETS: usize = 512 * 1024 * 1024;
 
 /// Why a value is not put on a shelf.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +24,9 @@ pub enum ShelfError {
     Crl(#[from] CrlError),
     #[error(transparent)]
     Ocsp(#[from] OcspError),
-    #[error("more than {SHELF_MAX} revocation lists and responses are too many")]
+    #[error(
+        "more than {SHELF_MAX} revocation lists and responses, or {SHELF_MAX_OCTETS} octets of them, are too many"
+    )]
     Full,
 }
 
@@ -33,6 +37,8 @@ pub struct RevocationShelf {
     answers: Vec<Reply>,
     certificates: Vec<Certificate>,
     checks: Checks,
+    /// Of all lists and answers.
+    octets: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +78,7 @@ impl RevocationShelf {
         if self.lists.iter().any(|l| l.sha256 == sha256) {
             return Ok(());
         }
-        self.check_room()?;
+        self.make_room(octets.len())?;
         self.lists.push(List {
             issuer: crl.issuer_der().to_vec(),
             from: crl.this_update,
@@ -91,7 +97,7 @@ impl RevocationShelf {
         if self.answers.iter().any(|a| a.sha256 == sha256) {
             return Ok(());
         }
-        self.check_room()?;
+        self.make_room(octets.len())?;
         self.answers.push(Reply {
             serials,
             delegates,
@@ -111,12 +117,16 @@ impl RevocationShelf {
     /// Takes over what `other` has and this has not, as far as there is room.
     pub fn add_all(&mut self, other: &Self) {
         for list in &other.lists {
-            if !self.lists.iter().any(|l| l.sha256 == list.sha256) && self.check_room().is_ok() {
+            if !self.lists.iter().any(|l| l.sha256 == list.sha256)
+                && self.make_room(list.octets.len()).is_ok()
+            {
                 self.lists.push(list.clone());
             }
         }
         for answer in &other.answers {
-            if !self.answers.iter().any(|a| a.sha256 == answer.sha256) && self.check_room().is_ok() {
+            if !self.answers.iter().any(|a| a.sha256 == answer.sha256)
+                && self.make_room(answer.octets.len()).is_ok()
+            {
                 self.answers.push(answer.clone());
             }
         }
@@ -140,12 +150,14 @@ impl RevocationShelf {
         self.lists.is_empty() && self.answers.is_empty()
     }
 
-    fn check_room(&self) -> Result<(), ShelfError> {
-        if self.lists.len() + self.answers.len() < SHELF_MAX {
-            Ok(())
-        } else {
-            Err(ShelfError::Full)
+    /// Takes the room of one more.
+    fn make_room(&mut self, octets: usize) -> Result<(), ShelfError> {
+        let is_room = self.lists.len() + self.answers.len() < SHELF_MAX;
+        if !is_room || octets > SHELF_MAX_OCTETS - self.octets {
+            return Err(ShelfError::Full);
         }
+        self.octets += octets;
+        Ok(())
     }
 
     /// Adds to `out` what speaks of `path` (leaf first, anchor last), or of a responder that answers for it; `origin` brought

@@ -83,7 +83,7 @@ pub(super) fn figures(lasting: &Arc<Lasting>) -> Reading {
             gauge(
                 GaugeKind::Gauge,
                 "kepd_lasting_owed",
-                "Sealed documents for whose certificates there is no last word yet.",
+                "Sealed documents for whose certificates there is no last word yet; counting ends at 100,000.",
                 figures.owed,
             ),
             gauge(
@@ -109,6 +109,12 @@ pub(super) fn figures(lasting: &Arc<Lasting>) -> Reading {
                 "kepd_lasting_revoked_total",
                 "Documents whose certificates were revoked before their time-stamp, since the start: somebody must look.",
                 figures.revoked,
+            ),
+            gauge(
+                GaugeKind::Counter,
+                "kepd_lasting_given_up_total",
+                "Documents that nobody can judge any more, since the start: somebody must look.",
+                figures.given_up,
             ),
         ])
     })

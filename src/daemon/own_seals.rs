@@ -1,7 +1,8 @@
 //! Looks now and then whether the certificates by which this provider seals, and that of its time-stamps, were revoked.
 //!
 //! With a revoked certificate nothing is sealed: evidence stays owed, as with a clock that is wrong, until another one takes
-//! its place (SIGHUP, or the next key's moment). What nobody tells of is only warned of: sealing goes on.
+//! its place (SIGHUP, or the next key's moment). Who is revoked is in the store, so that it is known after a restart before
+//! anything is sealed. What nobody tells of is only warned of: sealing goes on.
 
 use crate::clock::{Clock, UtcTime};
 use crate::cms::tsp::Token;
@@ -9,8 +10,12 @@ use crate::cms::{Certificate, Purpose, RevocationShelf};
 use crate::net::listener::closed;
 use crate::seal::reliance::{Proof, Use};
 use crate::seal::{Asker, Basis, Reliance, Sealer, TrustStore};
+use crate::service::failure::Failure;
 use crate::service::gauges::{Gauge, GaugeKind, Reading};
 use crate::service::identity::Published;
+use crate::store::StoreError;
+use crate::store::db::{Batch, Db};
+use crate::store::tables::own_seals::{self, RevokedSeals};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,12 +45,35 @@ pub(super) struct OwnSeals {
     /// By what others judge our seals and time-stamps.
     pub published: Arc<Published>,
     pub figures: Arc<Figures>,
+    pub db: Arc<dyn Db>,
+}
+
+/// Tells the sealers what was known of their certificates before the restart; to be done before anything is sealed.
+pub(super) fn recall(db: &dyn Db, sealers: &[&Arc<Sealer>]) -> Result<(), StoreError> {
+    let known = own_seals::revoked(db)?.fingerprints;
+    if known.is_empty() {
+        return Ok(());
+    }
+    tracing::error!(
+        certificates = known.len(),
+        "own certificates are known to be revoked; nothing is sealed with them"
+    );
+    for sealer in sealers {
+        sealer.set_revoked(known.clone());
+    }
+    Ok(())
 }
 
 impl OwnSeals {
     /// Looks until the end.
     pub async fn run(self, mut closing: watch::Receiver<bool>) {
-        let mut revoked = BTreeSet::new();
+        let mut revoked = match own_seals::revoked(&*self.db) {
+            Ok(known) => known.fingerprints,
+            Err(error) => {
+                tracing::error!(%error, "which own certificates are revoked cannot be read");
+                BTreeSet::new()
+            }
+        };
         while !*closing.borrow() {
             let look = self.look(&mut revoked);
             let all_well = tokio::select! {
@@ -83,9 +111,11 @@ impl OwnSeals {
                         tracing::warn!(%why, "nobody tells whether the own seal's certificate is revoked");
                         unknown += 1;
                     }
-                    Reliance::Valid { .. } | Reliance::NobodyToAsk | Reliance::NotAsked => {
+                    Reliance::Valid { .. } | Reliance::NobodyToAsk => {
                         revoked.remove(&leaf.fingerprint());
                     }
+                    // Nobody said that it is good again.
+                    Reliance::NotAsked => {}
                 }
             }
             let token = sealer.last_token().and_then(|der| Token::read(&der).ok());
@@ -108,14 +138,41 @@ impl OwnSeals {
                 }
             }
         }
+        // Of keys that were replaced nothing need be known.
+        let own = self.sealers.iter().flat_map(|s| s.published());
+        let own: BTreeSet<[u8; 32]> = own.map(|c| c.fingerprint()).collect();
+        revoked.retain(|fingerprint| own.contains(fingerprint));
         for sealer in &self.sealers {
             sealer.set_revoked(revoked.clone());
         }
+        let is_kept = self.keep(revoked).await;
         let figures = &self.figures;
         figures.revoked.store(revoked.len() as u64, Ordering::Relaxed);
         figures.stamps_revoked.store(stamps_revoked, Ordering::Relaxed);
         figures.unknown.store(unknown, Ordering::Relaxed);
-        revoked.is_empty() && stamps_revoked == 0 && unknown == 0
+        revoked.is_empty() && stamps_revoked == 0 && unknown == 0 && is_kept
+    }
+
+    /// Sees to it that the store knows.
+    async fn keep(&self, revoked: &BTreeSet<[u8; 32]>) -> bool {
+        let kept = self.write(revoked).await;
+        if let Err(failure) = &kept {
+            tracing::error!(%failure, "which own certificates are revoked is not kept");
+        }
+        kept.is_ok()
+    }
+
+    async fn write(&self, revoked: &BTreeSet<[u8; 32]>) -> Result<(), Failure> {
+        if own_seals::revoked(&*self.db)?.fingerprints == *revoked {
+            return Ok(());
+        }
+        let row = RevokedSeals {
+            fingerprints: revoked.clone(),
+        };
+        let mut batch = Batch::new();
+        own_seals::set_revoked(&mut batch, &row)?;
+        self.db.commit(batch).await?;
+        Ok(())
     }
 
     async fn ask(

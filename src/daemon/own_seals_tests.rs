@@ -9,6 +9,8 @@ use crate::seal::revocation::{Collector, FetchError, Fetching, RevocationTranspo
 use crate::seal::tsa::{LocalTransport, SystemNonces, TimestampClient};
 use crate::seal::{DevAuthority, Ring, SealError, SealKey, Signatory};
 use crate::service::identity::Credentials;
+use crate::store::db::{self, EngineKind};
+use crate::store::probe::NoProbe;
 use std::sync::Mutex;
 
 /// One list, or none.
@@ -33,6 +35,7 @@ struct Scene {
     clock: Arc<ManualClock>,
     own: OwnSeals,
     revoked: BTreeSet<[u8; 32]>,
+    _dir: tempfile::TempDir,
 }
 
 fn signatory(party: &Party) -> Signatory {
@@ -66,7 +69,9 @@ fn scene() -> Scene {
         clock.clone(),
         Settings::default(),
     );
+    let dir = tempfile::tempdir().unwrap();
     let own = OwnSeals {
+        db: db::open(EngineKind::Fjall, &dir.path().join("store"), Arc::new(NoProbe)).unwrap(),
         asker: Arc::new(Asker::new(Arc::new(collector), clock.clone())),
         clock: clock.clone(),
         sealers: vec![sealer],
@@ -84,6 +89,7 @@ fn scene() -> Scene {
         clock,
         own,
         revoked: BTreeSet::new(),
+        _dir: dir,
     }
 }
 
@@ -157,4 +163,42 @@ async fn of_the_time_stamps_authority_it_is_told() {
     assert!(!scene.look().await);
     assert_eq!(scene.figures(), [0, 1, 0]);
     scene.seal().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revoked_key_seals_nothing_after_a_restart_nor_when_its_path_is_lost() {
+    let mut scene = scene();
+    let (root, seal) = (scene.root.clone(), scene.seal.clone());
+    scene.publish(list(&root).revoking(&seal, "05-31T12:00", KeyCompromise));
+    assert!(!scene.look().await);
+    assert!(scene.seal().await.is_err());
+
+    // A restart forgets, and nobody was asked yet.
+    let sealer = scene.own.sealers[0].clone();
+    sealer.set_revoked(BTreeSet::new());
+    scene.seal().await.unwrap();
+    recall(&*scene.own.db, &[&sealer]).unwrap();
+    assert!(scene.seal().await.is_err());
+    scene.revoked = own_seals::revoked(&*scene.own.db).unwrap().fingerprints;
+
+    // Its anchors are not configured any more: nobody says that it is good again.
+    let anchors = |party: &Party| Credentials {
+        trust_pem: party.certificate.pem(),
+        ..Credentials::default()
+    };
+    let other = Plan::authority("Other").self_signed();
+    scene.own.published.replace(anchors(&other));
+    scene.look().await;
+    assert!(scene.seal().await.is_err());
+    scene.own.published.replace(anchors(&root));
+
+    // Another key takes its place: of the first nothing need be known any more.
+    sealer.replace(Ring::one(signatory(&seal_of(&root))));
+    assert!(scene.look().await);
+    scene.seal().await.unwrap();
+    assert_eq!(scene.figures(), [0, 0, 0]);
+    assert_eq!(
+        own_seals::revoked(&*scene.own.db).unwrap(),
+        RevokedSeals::default()
+    );
 }

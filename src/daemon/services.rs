@@ -337,6 +337,9 @@ impl Services {
             None => accounts,
         });
         let seals = Seals::open(config, around, tasks, closing).await?;
+        if asker.is_some() {
+            own_seals::recall(&*parts.db, &[&seals.evidence, &seals.dispatch])?;
+        }
         let signatures = super::persons::signatures(config, revocation.as_ref())?;
         let submission = Arc::new(parts.submission(signatures));
         let approval = Arc::new(parts.approval());
@@ -441,6 +444,7 @@ impl Services {
             sealers,
             published: seals.published.clone(),
             figures: self.own_figures.clone(),
+            db: self.db.clone(),
         })
     }
 

@@ -4,9 +4,12 @@
 //! `https` would need revocation first, RFC 5280 8), no address of our own networks unless a setting lets them, the address that was examined is the one connected to, few ports, redirections to the same host only, all
 //! of it in a bounded time and size. No cookies, no compression, no connection is kept.
 
+mod hosts;
+
 use crate::domain::network::Network;
 use crate::seal::revocation::{FetchError, Fetching, RevocationTransport};
 use bytes::Bytes;
+use hosts::Hosts;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::header;
@@ -18,10 +21,19 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// One fetch, redirections included. The largest list comes at 1 MiB/s.
+/// How long a place may be silent: names, connections and redirections until an answer begins. Shorter than a login waits
+/// (`seal::holder`), so that who hangs is left alone before anybody gave up, and the next place of the certificate is asked.
+pub const ANSWER_MAX: Duration = Duration::from_secs(4);
+/// One fetch, from its beginning to the last octet. The largest list comes at 1 MiB/s.
 pub const FETCH_MAX: Duration = Duration::from_secs(20);
-/// Fetches at the same time in the whole house; others wait. Each may hold the largest list.
-const AT_ONCE_MAX: usize = 4;
+/// Fetches at the same time in the whole house; others wait. Before an answer begins each costs a socket.
+const AT_ONCE_MAX: usize = 32;
+/// Of those, how many go to one host: a slow one holds up nobody but itself.
+const AT_ONE_HOST_MAX: usize = 2;
+/// Long answers read at the same time: each may have the octets of the largest list.
+const READ_AT_ONCE_MAX: usize = 8;
+/// Up to here an answer is short: a response of OCSP.
+const SHORT_OCTETS: usize = 256 * 1024;
 /// Redirections followed, to the same host: some authorities have moved a path.
 const REDIRECTIONS_MAX: usize = 2;
 /// Addresses of a name that are tried.
@@ -123,8 +135,11 @@ impl Place {
 #[derive(Debug)]
 pub struct Fetcher {
     allowed: Vec<Network>,
+    answer_limit: Duration,
     limit: Duration,
     at_once: Semaphore,
+    reading: Semaphore,
+    hosts: Hosts,
 }
 
 /// One of the two things that are asked.
@@ -140,32 +155,55 @@ impl Fetcher {
     pub fn new(allowed: Vec<Network>) -> Self {
         Self {
             allowed,
+            answer_limit: ANSWER_MAX,
             limit: FETCH_MAX,
             at_once: Semaphore::new(AT_ONCE_MAX),
+            reading: Semaphore::new(READ_AT_ONCE_MAX),
+            hosts: Hosts::default(),
         }
     }
 
-    /// Another limit than [`FETCH_MAX`].
+    /// Another limit than [`ANSWER_MAX`] and [`FETCH_MAX`].
     pub fn with_limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+        (self.answer_limit, self.limit) = (limit, limit);
         self
     }
 
     async fn run(&self, url: &str, errand: Errand) -> Result<Vec<u8>, FetchError> {
-        let _turn = self.at_once.acquire().await.map_err(failed)?;
-        let going = timeout(self.limit, self.go(url, errand));
-        going
+        let place = Place::read(url)?;
+        // The host's turn first: who waits for a slow host takes no place from others.
+        let turns = async {
+            let host = self.hosts.turn(&place.host).await?;
+            let house = self.at_once.acquire().await.map_err(failed)?;
+            Ok::<_, FetchError>((host, house))
+        };
+        let _turns = timeout(self.limit, turns)
             .await
-            .unwrap_or_else(|_| Err(FetchError("no answer in time".to_owned())))
+            .map_err(|_| FetchError::no_turn())??;
+        let going = async {
+            let answering = timeout(self.answer_limit, self.go(place, &errand));
+            let response = answering.await.map_err(|_| FetchError::silent())??;
+            let _room = match errand.max_octets {
+                0..=SHORT_OCTETS => None,
+                _ => Some(self.reading.acquire().await.map_err(failed)?),
+            };
+            body_of(response, errand.max_octets).await
+        };
+        let going = timeout(self.limit, going);
+        going.await.unwrap_or_else(|_| Err(FetchError::silent()))
     }
 
-    async fn go(&self, url: &str, errand: Errand) -> Result<Vec<u8>, FetchError> {
-        let mut place = Place::read(url)?;
+    /// Goes where it is sent, until an answer begins.
+    async fn go(
+        &self,
+        mut place: Place,
+        errand: &Errand,
+    ) -> Result<Response<hyper::body::Incoming>, FetchError> {
         for _ in 0..=REDIRECTIONS_MAX {
-            let response = self.exchange(&place, &errand).await?;
+            let response = self.exchange(&place, errand).await?;
             let status = response.status();
             if status == StatusCode::OK {
-                return body_of(response, errand.max_octets).await;
+                return Ok(response);
             }
             let location = response
                 .headers()

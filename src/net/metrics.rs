@@ -1,6 +1,7 @@
 //! Figures for Prometheus: `GET /metrics` on loopback (text format 0.0.4).
 
 use crate::net::listener::{Closing, Listener, closed};
+use crate::service::failure::Failure;
 use crate::service::gauges::{GaugeKind, Gauges};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -29,7 +30,7 @@ pub async fn serve(listener: Listener, gauges: Arc<Gauges>, closing: Closing) {
 async fn serve_one(stream: TcpStream, gauges: Arc<Gauges>, mut closing: Closing) {
     let service = service_fn(move |request| {
         let gauges = gauges.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &gauges)) }
+        async move { Ok::<_, Infallible>(answer(&request, gauges).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -45,9 +46,17 @@ async fn serve_one(stream: TcpStream, gauges: Arc<Gauges>, mut closing: Closing)
     }
 }
 
-fn answer(request: &Request<Incoming>, gauges: &Gauges) -> Response<Full<Bytes>> {
-    let asked = (request.method(), request.uri().path());
-    let (status, text) = match (asked == (&Method::GET, "/metrics")).then(|| gauges.read()) {
+async fn answer(request: &Request<Incoming>, gauges: Arc<Gauges>) -> Response<Full<Bytes>> {
+    let figures = match (request.method(), request.uri().path()) {
+        // Some are counted, which takes its time.
+        (&Method::GET, "/metrics") => Some(
+            tokio::task::spawn_blocking(move || gauges.read())
+                .await
+                .unwrap_or_else(|e| Err(Failure::Broken(format!("counting: {e}")))),
+        ),
+        _ => None,
+    };
+    let (status, text) = match figures {
         Some(Ok(figures)) => {
             let lines = figures.iter().map(|g| {
                 let kind = match g.kind {

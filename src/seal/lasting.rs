@@ -5,6 +5,8 @@
 //! (`service::lasting`). The document itself is never changed here; its lasting form is another document
 //! (`xml::embedded`), and for a dispatch the values lie beside it.
 
+mod verdict;
+
 use super::trust::{Judged, TrustStore};
 use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;

@@ -4,21 +4,23 @@
 //! No socket is opened here. What comes is believed nothing: a value is kept only when it is signed by whom it should be and
 //! speaks of the certificate asked about; how the path then stands is judged by `cms::revocation`, here or in twenty years.
 //! The number of fetches for one path is bounded, answers are remembered until their time is over (`cache`), and so are, for
-//! a minute, places that had none. Values that came with a signature are not looked at here.
+//! a minute, places that had none. Each fetch is a task of its own (`flights`): who asked may give up, it goes on. Values that came with a signature are not looked at here.
 
 mod cache;
+mod flights;
 
 use super::tsa::NonceSource;
 use crate::clock::{Clock, UtcTime};
-use crate::cms::crl::{CRL_MAX_OCTETS, Crl, CrlError};
-use crate::cms::ocsp::{IdDigest, OcspError, RESPONSE_MAX_OCTETS, Request, Response, Signer};
+use crate::cms::crl::{Crl, CrlError};
+use crate::cms::ocsp::{OcspError, Response, Signer};
 use crate::cms::revocation::{RevocationValues, is_never_revoked};
 use crate::cms::{Certificate, extension, locations};
-use cache::{Cache, Held, Key};
+use cache::{Held, Key};
+use flights::Flights;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most fetches for one path: seven certificates with two places each, and a responder or two.
@@ -33,6 +35,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const LEFT_ALONE: Duration = Duration::from_secs(60);
 /// The wait of the Turkish signature profiles with lists, P2 and P3 (decision 2012/DK-15/299): up to 24 hours.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+const SILENT: &str = "no answer in time";
+const NO_TURN: &str = "not asked, for too many are asking";
 /// Octets that the lists and responses remembered may have together.
 pub const CACHE_OCTETS_DEFAULT: usize = 64 * 1024 * 1024;
 
@@ -40,6 +44,18 @@ pub const CACHE_OCTETS_DEFAULT: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FetchError(pub String);
+
+impl FetchError {
+    /// A place that was gone to and said nothing, or not all of it, in time.
+    pub fn silent() -> Self {
+        Self(SILENT.to_owned())
+    }
+
+    /// It was not gone to, for too many others were asking.
+    pub fn no_turn() -> Self {
+        Self(NO_TURN.to_owned())
+    }
+}
 
 /// The answer of a transport.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + 'a>>;
@@ -87,15 +103,15 @@ pub struct Collected {
     pub values: RevocationValues,
     /// Place and reason, for the log.
     pub failures: Vec<String>,
+    /// A place was not asked at all, for too many are asking: what is missing may be had in a moment.
+    pub turned_away: bool,
 }
 
 /// Collects; one for the whole house, for the memory is in it.
 pub struct Collector {
-    transport: Arc<dyn RevocationTransport>,
-    nonces: Arc<dyn NonceSource>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    cache: Mutex<Cache>,
+    flights: Arc<Flights>,
 }
 
 impl std::fmt::Debug for Collector {
@@ -107,6 +123,7 @@ impl std::fmt::Debug for Collector {
 }
 
 /// One certificate to be asked about.
+#[derive(Clone)]
 struct Question {
     certificate: Certificate,
     issuer: Certificate,
@@ -126,6 +143,7 @@ struct Round {
 }
 
 /// What an answer, once checked, is good for.
+#[derive(Clone)]
 struct Checked {
     octets: Arc<[u8]>,
     from: UtcTime,
@@ -141,13 +159,11 @@ impl Collector {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        let cache = Mutex::new(Cache::new(settings.cache_octets));
+        let flights = Flights::new(transport, nonces, clock.clone(), settings.cache_octets);
         Self {
-            transport,
-            nonces,
             clock,
             settings,
-            cache,
+            flights: Arc::new(flights),
         }
     }
 
@@ -197,7 +213,10 @@ impl Collector {
             for url in urls {
                 asked = true;
                 match self.one(question, *source, &url, round).await {
-                    Err(why) => round.out.failures.push(format!("{url}: {why}")),
+                    Err(why) => {
+                        round.out.turned_away |= why == NO_TURN;
+                        round.out.failures.push(format!("{url}: {why}"));
+                    }
                     Ok(checked) => {
                         let is_final = question.is_final(&checked);
                         round.take(question, *source, checked);
@@ -232,7 +251,7 @@ impl Collector {
     ) -> Result<Checked, String> {
         let now = self.clock.now();
         let key = question.key(source, url);
-        let held = self.cache().held(&key, now);
+        let held = self.flights.held(&key, now);
         let known = match held {
             Some(Held::Nothing(why)) => return Err(why),
             Some(Held::Value { octets, fetched_at }) => {
@@ -253,53 +272,18 @@ impl Collector {
             return Err(format!("not asked, after {FETCHES_MAX} others"));
         }
         round.fetches_left -= 1;
-        let fetched = self.fetch(question, source, url).await;
-        let now = self.clock.now();
-        let checked = match (fetched, known) {
-            (Ok(checked), _) => checked,
-            // What is known already is better than nothing, and the place is left alone as if it had said it again.
+        match (
+            self.flights.bring(question, source, url, known.clone()).await,
+            known,
+        ) {
+            (Ok(checked), _) => Ok(checked),
+            // What is known already is better than nothing.
             (Err(why), Some(known)) => {
                 round.out.failures.push(format!("{url}: {why}"));
-                known
+                Ok(known)
             }
-            (Err(why), None) => {
-                self.cache().keep_nothing(key, why.clone(), now.plus(LEFT_ALONE));
-                return Err(why);
-            }
-        };
-        let until = checked.to.max(now.plus(ASK_AGAIN_AFTER));
-        self.cache().keep(key, checked.octets.clone(), now, until);
-        Ok(checked)
-    }
-
-    async fn fetch(&self, question: &Question, source: Source, url: &str) -> Result<Checked, String> {
-        let (fetched, nonce) = match source {
-            Source::Crl => (self.transport.fetch(url, CRL_MAX_OCTETS).await, None),
-            Source::Ocsp => {
-                let nonce = self.nonces.nonce().ok_or("no chance for a nonce")?;
-                let request = Request {
-                    certificate: &question.certificate,
-                    issuer: &question.issuer,
-                    digest: IdDigest::Sha1,
-                    nonce: Some(&nonce),
-                };
-                let asked = self.transport.ask(url, request.der(), RESPONSE_MAX_OCTETS).await;
-                (asked, Some(nonce))
-            }
-        };
-        let octets: Arc<[u8]> = fetched.map_err(|e| e.to_string())?.into();
-        check(
-            source,
-            question,
-            octets,
-            self.clock.now(),
-            nonce.map(|n| n.to_vec()),
-        )
-        .await
-    }
-
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+            (Err(why), None) => Err(why),
+        }
     }
 }
 

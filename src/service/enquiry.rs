@@ -1,11 +1,12 @@
 //! A user mails documents to `dogrula@PROVIDER`, and the findings come back into his INBOX.
 //!
-//! Judged while he waits for his `250`: that takes milliseconds, and so there is nothing owed, nothing to lose and
-//! nothing to be done twice. His mail itself is not kept; the answer names the digest of every document judged. The same
+//! Judged while he waits for his `250`: at most some seconds, most of them for the authorities; so there is nothing owed,
+//! nothing to lose and nothing to be done twice. His mail itself is not kept; the answer names the digest of every document judged. The same
 //! Message-ID again is the same question, whose answer he has. No evidence is owed and nothing is charged. Trust is that
-//! of this provider and of the peers it knows; what the documents themselves bring along is not believed. Whether their
-//! certificates were revoked is asked of the authorities before the answer is written; where nobody answers in time, the
-//! answer says that it is not known.
+//! of this provider and of the peers it knows: of what the documents themselves bring along only what an authority signed
+//! counts, certificates on the way to those anchors and what was said of revocation. Whether their certificates were
+//! revoked is asked of the authorities before the answer is written; where nobody answers in time, the answer says that it
+//! is not known. Where this provider asks nobody, a document is refused only by what it brings along itself.
 
 use crate::address::KepAddress;
 use crate::clock::{Clock, UtcTime};
@@ -18,6 +19,7 @@ use crate::mime::compose;
 use crate::mime::summary::Summary;
 use crate::rem::layout::clean_message_id;
 use crate::rem::notice::findings::Answer;
+use crate::seal::reliance::Distrust;
 use crate::seal::{Asker, Relied, TrustStore};
 use crate::service::account::Principal;
 use crate::service::bell::Bells;
@@ -238,12 +240,32 @@ async fn judged(asker: Option<&Asker>, octets: Vec<u8>, trust: TrustStore) -> Re
     let broken = |e| Failure::Broken(format!("verifying: {e}"));
     let first = judge(None).await.map_err(broken)?;
     let Some(asker) = asker else {
-        return Ok(first);
+        let alone = judge(Some(RevocationShelf::default())).await.map_err(broken)?;
+        return Ok(unless_revoked(first, alone));
     };
     let relied = |judged: &Judged| judged.relied.clone().into_iter().chain(judged.stamps.clone());
     let relied: Vec<Relied> = first.judged.iter().flat_map(relied).collect();
     let shelf = asker.gather(&trust, &relied, WAIT_MAX).await;
     judge(Some(shelf)).await.map_err(broken)
+}
+
+/// Where nobody is asked, silence is no doubt, but what a document brings counts: `alone` was judged by that.
+fn unless_revoked(unasked: Attached, alone: Attached) -> Attached {
+    let is_revoked = |judged: &Judged| {
+        let mut relied = judged.relied.iter().chain(&judged.stamps);
+        relied.any(|r| {
+            r.distrust()
+                .is_some_and(|why| !matches!(why, Distrust::Unknown(_)))
+        })
+    };
+    // The same documents in the same order: what is judged by has no say in what is found.
+    let pairs = unasked.judged.into_iter().zip(alone.judged);
+    Attached {
+        judged: pairs
+            .map(|(unasked, alone)| if is_revoked(&alone) { alone } else { unasked })
+            .collect(),
+        cut: unasked.cut,
+    }
 }
 
 /// Files the answer for the asker alone, and remembers the question by its Message-ID.

@@ -502,7 +502,7 @@ impl Arrived<'_> {
             }
             let mut batch = Batch::new();
             tables::insert(&mut batch, mark.clone(), &Done)?;
-            evidence::add(&mut batch, tenant, mail_id, &row)?;
+            evidence::add(&mut batch, tenant, mail_id, &row, intake.clock.now())?;
             keep(pending).await?;
             self.file_item(&mut batch, tenant, mail.item, mail_id, outline)?;
             effect::apply(

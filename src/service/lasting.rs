@@ -10,7 +10,9 @@
 
 use crate::address::Domain;
 use crate::clock::{Clock, UtcTime};
+use crate::cms::der::DerError;
 use crate::cms::revocation::RevocationValues;
+use crate::cms::without_names;
 use crate::domain::schedule::DAY;
 use crate::mime::Structure;
 use crate::rem::open::{self, Opened};
@@ -32,8 +34,14 @@ use std::time::Duration;
 
 /// Documents settled in one look. Each is some tens of kilobytes in memory; dispatches are read one after the other.
 const AT_ONCE: usize = 128;
-/// How long collecting for one group may take: sixteen places that each use up the client's own time would take longer.
-const COLLECT_WITHIN: Duration = Duration::from_secs(120);
+/// How long one look asks about the documents of one provider, however many certificates they rest on: places of its that
+/// hang hold up no other. What is left is put off.
+const ISSUER_WITHIN: Duration = Duration::from_secs(60);
+/// Looks after which that is given up which nobody can judge: no anchors of its issuer, or octets that cannot be read. The
+/// pauses grow to a day, so that is after three weeks and more.
+pub const ATTEMPTS_MAX: u32 = 30;
+/// Owed documents that are counted, those first that are due first; what is more is an alarm, not a figure.
+const COUNTED_MAX: usize = 100_000;
 /// Added to a delay, and to when there may be a last word: a time-stamp is made a little later than its event, and what is
 /// asked for in that very second is a little too early.
 const MARGIN: Duration = Duration::from_secs(15 * 60);
@@ -64,6 +72,8 @@ pub struct Counts {
     pub made: AtomicU64,
     /// Documents whose certificates were revoked before the time-stamp.
     pub revoked: AtomicU64,
+    /// Documents that nobody can judge.
+    pub given_up: AtomicU64,
 }
 
 /// How much waits, and what was done.
@@ -74,6 +84,7 @@ pub struct Figures {
     pub late: u64,
     pub made: u64,
     pub revoked: u64,
+    pub given_up: u64,
 }
 
 /// A document whose turn has come.
@@ -82,6 +93,17 @@ struct Due {
     certified: Certified,
     /// Of evidence that values can be put into; anything else is not kept in memory.
     octets: Option<Vec<u8>>,
+}
+
+/// Documents of one provider, by the certificates they rest on.
+type Groups = BTreeMap<[u8; 32], Vec<Due>>;
+
+/// What was read.
+struct Sealed {
+    certified: Certified,
+    octets: Option<Vec<u8>>,
+    /// It brought the last word with it.
+    suffices: bool,
 }
 
 /// A document and its last word.
@@ -104,7 +126,7 @@ impl Lasting {
         let until = self.clock.now().minus(self.wait());
         let owed = work::due::<OwedLasting>(&*self.db, until, AT_ONCE)?;
         let count = owed.len();
-        let mut groups: BTreeMap<(Domain, [u8; 32]), Vec<Due>> = BTreeMap::new();
+        let mut issuers: BTreeMap<Domain, Groups> = BTreeMap::new();
         for owed in owed {
             if lasting::form(&*self.db, &owed.row.content)?.is_some() {
                 // Made for the other side of the road, or before a crash that the next look does not know of.
@@ -112,14 +134,14 @@ impl Lasting {
                 continue;
             }
             match self.read(&owed.row).await {
-                Ok((certified, _)) if self.suffices(&owed.row.issuer, &certified) => {
-                    self.remove(&owed).await?
-                }
-                Ok((certified, octets)) => {
+                Ok(sealed) if sealed.suffices => self.remove(&owed).await?,
+                Ok(Sealed {
+                    certified, octets, ..
+                }) => {
                     // What brought values of its own is given no more of them; they lie beside it.
                     let octets = octets.filter(|_| !certified.is_embedded);
-                    let key = (owed.row.issuer.clone(), certified.certificates_sha256());
-                    let group = groups.entry(key).or_default();
+                    let groups = issuers.entry(owed.row.issuer.clone()).or_default();
+                    let group = groups.entry(certified.certificates_sha256()).or_default();
                     // The same document, owed by both sides.
                     if group.iter().all(|due| due.owed.row.content != owed.row.content) {
                         group.push(Due {
@@ -129,11 +151,11 @@ impl Lasting {
                         });
                     }
                 }
-                Err(failure) => self.put_off(&owed, &because(failure)).await?,
+                Err(failure) => self.put_off_or_give_up(&owed, failure).await?,
             }
         }
-        for ((issuer, _), group) in groups {
-            self.settle(&issuer, group).await?;
+        for (issuer, groups) in issuers {
+            self.settle_all(&issuer, groups).await?;
         }
         Ok(count)
     }
@@ -145,25 +167,21 @@ impl Lasting {
 
     pub fn figures(&self) -> Result<Figures, Failure> {
         let now = self.clock.now();
-        let owed = lasting::owed(&*self.db, now.minus(self.wait()).minus(LATE_AFTER))?;
+        let late_before = now.minus(self.wait()).minus(LATE_AFTER);
+        let owed = lasting::owed(&*self.db, late_before, COUNTED_MAX)?;
         Ok(Figures {
             owed: owed.count,
             oldest_s: owed.oldest.map_or(0, |since| since.until(now).as_secs()),
             late: owed.late,
             made: self.counts.made.load(Ordering::Relaxed),
             revoked: self.counts.revoked.load(Ordering::Relaxed),
+            given_up: self.counts.given_up.load(Ordering::Relaxed),
         })
     }
 
     /// How long after the moment that it is filed under something is due. With no delay: at once.
     fn wait(&self) -> Duration {
         self.delay.saturating_add(self.delay.min(MARGIN))
-    }
-
-    /// Whether a document brought the last word with it.
-    fn suffices(&self, issuer: &Domain, certified: &Certified) -> bool {
-        let judged = |trust| certified.judge(&trust, Some(certified.values()), self.grace());
-        certified.is_lasting && matches!(self.trust(issuer).map(judged), Ok(Outcome::Final(_)))
     }
 
     fn grace(&self) -> Duration {
@@ -203,35 +221,92 @@ impl Lasting {
         commit(&*self.db, batch).await
     }
 
+    /// The same for what cannot be judged; after many looks it is given up, and that is told.
+    async fn put_off_or_give_up(&self, owed: &Stored<OwedLasting>, why: Failure) -> Result<(), Failure> {
+        // Our own anchors and files are ours to mend.
+        let is_own = owed.row.issuer == self.identity.domain;
+        if is_own || owed.row.attempts < ATTEMPTS_MAX {
+            return self.put_off(owed, &because(why)).await;
+        }
+        let why = without_names(&why.to_string());
+        tracing::error!(content = ?owed.row.content, issuer = %owed.row.issuer, why,
+            "a document is not made lasting; nothing is left to judge it by");
+        let form = LastingForm {
+            document: None,
+            beside: Vec::new(),
+            certificates: None,
+            standing: Standing::GivenUp(why),
+            made_at: self.clock.now(),
+        };
+        let mut batch = Batch::new();
+        owed.remove(&mut batch);
+        lasting::add(&mut batch, &owed.row.content, &form)?;
+        commit(&*self.db, batch).await?;
+        self.counts.given_up.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// What has to be judged of a document; of evidence its octets as well.
-    async fn read(&self, owed: &OwedLasting) -> Result<(Certified, Option<Vec<u8>>), Failure> {
+    async fn read(&self, owed: &OwedLasting) -> Result<Sealed, Failure> {
         if owed.content.size_bytes() > DISPATCH_MAX_OCTETS {
             return Err(Failure::Broken(
                 "a sealed document is too large to be read".into(),
             ));
         }
         let octets = ContentReader::whole(&self.spool, &owed.content).collect().await?;
-        let piece = owed.piece;
-        blocking(move || match piece {
-            Piece::Evidence => {
-                let certified = Certified::of_evidence(&octets).map_err(broken)?;
-                Ok((certified, Some(octets)))
-            }
-            Piece::Dispatch => Ok((Certified::of_seal(&seal_of(&octets)?).map_err(broken)?, None)),
+        let (piece, grace) = (owed.piece, self.grace());
+        let trust_pem = self.trust_pem(&owed.issuer);
+        blocking(move || {
+            let (certified, octets) = match piece {
+                Piece::Evidence => (Certified::of_evidence(&octets).map_err(broken)?, Some(octets)),
+                Piece::Dispatch => (Certified::of_seal(&seal_of(&octets)?).map_err(broken)?, None),
+            };
+            let suffices = certified.is_lasting
+                && trust_pem
+                    .ok()
+                    .and_then(|pem| trust_of(&pem).ok())
+                    .is_some_and(|trust| certified.brings_the_last_word(&trust, grace));
+            Ok(Sealed {
+                certified,
+                octets,
+                suffices,
+            })
         })
         .await
     }
 
-    /// Collects once for a group, and judges each of its documents.
-    async fn settle(&self, issuer: &Domain, mut group: Vec<Due>) -> Result<(), Failure> {
-        // The newest first: what is known after its moment serves all before it.
-        group.sort_by_key(|due| std::cmp::Reverse(due.certified.latest()));
+    /// Settles the documents of one provider, as far as its time reaches.
+    async fn settle_all(&self, issuer: &Domain, groups: Groups) -> Result<(), Failure> {
         let trust = match self.trust(issuer) {
             Ok(trust) => Arc::new(trust),
-            Err(failure) => return self.put_off_all(&group, &because(failure)).await,
+            Err(failure) => {
+                let why = failure.to_string();
+                for due in groups.into_values().flatten() {
+                    self.put_off_or_give_up(&due.owed, Failure::Unavailable(why.clone()))
+                        .await?;
+                }
+                return Ok(());
+            }
         };
+        let until = self.clock.now().plus(ISSUER_WITHIN);
+        for group in groups.into_values() {
+            self.settle(&trust, group, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Collects once for a group, and judges each of its documents.
+    async fn settle(
+        &self,
+        trust: &Arc<TrustStore>,
+        mut group: Vec<Due>,
+        until: UtcTime,
+    ) -> Result<(), Failure> {
+        // The newest first: what is known after its moment serves all before it.
+        group.sort_by_key(|due| std::cmp::Reverse(due.certified.latest()));
+        let trust = trust.clone();
         let values = match (&self.collector, group.first()) {
-            (Some(collector), Some(newest)) => match self.collect(collector, newest, &trust).await {
+            (Some(collector), Some(newest)) => match self.collect(collector, newest, &trust, until).await {
                 Ok(values) => Some(values),
                 Err(wait) => return self.put_off_all(&group, &wait).await,
             },
@@ -261,18 +336,17 @@ impl Lasting {
 
     /// By whose anchors the documents of a provider are judged.
     fn trust(&self, issuer: &Domain) -> Result<TrustStore, Failure> {
-        let pem = if *issuer == self.identity.domain {
-            self.published.now().trust_pem.clone()
-        } else {
-            let peer = peers::peer(&*self.db, issuer)?;
-            let none = || Failure::Unavailable(format!("there are no trust anchors of {issuer}"));
-            peer.ok_or_else(none)?.row.trust_pem
-        };
-        let mut trust = TrustStore::new();
-        trust.add_pem_text(&pem).map_err(|e| {
-            Failure::Unavailable(format!("the trust anchors of {issuer} cannot be read: {e}"))
-        })?;
-        Ok(trust)
+        let unread = |e| Failure::Unavailable(format!("the trust anchors of {issuer} cannot be read: {e}"));
+        trust_of(&self.trust_pem(issuer)?).map_err(unread)
+    }
+
+    fn trust_pem(&self, issuer: &Domain) -> Result<String, Failure> {
+        if *issuer == self.identity.domain {
+            return Ok(self.published.now().trust_pem.clone());
+        }
+        let peer = peers::peer(&*self.db, issuer)?;
+        let none = || Failure::Unavailable(format!("there are no trust anchors of {issuer}"));
+        Ok(peer.ok_or_else(none)?.row.trust_pem)
     }
 
     /// What the authorities of one document's certificates say now.
@@ -281,11 +355,12 @@ impl Lasting {
         collector: &Collector,
         newest: &Due,
         trust: &TrustStore,
+        until: UtcTime,
     ) -> Result<RevocationValues, Wait> {
-        let Paths { signer, stamps } = newest.certified.paths(trust).map_err(|why| Wait {
-            again_from: None,
-            why: why.to_string(),
-        })?;
+        let (certified, store) = (newest.certified.clone(), trust.clone());
+        // Hostile certificates can make the search long.
+        let paths = blocking(move || certified.paths(&store).map_err(broken)).await;
+        let Paths { signer, stamps } = paths.map_err(because)?;
         let latest = newest.certified.latest();
         let asking = async {
             let mut all = collector.collect(&signer, latest, collector.grace()).await;
@@ -296,15 +371,15 @@ impl Lasting {
             }
             all
         };
-        let end = self.clock.now().plus(COLLECT_WITHIN);
         tokio::select! {
             collected = asking => {
                 for failure in &collected.failures {
+                    let failure = without_names(failure);
                     tracing::warn!(%failure, "a place that says what is revoked");
                 }
                 Ok(collected.values)
             }
-            () = self.clock.wait_until(end) => Err(Wait {
+            () = self.clock.wait_until(until) => Err(Wait {
                 again_from: None,
                 why: "asking what is revoked took too long".into(),
             }),
@@ -435,6 +510,12 @@ fn form_of(proof: &Proof, evidence: Option<&[u8]>) -> Result<Form, LastingError>
             standing,
         },
     })
+}
+
+fn trust_of(pem: &str) -> Result<TrustStore, DerError> {
+    let mut trust = TrustStore::new();
+    trust.add_pem_text(pem)?;
+    Ok(trust)
 }
 
 /// The signature of a dispatch.

@@ -228,7 +228,7 @@ impl Notary {
                         issuer: self.identity.domain.clone(),
                         xml: sealed.xml,
                     };
-                    evidence::add(batch, *tenant, *mail, &row)?;
+                    evidence::add(batch, *tenant, *mail, &row, row.event_time)?;
                     self.file_item(batch, *tenant, *mail, *item, sealed)?;
                     let about = recipient.as_deref().and_then(|r| r.parse().ok());
                     effect::apply(

@@ -401,7 +401,7 @@ async fn leave_evidence(house: &House, about: ItemId, mail: MailId) -> ItemId {
         xml: blob,
     };
     let mut batch = Batch::new();
-    evidence::add(&mut batch, house.tenant, mail, &row).unwrap();
+    evidence::add(&mut batch, house.tenant, mail, &row, row.event_time).unwrap();
     house.db().commit(batch).await.unwrap();
     house
         .put(MAIL, |item| {

@@ -99,6 +99,49 @@ async fn an_answer_that_is_too_large_or_odd_is_not_taken() {
     assert!(get(vec![head], 10).await.is_err());
 }
 
+/// Takes connections and says nothing; tells of each.
+async fn hanging(at: &str) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let listener = TcpListener::bind((at, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+            let _ = tell.send(());
+        }
+    });
+    (address, told)
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_holds_up_nobody_but_itself() {
+    let (slow, mut taken) = hanging("127.0.0.2").await;
+    let allowed = ["127.0.0.1", "127.0.0.2"].map(|n| n.parse().unwrap());
+    let fetcher = std::sync::Arc::new(Fetcher::new(allowed.to_vec()));
+    let mut waiting = tokio::task::JoinSet::new();
+    for n in 0..2 * AT_ONCE_MAX {
+        let (fetcher, url) = (fetcher.clone(), format!("http://{slow}/{n}.crl"));
+        waiting.spawn(async move { fetcher.fetch(&url, 10).await });
+    }
+    for _ in 0..AT_ONE_HOST_MAX {
+        taken.recv().await.unwrap();
+    }
+    let (good, _asked) = server(vec![ok("list")]).await;
+    let url = format!("http://{good}/a.crl");
+    tokio::select! {
+        got = fetcher.fetch(&url, 10) => assert_eq!(got, Ok(b"list".to_vec())),
+        ended = waiting.join_next() => panic!("the slow host was waited for: {ended:?}"),
+    }
+    assert!(
+        taken.try_recv().is_err(),
+        "no more than {AT_ONE_HOST_MAX} go there"
+    );
+    assert_eq!(fetcher.hosts.count(), 1);
+    waiting.shutdown().await;
+    assert_eq!(fetcher.hosts.count(), 0, "who gives up leaves the queue");
+}
+
 #[tokio::test]
 async fn redirections_stay_on_the_host_and_end() {
     assert_eq!(get(vec![moved("/b.crl"), ok("b")], 10).await.as_deref(), Ok("b"));

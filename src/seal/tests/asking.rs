@@ -7,15 +7,14 @@ use crate::cms::{Purpose, RevocationReason, RevocationShelf};
 use crate::seal::asking::Asker;
 use crate::seal::holder::{CertificateJudge as _, PathJudge, WhenUnknown};
 use crate::seal::reliance::{Basis, Proof, Reliance, Relied, Use};
-use crate::seal::revocation::{Collector, Fetching, RevocationTransport, Settings};
 
-const WAIT: Duration = Duration::from_secs(5);
+pub(super) const WAIT: Duration = Duration::from_secs(5);
 
 fn asker(scene: &Scene) -> Asker {
     Asker::new(scene.collector.clone(), scene.clock.clone())
 }
 
-fn relied(scene: &Scene, t: &str) -> Relied {
+pub(super) fn relied(scene: &Scene, t: &str) -> Relied {
     let used = Use {
         leaf: &scene.leaf.certificate,
         along: &[],
@@ -29,7 +28,7 @@ fn relied(scene: &Scene, t: &str) -> Relied {
         .unwrap()
 }
 
-fn valid(t: &str) -> Reliance {
+pub(super) fn valid(t: &str) -> Reliance {
     Reliance::Valid {
         at: at(t),
         revoked_later: None,
@@ -90,43 +89,6 @@ async fn who_is_revoked_is_told_each_time_and_may_come_back_from_hold() {
         .put(CRL_URL, List::of(&scene.middle, "06-01", "06-30").der());
     let found = asker.reliance(&trust, &relied(&scene, "06-01"), WAIT).await;
     assert_eq!(found, valid("06-01"));
-}
-
-/// Never answers.
-struct Silent;
-
-impl RevocationTransport for Silent {
-    fn fetch<'a>(&'a self, _: &'a str, _: usize) -> Fetching<'a> {
-        Box::pin(std::future::pending())
-    }
-
-    fn ask<'a>(&'a self, _: &'a str, _: Vec<u8>, _: usize) -> Fetching<'a> {
-        Box::pin(std::future::pending())
-    }
-}
-
-#[tokio::test]
-async fn nobody_waits_longer_than_he_said_and_the_next_one_not_at_all() {
-    let scene = scene();
-    let nonces = Arc::new(SystemNonces);
-    let collector = Collector::new(Arc::new(Silent), nonces, scene.clock.clone(), Settings::default());
-    let asker = Arc::new(Asker::new(Arc::new(collector), scene.clock.clone()));
-    let (trust, relied) = (scene.trust(), relied(&scene, "06-01"));
-    let asking = {
-        let (asker, trust, relied) = (asker.clone(), trust.clone(), relied.clone());
-        tokio::spawn(async move { asker.reliance(&trust, &relied, WAIT).await })
-    };
-    // The clock stands until the question waits for it.
-    while !asking.is_finished() {
-        tokio::task::yield_now().await;
-        scene.clock.advance(Duration::from_secs(1));
-    }
-    let said = asking.await.unwrap();
-    assert!(
-        matches!(&said, Reliance::Unknown(why) if why.to_string().contains("nothing is known")),
-        "{said:?}"
-    );
-    assert_eq!(asker.reliance(&trust, &relied, WAIT).await, said);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod revocation;
 mod revocation_judges;
 mod rolling;
 mod sharing;
+mod slow_places;
 mod stamp_corpus;
 mod stamps;
 mod tokens;

@@ -56,17 +56,25 @@ pub fn mail_of(db: &dyn Db, tenant: TenantId, evidence: EvidenceId) -> Result<Op
     Ok(holder.map(|h| h.row.mail))
 }
 
-pub fn add(batch: &mut Batch, tenant: TenantId, mail: MailId, row: &EvidenceRow) -> Result<(), RowError> {
+/// Adds a document that was sealed or taken in at `taken_at`. From that moment it waits for its night and its last word:
+/// `event_time` is its issuer's to choose.
+pub fn add(
+    batch: &mut Batch,
+    tenant: TenantId,
+    mail: MailId,
+    row: &EvidenceRow,
+    taken_at: UtcTime,
+) -> Result<(), RowError> {
     let key = prefix(tenant, mail)
         .long(row.event_time.unix_ms().max(0) as u64)
         .octets(&row.id.octets())
         .done();
     insert(batch, key, row)?;
     let content = Content::whole(row.xml.id, row.xml.size_bytes);
-    work::preserve(batch, row.event_time, content.clone(), Some(row.xml.id.0))?;
+    work::preserve(batch, taken_at, content.clone(), Some(row.xml.id.0))?;
     lasting::owe(
         batch,
-        row.event_time,
+        taken_at,
         lasting::Piece::Evidence,
         content,
         row.issuer.clone(),

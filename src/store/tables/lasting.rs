@@ -45,6 +45,8 @@ pub enum Standing {
     NotAsked,
     /// Who was revoked before, and since when.
     Revoked(String),
+    /// There is nothing to judge it by, or it cannot be read, and why; tried often enough. Nothing lies beside it.
+    GivenUp(String),
 }
 
 /// A value that lies beside a document.
@@ -69,7 +71,7 @@ pub struct LastingForm {
 
 rows! {
     OwedLasting => "lasting forms owed" v 1;
-    LastingForm => "lasting forms" v 1;
+    LastingForm => "lasting forms" v 2;
 }
 
 impl Work for OwedLasting {
@@ -145,15 +147,16 @@ pub struct Owed {
     pub late: u64,
 }
 
-/// Walks all that is owed. `late_before` says since when it is too long.
-pub fn owed(db: &dyn Db, late_before: UtcTime) -> Result<Owed, StoreError> {
+/// Looks at what is owed, those first that are due first, and at `most` of them. `late_before` says since when it is too
+/// long.
+pub fn owed(db: &dyn Db, late_before: UtcTime, most: usize) -> Result<Owed, StoreError> {
     let mut out = Owed::default();
-    super::for_each_raw(db, &Key::global(OwedLasting::TAG).done(), |key, octets| {
-        let since = Stored::<OwedLasting>::decode(key, octets)?.row.since;
+    let end_of_time = UtcTime::from_unix_ms(i64::MAX);
+    work::for_each_due::<OwedLasting>(db, end_of_time, most, |owed| {
+        let since = owed.row.since;
         out.count += 1;
         out.oldest = Some(out.oldest.map_or(since, |oldest| oldest.min(since)));
         out.late += u64::from(since < late_before);
-        Ok(())
     })?;
     Ok(out)
 }

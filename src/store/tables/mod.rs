@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod lasting;
 pub mod mails;
 pub mod org;
+pub mod own_seals;
 pub mod peers;
 pub mod preservation;
 pub mod replies;
