@@ -81,6 +81,8 @@ mod kepctl;
 mod lasting;
 #[path = "journey/lasting_daemon.rs"]
 mod lasting_daemon;
+#[path = "journey/lasting_troubles.rs"]
+mod lasting_troubles;
 #[path = "journey/listening.rs"]
 mod listening;
 #[path = "journey/mailbox_drafts.rs"]

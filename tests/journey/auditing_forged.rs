@@ -37,6 +37,9 @@ async fn told(auditing: &Auditing) -> Vec<String> {
     auditing.book.verify(None).await.unwrap().differences
 }
 
+/// A change of a row, and what is to be said of it.
+type Forgery<R> = (fn(&mut R), &'static str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_moment_stops_no_sealing_and_shows_nowhere() {
     let pair = pair().await;
@@ -68,7 +71,7 @@ async fn every_forged_field_is_told() {
     auditing.run_due().await.unwrap();
     assert!(told(&auditing).await.is_empty());
     let row = audit::last_segment(&*p.db).unwrap().unwrap();
-    let changes: [(fn(&mut AuditSegment), &str); 3] = [
+    let changes: [Forgery<AuditSegment>; 3] = [
         (|row| row.after_commit = 7, "another beginning than was sealed"),
         (|row| row.to_commit = u64::MAX, "another end than was sealed"),
         (|row| row.more = true, "whether its day goes on than was sealed"),
@@ -79,7 +82,7 @@ async fn every_forged_field_is_told() {
         assert!(told.iter().any(|t| t.contains(say)), "{say}: {told:?}");
         forge_segment(p, |forged| *forged = row.clone()).await;
     }
-    let changes: [(fn(&mut AuditHead), &str); 4] = [
+    let changes: [Forgery<AuditHead>; 4] = [
         (|head| head.to_commit = u64::MAX, "another end than the last"),
         (|head| head.more = true, "whether the day goes on than the last"),
         (|head| head.last = [9; 32], "one was taken away or exchanged"),
