@@ -208,6 +208,10 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
         "it was no longer good at {}, when it was still needed: {}",
         "{} anında, kendisine hâlâ ihtiyaç varken, artık geçerli değildi: {}",
     ),
+    (
+        "more than {} revocation lists and responses, or {} octets of them, are too many",
+        "{} adetten ya da {} sekizliden çok iptal listesi ve yanıtı fazladır",
+    ),
     // xml
     (
         "the document is refused before parsing: {}",
