@@ -427,7 +427,7 @@ fn value(path: &str, argument: &str, theirs: (JobId, MailId)) -> Vec<String> {
         ],
         "subjects" => vec![format!("unit:{SECRET}birim"), format!("user:{SECRET}user")],
         "permissions" | "permit" => one("view"),
-        "out" | "password_file" => one("/nonexistent"),
+        "out" | "pdf" | "password_file" => one("/dev/null/x"),
         "limit" => one("50"),
         "labels" | "label" => one(&secret("etiket")),
         "role" | "roles" => one(&secret("rol")),
