@@ -10,6 +10,7 @@ mod diary;
 mod lasting;
 mod logins;
 mod own_seals;
+mod parts;
 mod persons;
 mod revocation;
 mod seals;

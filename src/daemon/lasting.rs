@@ -3,7 +3,7 @@
 //! Its loop stands apart from those of the other stations, for when it has something to do next depends on a setting.
 
 use super::Surroundings;
-use super::services::Parts;
+use super::parts::Parts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::net::listener::closed;
