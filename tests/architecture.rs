@@ -252,6 +252,7 @@ const TABLE: &[Row] = &[
 /// relay, intake, delivery, mailbox, archive and what is added) stand apart: they meet in the store.
 const SHARED: &[&str] = &[
     "account",
+    "aside",
     "bell",
     "directory",
     "effect",
@@ -269,6 +270,7 @@ const SHARED: &[&str] = &[
     "putting_off",
     "searched",
     "usage",
+    "yielding",
 ];
 
 /// What test code of a room may name beyond its row, with the reason beside it. Empty is best.

@@ -95,6 +95,17 @@ impl Sealed {
     }
 }
 
+/// Opens a message that is in memory; with its header block.
+pub fn open_octets(octets: &[u8]) -> (&[u8], Result<Opened, NotAnEnvelope>) {
+    let structure = Structure::of(octets);
+    let header = structure
+        .root()
+        .and_then(|root| root.header.of(octets))
+        .unwrap_or_default();
+    let opened = open(&structure, header, |span| span.of(octets).map(<[u8]>::to_vec));
+    (header, opened)
+}
+
 /// Recognises a message by its map and its top header block. `read` gives the octets of small parts.
 pub fn open(
     structure: &Structure,

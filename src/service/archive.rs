@@ -21,6 +21,7 @@ use crate::domain::audit_chain::hex;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::pdf::summary::{MailFacts, SealedCopy, Side};
+use crate::service::aside::aside;
 use crate::service::evidence_records::EvidenceRecords;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
@@ -166,7 +167,7 @@ impl Archive {
         let octets = self.fill(&sums, tenant, mail, &parts, &mut bundle).await?;
         let mut file = NewFile::create(file).map_err(unwritable)?;
         file.write(&octets).map_err(unwritable)?;
-        blocking(move || file.finish().map_err(unwritable)).await
+        aside(EXPORTING, move || file.finish().map_err(unwritable)).await?
     }
 
     async fn export_with(
@@ -257,7 +258,7 @@ impl Archive {
         };
         let summing = summing::Summing::new(parts, copies, documents, trust, made);
         let sums = sums.clone();
-        let octets = blocking(move || sums.print(&summing)).await?;
+        let octets = aside(EXPORTING, move || sums.print(&summing)).await??;
         bundle.octets(SUMMARY, &octets, None)?;
         bundle.octets(guide::NAME, guide::TEXT.as_bytes(), None)?;
         Ok(octets)
@@ -281,7 +282,7 @@ impl Archive {
             octets = Some(all);
         }
         let (sums, trust) = (sums.clone(), trust.to_vec());
-        blocking(move || Ok(sums.copy(copy, octets.as_deref(), &trust))).await
+        aside(EXPORTING, move || sums.copy(copy, octets.as_deref(), &trust)).await
     }
 
     /// The evidence record of a sealed document beside it, once a hash tree covers it: from the night after its day on.
@@ -451,13 +452,8 @@ fn approvals(decisions: &[Decided]) -> Result<Vec<u8>, Failure> {
     json(&decisions.iter().map(one).collect::<Vec<_>>())
 }
 
-/// Work that hashes, verifies or waits for the disk.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| Failure::Broken(format!("exporting: {e}")))?
-}
+/// What is said should work on an export break off.
+const EXPORTING: &str = "exporting";
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut octets = serde_json::to_vec_pretty(value).map_err(|e| Failure::Broken(e.to_string()))?;

@@ -23,6 +23,7 @@ use crate::domain::audit::{AuditRecord, Author, PROVIDER};
 use crate::domain::audit_chain::{At, BEGINNING, Head, Writer, hex};
 use crate::id::TenantId;
 use crate::seal::sealer::{SealError, Sealer};
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::service::identity::{Identity, Published};
 use crate::store::db::{Batch, CommitError, Db};
@@ -133,8 +134,7 @@ impl Auditing {
         ask: impl FnOnce(&AuditBook) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let book = self.book.clone();
-        let asked = tokio::task::spawn_blocking(move || ask(&book)).await;
-        asked.map_err(|e| Failure::Broken(format!("the end of the audit record: {e}")))?
+        aside("the end of the audit record", move || ask(&book)).await?
     }
 
     /// The segment, where the chain ends now, the record of it, and that a hash tree owes it a place: in one commit.

@@ -22,6 +22,7 @@ use crate::service::octets::ContentReader;
 use crate::service::organisation::Organisations;
 use crate::service::outline::Outline;
 use crate::service::owing::PLACEMENTS_MAX;
+use crate::service::yielding::commit_or_yield;
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::items::{Content, Piece};
@@ -140,10 +141,7 @@ impl Dispatch {
         tracing::warn!(mail = %again.mail, attempt = again.attempts, %why, "sealing has to wait");
         let mut batch = Batch::new();
         work::postpone(&mut batch, stored, due, &again)?;
-        match self.db.commit(batch).await {
-            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// Makes the dispatch: frame, signature, time-stamp; durable, but not known yet.

@@ -22,6 +22,7 @@ use crate::rem::notice::findings::Answer;
 use crate::seal::reliance::Distrust;
 use crate::seal::{Asker, Relied, TrustStore};
 use crate::service::account::Principal;
+use crate::service::aside::aside;
 use crate::service::bell::Bells;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
@@ -232,21 +233,20 @@ async fn judged(asker: Option<&Asker>, octets: Vec<u8>, trust: TrustStore) -> Re
     let (octets, trust) = (Arc::<[u8]>::from(octets), Arc::new(trust));
     let judge = |shelf: Option<RevocationShelf>| {
         let (octets, trust) = (octets.clone(), trust.clone());
-        tokio::task::spawn_blocking(move || match &shelf {
+        aside("verifying", move || match &shelf {
             Some(shelf) => judge_attached(&octets, Basis::known(&trust, shelf)),
             None => judge_attached(&octets, Basis::asked_elsewhere(&trust)),
         })
     };
-    let broken = |e| Failure::Broken(format!("verifying: {e}"));
-    let first = judge(None).await.map_err(broken)?;
+    let first = judge(None).await?;
     let Some(asker) = asker else {
-        let alone = judge(Some(RevocationShelf::default())).await.map_err(broken)?;
+        let alone = judge(Some(RevocationShelf::default())).await?;
         return Ok(unless_revoked(first, alone));
     };
     let relied = |judged: &Judged| judged.relied.clone().into_iter().chain(judged.stamps.clone());
     let relied: Vec<Relied> = first.judged.iter().flat_map(relied).collect();
     let shelf = asker.gather(&trust, &relied, WAIT_MAX).await;
-    judge(Some(shelf)).await.map_err(broken)
+    judge(Some(shelf)).await
 }
 
 /// Where nobody is asked, silence is no doubt, but what a document brings counts: `alone` was judged by that.

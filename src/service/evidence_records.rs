@@ -2,6 +2,7 @@
 
 use crate::cms::ers::tree::Octets;
 use crate::cms::ers::{self, BatchError, Place, Tree, TreeError};
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::spool::{BlobId, BlobRef, Spool, SpoolError};
@@ -41,8 +42,10 @@ impl EvidenceRecords {
             batches.push((ers::Batch::from_der(&stamps).map_err(broken)?, generation.tree));
         }
         let spool = self.spool.clone();
-        let cut = tokio::task::spawn_blocking(move || cut(&spool, batches, place.leaf));
-        cut.await.map_err(broken)?.map(Some).map_err(broken)
+        let cut = aside("cutting an evidence record", move || {
+            cut(&spool, batches, place.leaf)
+        });
+        cut.await?.map(Some).map_err(broken)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::rem::{Parsed, open};
 use crate::seal::reliance::{Basis, Relied};
 use crate::seal::trust::TrustStore;
 use crate::seal::verifier::{self, Finding, Signer};
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::service::octets::CHUNK_OCTETS;
 use crate::store::spool::Pending;
@@ -82,7 +83,7 @@ pub async fn examine(
     peer: &Peer,
 ) -> Result<(Pending, Result<Examination, NotGenuine>), Failure> {
     let peer = peer.clone();
-    let work = tokio::task::spawn_blocking(move || {
+    let work = aside("examining a message", move || {
         let message = Message {
             octets: &pending,
             structure: &structure,
@@ -90,8 +91,7 @@ pub async fn examine(
         let examined = message.examine(&peer)?;
         Ok((pending, examined))
     });
-    work.await
-        .map_err(|e| Failure::Broken(format!("examining a message: {e}")))?
+    work.await?
 }
 
 struct Message<'a> {

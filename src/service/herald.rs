@@ -25,7 +25,8 @@ use crate::service::item_numbers::ItemNumbers;
 use crate::service::organisation::Organisations;
 use crate::service::outline::Outline;
 use crate::service::putting_off::{AFTER_FAILURE, put_off};
-use crate::store::db::{Batch, CommitError, Db};
+use crate::service::yielding::commit_or_yield;
+use crate::store::db::{Batch, Db};
 use crate::store::spool::{BlobId, Spool};
 use crate::store::tables::items::{Content, Piece};
 use crate::store::tables::mails::digest;
@@ -76,7 +77,7 @@ impl Herald {
             replies::end(&mut batch, ending);
         }
         if !ended.is_empty() {
-            commit(&*self.db, batch).await?;
+            commit_or_yield(&*self.db, batch).await?;
         }
         Ok(owed.len() + ended.len())
     }
@@ -95,7 +96,7 @@ impl Herald {
         let found = jobs::job(&*self.db, tenant, job)?.zip(jobs::entry(&*self.db, tenant, job, entry)?);
         let Some((stored, entry)) = found else {
             owed.remove(&mut batch);
-            return commit(&*self.db, batch).await;
+            return commit_or_yield(&*self.db, batch).await;
         };
         let organisation = self.organisations.of(tenant)?;
         let job = stored.row.as_it_was(standing, participants);
@@ -124,7 +125,7 @@ impl Herald {
             now,
         };
         letter.file(&mut batch, &hearers).await?;
-        commit(&*self.db, batch).await?;
+        commit_or_yield(&*self.db, batch).await?;
         tracing::info!(job = %job.id, entry = entry.n, deed = entry.happening.deed.word(), told = hearers.len(),
             more, "told");
         self.bells.mailboxes.ring(tenant);
@@ -152,14 +153,6 @@ fn next_of(
     let next = seeing.by_ref().take(TOLD_AT_ONCE).collect();
     let more = seeing.next().is_some();
     (next, more)
-}
-
-/// Somebody else was faster: it is done already, or the next look finds it as it is then.
-async fn commit(db: &dyn Db, batch: Batch) -> Result<(), Failure> {
-    match db.commit(batch).await {
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
 }
 
 /// One entry, as it is told to some of those concerned.

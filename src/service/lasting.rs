@@ -14,14 +14,15 @@ use crate::cms::der::DerError;
 use crate::cms::revocation::RevocationValues;
 use crate::cms::without_names;
 use crate::domain::schedule::DAY;
-use crate::mime::Structure;
 use crate::rem::open::{self, Opened};
 use crate::seal::TrustStore;
 use crate::seal::lasting::{Certified, LastingError, Outcome, Paths, Proof, Stood, Wait};
 use crate::seal::revocation::{Collector, GRACE_DEFAULT};
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::service::identity::{Identity, Published};
 use crate::service::octets::ContentReader;
+use crate::service::yielding::commit_or_yield;
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::items::Content;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// What is said should judging break off.
+const JUDGING: &str = "judging a lasting form";
 /// Documents settled in one look. Each is some tens of kilobytes in memory; dispatches are read one after the other.
 const AT_ONCE: usize = 128;
 /// How long one look asks about the documents of one provider, however many certificates they rest on: places of its that
@@ -191,7 +194,7 @@ impl Lasting {
     async fn remove(&self, owed: &Stored<OwedLasting>) -> Result<(), Failure> {
         let mut batch = Batch::new();
         owed.remove(&mut batch);
-        commit(&*self.db, batch).await
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// Moves a document to a later look: when there may be a last word, or after a pause that grows.
@@ -218,7 +221,7 @@ impl Lasting {
         let mut batch = Batch::new();
         // Filed under the moment to which the delay is added.
         work::postpone(&mut batch, owed, due.minus(self.wait()), &again)?;
-        commit(&*self.db, batch).await
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// The same for what cannot be judged; after many looks it is given up, and that is told.
@@ -241,7 +244,7 @@ impl Lasting {
         let mut batch = Batch::new();
         owed.remove(&mut batch);
         lasting::add(&mut batch, &owed.row.content, &form)?;
-        commit(&*self.db, batch).await?;
+        commit_or_yield(&*self.db, batch).await?;
         self.counts.given_up.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -256,7 +259,7 @@ impl Lasting {
         let octets = ContentReader::whole(&self.spool, &owed.content).collect().await?;
         let (piece, grace) = (owed.piece, self.grace());
         let trust_pem = self.trust_pem(&owed.issuer);
-        blocking(move || {
+        aside(JUDGING, move || {
             let (certified, octets) = match piece {
                 Piece::Evidence => (Certified::of_evidence(&octets).map_err(broken)?, Some(octets)),
                 Piece::Dispatch => (Certified::of_seal(&seal_of(&octets)?).map_err(broken)?, None),
@@ -272,7 +275,7 @@ impl Lasting {
                 suffices,
             })
         })
-        .await
+        .await?
     }
 
     /// Settles the documents of one provider, as far as its time reaches.
@@ -313,7 +316,7 @@ impl Lasting {
             _ => None,
         };
         let grace = self.grace();
-        let judged = blocking(move || Ok(judge_all(group, &trust, values.as_ref(), grace))).await?;
+        let judged = aside(JUDGING, move || judge_all(group, &trust, values.as_ref(), grace)).await?;
         let (mut settled, mut waiting) = (Vec::new(), Vec::new());
         for one in judged {
             match one {
@@ -359,8 +362,10 @@ impl Lasting {
     ) -> Result<RevocationValues, Wait> {
         let (certified, store) = (newest.certified.clone(), trust.clone());
         // Hostile certificates can make the search long.
-        let paths = blocking(move || certified.paths(&store).map_err(broken)).await;
-        let Paths { signer, stamps } = paths.map_err(because)?;
+        let paths = aside(JUDGING, move || certified.paths(&store))
+            .await
+            .map_err(because)?;
+        let Paths { signer, stamps } = paths.map_err(|why| because(broken(why)))?;
         let latest = newest.certified.latest();
         let asking = async {
             let mut all = collector.collect(&signer, latest, collector.grace()).await;
@@ -520,12 +525,7 @@ fn trust_of(pem: &str) -> Result<TrustStore, DerError> {
 
 /// The signature of a dispatch.
 fn seal_of(octets: &[u8]) -> Result<Vec<u8>, Failure> {
-    let structure = Structure::of(octets);
-    let header = structure
-        .root()
-        .and_then(|root| root.header.of(octets))
-        .unwrap_or_default();
-    let opened = open::open(&structure, header, |span| span.of(octets).map(<[u8]>::to_vec));
+    let (_, opened) = open::open_octets(octets);
     let (Opened::Dispatch { sealed, .. } | Opened::Evidence { sealed }) = opened.map_err(broken)?;
     Ok(sealed.signature_der)
 }
@@ -534,20 +534,6 @@ fn because(failure: Failure) -> Wait {
     Wait {
         again_from: None,
         why: failure.to_string(),
-    }
-}
-
-/// Work that verifies.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(broken)?
-}
-
-async fn commit(db: &dyn Db, batch: Batch) -> Result<(), Failure> {
-    match db.commit(batch).await {
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::service::failure::Failure;
 use crate::service::identity::Identity;
 use crate::service::item_numbers::ItemNumbers;
 use crate::service::outline::Outline;
+use crate::service::yielding::commit_or_yield;
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::spool::{BlobRef, Spool};
 use crate::store::tables::evidence::EvidenceRow;
@@ -138,10 +139,7 @@ impl Notary {
         tracing::warn!(evidence = %again.facts.id, attempt = again.attempts, %why, "sealing has to wait");
         let mut batch = Batch::new();
         work::postpone(&mut batch, owed, due, &again)?;
-        match self.db.commit(batch).await {
-            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// Makes the document and the message that carries it; both are durable, neither is known yet.

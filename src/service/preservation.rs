@@ -18,7 +18,8 @@ use crate::seal::tsa::{StampFailure, Stamps};
 use crate::service::evidence_records::{Kept, places};
 use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
-use crate::store::db::{Batch, CommitError, Db};
+use crate::service::yielding::commit_or_yield;
+use crate::store::db::{Batch, Db};
 use crate::store::spool::Spool;
 use crate::store::tables::Stored;
 use crate::store::tables::items::Content;
@@ -86,7 +87,7 @@ impl Preservation {
         for some in doubled.chunks(PLACES_AT_ONCE) {
             let mut batch = Batch::new();
             some.iter().for_each(|stored| stored.remove(&mut batch));
-            commit(&*self.db, batch).await?;
+            commit_or_yield(&*self.db, batch).await?;
         }
         if list.is_empty() {
             return Ok(owed.len());
@@ -102,7 +103,7 @@ impl Preservation {
         tracing::error!(why = ?why, "something sealed cannot be read and is not covered by a hash tree");
         let mut batch = Batch::new();
         work::postpone(&mut batch, owed, self.clock.now().plus(DAY), &owed.row)?;
-        commit(&*self.db, batch).await
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// Makes and stamps the tree, and writes the night down.
@@ -309,13 +310,13 @@ impl Preservation {
         renewing.night.replace(&mut batch, night)?;
         let next = due.from.max(self.clock.now().plus(DAY));
         work::postpone(&mut batch, renewing.work, next, &renewing.work.row)?;
-        commit(&*self.db, batch).await
+        commit_or_yield(&*self.db, batch).await
     }
 
     async fn postpone(&self, stored: &Stored<RenewalDue>, to: UtcTime) -> Result<(), Failure> {
         let mut batch = Batch::new();
         work::postpone(&mut batch, stored, to, &stored.row)?;
-        commit(&*self.db, batch).await
+        commit_or_yield(&*self.db, batch).await
     }
 
     async fn last_batch(&self, night: &PreservedNight) -> Result<ers::Batch, Failure> {
@@ -383,13 +384,6 @@ struct Renewing<'a> {
     work: &'a Stored<RenewalDue>,
     night: Stored<PreservedNight>,
     last: ers::Batch,
-}
-
-async fn commit(db: &dyn Db, batch: Batch) -> Result<(), Failure> {
-    match db.commit(batch).await {
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {

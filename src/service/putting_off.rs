@@ -2,7 +2,8 @@
 
 use crate::clock::UtcTime;
 use crate::service::failure::Failure;
-use crate::store::db::{Batch, CommitError, Db};
+use crate::service::yielding::commit_or_yield;
+use crate::store::db::{Batch, Db};
 use crate::store::tables::Stored;
 use crate::store::tables::work::{self, Work};
 use std::time::Duration;
@@ -14,8 +15,5 @@ pub const AFTER_FAILURE: Duration = Duration::from_secs(60);
 pub async fn put_off<W: Work>(db: &dyn Db, stored: &Stored<W>, until: UtcTime) -> Result<(), Failure> {
     let mut batch = Batch::new();
     work::postpone(&mut batch, stored, until, &stored.row)?;
-    match db.commit(batch).await {
-        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-        Err(other) => Err(other.into()),
-    }
+    commit_or_yield(db, batch).await
 }

@@ -5,6 +5,7 @@ use crate::domain::audit::{AuditRecord, Matter};
 use crate::domain::item::Item;
 use crate::domain::mail::{Consignment, Mail};
 use crate::id::{EvidenceId, ItemId, MailId, TenantId};
+use crate::service::aside::aside;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
 use crate::store::spool::{BlobId, Spool};
@@ -115,11 +116,11 @@ impl Records {
     pub async fn document(&self, row: &EvidenceRow) -> Result<Document, Failure> {
         let blob = lasting::document(&*self.db, &row.xml)?;
         let xml = self.spool.load(&blob).await?;
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = aside("reading a document", move || {
             let level = crate::xml::verify(&xml).ok().map(|v| v.level().word());
             (xml, level)
         });
-        let (xml, level) = reading.await.map_err(|e| Failure::Broken(e.to_string()))?;
+        let (xml, level) = reading.await?;
         Ok(Document {
             xml,
             level,

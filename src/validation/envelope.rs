@@ -8,7 +8,6 @@ use super::preserved::Preserved;
 use super::{Basis, Judged, OriginalMatch, Piece, judge_evidence, without_anchors};
 use crate::cms::algorithm::sha256;
 use crate::cms::{ContentDigest, DigestAlgorithm, signed};
-use crate::mime::Structure;
 use crate::mime::mailbox::mailboxes;
 use crate::mime::summary::Summary;
 use crate::rem::open::{self, Opened, Sealed};
@@ -24,12 +23,7 @@ pub(super) fn judge(
     original_sha256: Option<[u8; 32]>,
     basis: Basis<'_>,
 ) -> Vec<Judged> {
-    let structure = Structure::of(octets);
-    let header = structure
-        .root()
-        .and_then(|root| root.header.of(octets))
-        .unwrap_or_default();
-    let opened = open::open(&structure, header, |span| span.of(octets).map(<[u8]>::to_vec));
+    let (header, opened) = open::open_octets(octets);
     let (sealed, piece, inside) = match opened {
         Ok(Opened::Dispatch { sealed, original }) => {
             (sealed, Piece::Dispatch, original.of(octets).map(sha256))

@@ -6,7 +6,6 @@ use crate::office::authority;
 use crate::sealing::write_secret;
 use kepd::clock::SystemClock;
 use kepd::cms::RevocationValues;
-use kepd::mime::Structure;
 use kepd::rem::open::{self, Opened};
 use kepd::seal::TrustStore;
 use kepd::seal::lasting::{Certified, Outcome, Stood};
@@ -126,10 +125,8 @@ fn a_daemon_makes_its_evidence_lasting_and_the_bundle_needs_nobody_any_more() {
         valid(certified, &own);
     }
     let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
-    let structure = Structure::of(&dispatch);
-    let header = structure.root().unwrap().header.of(&dispatch).unwrap();
-    let opened = open::open(&structure, header, |span| span.of(&dispatch).map(<[u8]>::to_vec)).unwrap();
-    let Opened::Dispatch { sealed, .. } = opened else {
+    let (_, opened) = open::open_octets(&dispatch);
+    let Ok(Opened::Dispatch { sealed, .. }) = opened else {
         panic!()
     };
     let seal = Certified::of_seal(&sealed.signature_der).unwrap();

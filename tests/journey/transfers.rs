@@ -10,7 +10,6 @@ use kepd::domain::item::ItemKind;
 use kepd::domain::mail::RecipientState;
 use kepd::domain::provider::Peer;
 use kepd::id::{MailId, TenantId};
-use kepd::mime::Structure;
 use kepd::rem::evidence_read;
 use kepd::rem::open::{self, Opened};
 use kepd::service::failure::{Failure, Kind};
@@ -634,9 +633,7 @@ async fn a_message_id_that_evidence_cannot_refer_to_is_refused() {
 async fn the_outer_header_of_a_dispatch_is_held_against_its_evidence() {
     let w = waiting(&[ALICI]).await;
     let stated = |octets: &[u8]| {
-        let structure = Structure::of(octets);
-        let header = structure.root().unwrap().header.of(octets).unwrap();
-        let opened = open::open(&structure, header, |span| span.of(octets).map(<[u8]>::to_vec));
+        let (header, opened) = open::open_octets(octets);
         let Ok(Opened::Dispatch { sealed, .. }) = opened else {
             panic!("no dispatch")
         };

@@ -478,59 +478,64 @@ impl From<Trouble> for KeyError {
     }
 }
 
+/// What the token answered, if it did.
+fn code(error: &Error) -> Option<&RvError> {
+    match error {
+        Error::Pkcs11(code, _) => Some(code),
+        _ => None,
+    }
+}
+
 /// Whether another session may help.
 fn is_lost(error: &Error) -> bool {
-    let Error::Pkcs11(error, _) = error else {
-        return false;
-    };
     matches!(
-        error,
-        RvError::SessionHandleInvalid
-            | RvError::SessionClosed
-            | RvError::DeviceError
-            | RvError::DeviceRemoved
-            | RvError::TokenNotPresent
-            | RvError::TokenNotRecognized
-            | RvError::SlotIdInvalid
-            | RvError::UserNotLoggedIn
-            | RvError::KeyHandleInvalid
-            | RvError::ObjectHandleInvalid
-            | RvError::OperationActive
-            | RvError::OperationNotInitialized
-            | RvError::CryptokiNotInitialized
-            | RvError::GeneralError
-            | RvError::FunctionFailed
+        code(error),
+        Some(
+            RvError::SessionHandleInvalid
+                | RvError::SessionClosed
+                | RvError::DeviceError
+                | RvError::DeviceRemoved
+                | RvError::TokenNotPresent
+                | RvError::TokenNotRecognized
+                | RvError::SlotIdInvalid
+                | RvError::UserNotLoggedIn
+                | RvError::KeyHandleInvalid
+                | RvError::ObjectHandleInvalid
+                | RvError::OperationActive
+                | RvError::OperationNotInitialized
+                | RvError::CryptokiNotInitialized
+                | RvError::GeneralError
+                | RvError::FunctionFailed
+        )
     )
 }
 
 /// Whether there is nothing any more behind the handles of this token's sessions.
 fn is_gone(error: &Error) -> bool {
-    let Error::Pkcs11(error, _) = error else {
-        return false;
-    };
     matches!(
-        error,
-        RvError::SessionHandleInvalid
-            | RvError::SessionClosed
-            | RvError::DeviceRemoved
-            | RvError::TokenNotPresent
-            | RvError::SlotIdInvalid
-            | RvError::CryptokiNotInitialized
+        code(error),
+        Some(
+            RvError::SessionHandleInvalid
+                | RvError::SessionClosed
+                | RvError::DeviceRemoved
+                | RvError::TokenNotPresent
+                | RvError::SlotIdInvalid
+                | RvError::CryptokiNotInitialized
+        )
     )
 }
 
 /// Whether waiting may help.
 fn is_busy(error: &Error) -> bool {
-    let Error::Pkcs11(error, _) = error else {
-        return false;
-    };
     matches!(
-        error,
-        RvError::HostMemory
-            | RvError::DeviceMemory
-            | RvError::SessionCount
-            | RvError::FunctionCanceled
-            | RvError::Cancel
+        code(error),
+        Some(
+            RvError::HostMemory
+                | RvError::DeviceMemory
+                | RvError::SessionCount
+                | RvError::FunctionCanceled
+                | RvError::Cancel
+        )
     )
 }
 

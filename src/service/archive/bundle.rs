@@ -1,6 +1,7 @@
 //! The files of one bundle while it is written: each is noted with its digest for the manifest.
 
-use super::{Archive, ExportedFile, blocking, hex, unwritable};
+use super::{Archive, EXPORTING, ExportedFile, hex, unwritable};
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
 use crate::store::folder::NewFolder;
@@ -81,7 +82,7 @@ impl<'a> Bundle<'a> {
         if let Some(mut folder) = self.folder {
             let mut file = folder.file("manifest.json").map_err(unwritable)?;
             file.write(manifest).map_err(unwritable)?;
-            blocking(move || folder.finish().map_err(unwritable)).await?;
+            aside(EXPORTING, move || folder.finish().map_err(unwritable)).await??;
         }
         Ok(self.files)
     }

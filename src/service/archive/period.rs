@@ -9,11 +9,12 @@
 //! Counted are mails that were accepted for sending in the period, and mails delivered in it. What still waits for
 //! approval, or was never sent, is no mail of the period.
 
-use super::{Archive, There, blocking, hex, unwritable};
+use super::{Archive, EXPORTING, There, hex, unwritable};
 use crate::clock::UtcTime;
 use crate::domain::mail::{Consignment, Mail, MailState};
 use crate::id::{MailId, TenantId};
 use crate::service::archive::summing::Sums;
+use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::store::many_folders::ManyFolders;
 use crate::store::tables::mails;
@@ -171,7 +172,7 @@ impl Archive {
             folder, lines, step, ..
         } = walk;
         let done = step.next.is_none();
-        blocking(move || {
+        aside(EXPORTING, move || {
             folder.note(&lines).map_err(unwritable)?;
             if done {
                 folder.close().map_err(unwritable)
@@ -179,7 +180,7 @@ impl Archive {
                 Ok(())
             }
         })
-        .await?;
+        .await??;
         Ok(step)
     }
 

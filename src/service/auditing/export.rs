@@ -5,6 +5,7 @@ use crate::cms::Certificate;
 use crate::cms::algorithm::{ContentDigest, DigestAlgorithm};
 use crate::cms::signed;
 use crate::domain::audit_chain::hex;
+use crate::service::aside::aside;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Credentials;
 use crate::store::folder::NewFolder;
@@ -39,8 +40,7 @@ impl AuditBook {
             put(&mut folder, &name, pem.as_bytes())?;
         }
         // Waits for the disk.
-        let finished = tokio::task::spawn_blocking(move || folder.finish().map_err(unwritable)).await;
-        finished.map_err(|e| Failure::Broken(format!("exporting: {e}")))??;
+        aside("exporting", move || folder.finish().map_err(unwritable)).await??;
         Ok(written)
     }
 }

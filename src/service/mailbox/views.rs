@@ -15,6 +15,7 @@ use crate::id::{ItemId, LabelId, ModSeq, TenantId, ViewId};
 use crate::roster::Roster;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::yielding::commit_or_yield;
 use crate::store::StoreError;
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items::{self, ChangeOf, Stamped};
@@ -305,10 +306,7 @@ impl Mailboxes {
                 ..View::new(id, uid_validity, caught_up)
             },
         )?;
-        match self.db.commit(batch).await {
-            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
+        commit_or_yield(&*self.db, batch).await
     }
 
     /// Gives members of a view that stayed where they were a new UID, so that a client who was told that they left

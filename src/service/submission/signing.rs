@@ -14,6 +14,7 @@ use crate::domain::tenant::Tenant;
 use crate::mime::structure::{Part, Structure};
 use crate::mime::{Span, decode};
 use crate::seal::revocation::Collector;
+use crate::service::aside::aside;
 use crate::service::failure::{Failure, Kind};
 use crate::service::octets::ContentReader;
 use crate::store::spool::Spool;
@@ -139,7 +140,7 @@ impl Persons {
     ) -> Result<Signed, Failure> {
         let (from, holder, at) = (by.from.to_owned(), by.holder.clone(), by.at);
         let standards = self.standards.clone();
-        let examined = on_the_side(move || {
+        let examined = aside("judging a signature", move || {
             let question = Question {
                 cms_der: &cms_der,
                 content,
@@ -164,18 +165,14 @@ impl Persons {
             tracing::info!(failures = ?collected.failures, "asking about a person's certificate");
         }
         let standards = self.standards.clone();
-        let concluded = on_the_side(move || candidate.conclude(collected.values, grace, &standards));
+        let concluded = aside("judging a signature", move || {
+            candidate.conclude(collected.values, grace, &standards)
+        });
         Ok(match concluded.await? {
             Ok(signature) => holds(signature),
             Err(fault) => Signed::Faulty(fault),
         })
     }
-}
-
-/// Many signatures are checked on the way to an authority: away from the threads that serve sockets.
-async fn on_the_side<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| Failure::Broken(format!("judging a signature: {e}")))
 }
 
 /// The octets of the mail, in the spool.
