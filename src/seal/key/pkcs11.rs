@@ -20,8 +20,10 @@ use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHan
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Limit, Slot, TokenInfo};
 use cryptoki::types::RawAuthPin;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::convert::Infallible;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -31,6 +33,8 @@ const THREADS: usize = 4;
 const WAITING_MAX: usize = 64;
 /// For how long a signature is waited for: a card takes a second for RSA, and a queue of them some more.
 const SIGNING_MAX: Duration = Duration::from_secs(30);
+/// For how long closed sessions are waited for when a key is given up; a token that hangs does not hold up an end longer.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
 /// The longest PIN taken; tokens allow less.
 const PIN_MAX_OCTETS: usize = 255;
 /// secp256r1, as CKA_EC_PARAMS has it: the DER of its OID.
@@ -41,13 +45,37 @@ const DIGEST_INFO_SHA256: [u8; 19] = [
     0x04, 0x20,
 ];
 
-/// A key in a token. Its threads end when it is dropped.
+/// A key in a token. Its threads end when it is dropped, and who drops it waits for that: a thread that is still inside
+/// the module when the process ends would find there what is torn down already, and the process would die of it.
 pub(super) struct TokenKey {
     kind: KeyKind,
     token: Arc<Token>,
-    jobs: SyncSender<Job>,
     /// As many as may wait; so the queue is never found full by who holds a seat.
     seats: Arc<Semaphore>,
+    /// Goes before the threads (fields are dropped in their order): they end when nobody can hand in any more.
+    jobs: SyncSender<Job>,
+    _threads: Threads,
+}
+
+/// The threads with the sessions.
+struct Threads {
+    running: Vec<JoinHandle<()>>,
+    /// Nothing is ever said here: it is closed by the last thread that ends. In a mutex, as keys are shared.
+    ended: Mutex<Receiver<Infallible>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if ended.recv_timeout(CLOSING_MAX) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the token does not let its sessions be closed; they are left to it");
+            return;
+        }
+        for thread in self.running.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
 }
 
 struct Job {
@@ -73,6 +101,8 @@ impl TokenKey {
         // One place more than there are seats, for who asks without one.
         let (jobs, queue) = sync_channel(WAITING_MAX + 1);
         let queue = Arc::new(Mutex::new(queue));
+        let (alive, ended) = sync_channel(0);
+        let mut running = Vec::with_capacity(threads);
         let mut first = Some(first);
         for number in 0..threads {
             let mut worker = Worker {
@@ -80,15 +110,22 @@ impl TokenKey {
                 kind,
                 open: first.take(),
             };
-            let queue = queue.clone();
+            let (queue, alive) = (queue.clone(), alive.clone());
             let thread = std::thread::Builder::new().name(format!("token-{number}"));
-            thread.spawn(move || worker.run(&queue))?;
+            running.push(thread.spawn(move || {
+                worker.run(&queue);
+                drop(alive);
+            })?);
         }
         Ok(Self {
             kind,
             token,
-            jobs,
             seats: Arc::new(Semaphore::new(WAITING_MAX)),
+            jobs,
+            _threads: Threads {
+                running,
+                ended: Mutex::new(ended),
+            },
         })
     }
 
