@@ -5,6 +5,7 @@ use super::judges::{entity_is_accepted_from, evidence_is_accepted_from};
 use super::*;
 use crate::seal::KeyError;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::session::SessionState;
 use cryptoki::slot::Slot;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -245,6 +246,31 @@ fn a_wrong_pin_is_tried_once_and_never_again() {
             .login(cryptoki::session::UserType::User, Some(&pin))
             .unwrap();
         assert!(SealKey::load(&home.uri("seal")).is_ok());
+    });
+}
+
+/// Who closes his last session is logged out (PKCS #11 2.40 5.6.2): so the login tells whether a thread is still at it.
+#[test]
+fn who_gives_a_key_up_has_waited_for_its_sessions() {
+    with_token("who_gives_a_key_up_has_waited_for_its_sessions", |home| {
+        let pki = pki(KeyAlgorithm::P256);
+        home.import(&pki, "seal", "01");
+        let key = SealKey::load(&home.uri("seal")).unwrap();
+        let module = Pkcs11::new(MODULE).unwrap();
+        let state = || {
+            let session = module.open_ro_session(slot(&module)).unwrap();
+            session.get_session_info().unwrap().session_state()
+        };
+        // Many at once, so that not only the first thread has a session.
+        std::thread::scope(|scope| {
+            for n in 0..16u8 {
+                let key = &key;
+                scope.spawn(move || key.sign(&[n]).unwrap());
+            }
+        });
+        assert_eq!(state(), SessionState::RoUser);
+        drop(key);
+        assert_eq!(state(), SessionState::RoPublic);
     });
 }
 
