@@ -1,7 +1,8 @@
 //! Evidence at scale: documents built, sealed and judged; bundles of a thousand mails; a hash tree over a million documents,
 //! proofs cut from it, and verifying a record.
 //!
-//! `cargo bench --bench evidence`. One core, no disk but for the tree that is cut from a file. Rates of documents are told
+//! `cargo bench --bench evidence`; with `-- documents` only what is told for each document, with `-- bundles` those and the
+//! bundles, with `-- trees` only trees and records. One core, no disk but for the tree that is cut from a file. Rates of documents are told
 //! for each second of CPU that the process used, so that a neighbour does not count. The peak of memory is that of the whole
 //! process (`VmHWM`), so trees are built one after the other and dropped.
 
@@ -17,16 +18,19 @@ mod authority;
 use archive::Court;
 use authority::{Kind, Root, at};
 use kepd::clock::ManualClock;
-use kepd::cms::ContentDigest;
 use kepd::cms::algorithm::DigestAlgorithm;
 use kepd::cms::ers::tree::Octets;
 use kepd::cms::ers::{Batch, Object, Place, Question, Scope, Tree, TreeBuilder, TreeError, batch, verify};
+use kepd::cms::{ContentDigest, RevocationShelf, RevocationValues, ocsp};
 use kepd::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Issuer, MessageFacts, Party};
 use kepd::id::EvidenceId;
-use kepd::seal::pki::{DevPki, KeyAlgorithm, Plan};
+use kepd::seal::lasting::{Certified, Outcome};
+use kepd::seal::pki::{Credential, DevPki, KeyAlgorithm, Plan};
+use kepd::seal::revoking::RevocationOffice;
 use kepd::seal::tsa::{Exchange, LocalTransport, SystemNonces};
 use kepd::seal::{DevAuthority, SealKey, Sealer, TimestampClient, TimestampTransport, TrustStore};
-use kepd::validation::judge_evidence;
+use kepd::validation::{Basis, judge_evidence};
+use kepd::xml::Level;
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
@@ -108,9 +112,18 @@ fn proofs<S: Octets>(name: &str, tree: &Tree<S>) {
 }
 
 fn main() {
-    let (pki, sealed) = documents(KeyAlgorithm::P256, "P-256");
-    documents(KeyAlgorithm::Rsa3072, "RSA-3072");
-    bundles(&pki, &sealed);
+    let asked = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    let wanted = |part: &str| asked.as_deref().is_none_or(|a| a == part);
+    if wanted("documents") || wanted("bundles") {
+        let (pki, sealed) = documents(KeyAlgorithm::P256, "P-256");
+        documents(KeyAlgorithm::Rsa3072, "RSA-3072");
+        if wanted("bundles") {
+            bundles(&pki, &sealed);
+        }
+    }
+    if !wanted("trees") {
+        return;
+    }
     for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha512] {
         let tree = build(algorithm);
         let name = algorithm.name();
@@ -326,7 +339,90 @@ fn documents(kind: KeyAlgorithm, name: &str) -> (DevPki, Vec<Vec<u8>>) {
         &format!("{name}: evidence judged, 1/CPU-s"),
         rate(count, cpu().saturating_sub(begun)),
     );
+    lasting(&pki, &sealed, &trust, name);
     (pki, sealed)
+}
+
+/// Judged by what they bring of revocation, and by what lies ready.
+fn lasting(pki: &DevPki, sealed: &[Vec<u8>], trust: &TrustStore, name: &str) {
+    let (ca, seal, tsa) = (&pki.ca, &pki.seal, &pki.tsa);
+    let (ca_certificate, later) = (ca.certificate().unwrap(), at("2027-01-02"));
+    let office =
+        RevocationOffice::new(SealKey::from_pem(&ca.key_pem).unwrap(), ca_certificate.clone()).unwrap();
+    let list = office.list(later).unwrap();
+    // Of each certificate's own moment, as if every document had been asked about by itself.
+    let answer = |credential: &Credential| {
+        let certificate = credential.certificate().unwrap();
+        let request = ocsp::Request {
+            certificate: &certificate,
+            issuer: &ca_certificate,
+            digest: ocsp::IdDigest::Sha1,
+            nonce: None,
+        };
+        office.answer(&request.der(), later)
+    };
+    let with = |values: &RevocationValues, documents: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let embedded = documents.iter().map(|document| {
+            let judged = Certified::of_evidence(document).unwrap();
+            match judged.judge(trust, Some(values), Duration::ZERO) {
+                Outcome::Final(proof) => proof.embed(document).unwrap().0,
+                Outcome::NotYet(why) => panic!("{why:?}"),
+            }
+        });
+        embedded.collect()
+    };
+    let by_list = RevocationValues {
+        crls: vec![list.clone()],
+        ..RevocationValues::default()
+    };
+    let one_list = with(&by_list, sealed);
+    let own_answers = sealed.chunks(1).flat_map(|document| {
+        let ocsp = vec![answer(seal), answer(tsa)];
+        let values = RevocationValues {
+            ocsp,
+            ..RevocationValues::default()
+        };
+        with(&values, document)
+    });
+    let own_answers: Vec<Vec<u8>> = own_answers.collect();
+    let judged = |what: &str, documents: &[Vec<u8>], basis: Basis<'_>, level: Level| {
+        let begun = cpu();
+        for (n, octets) in documents.iter().enumerate() {
+            let judged = judge_evidence(n.to_string(), octets, Some([7; 32]), basis);
+            assert!(judged.is_ok() && judged.level == Some(level));
+        }
+        line(
+            &format!("{name}: evidence judged, {what}, 1/CPU-s"),
+            rate(documents.len() as u32, cpu().saturating_sub(begun)),
+        );
+    };
+    // A trust store that remembers nothing yet.
+    let fresh = || {
+        let mut trust = TrustStore::new();
+        trust.add_pem_text(&ca.certificate_pem).unwrap();
+        trust
+    };
+    let trust = fresh();
+    judged(
+        "B-LT, one list in all",
+        &one_list,
+        Basis::from(&trust),
+        Level::Lasting,
+    );
+    let trust = fresh();
+    judged(
+        "B-LT, answers of its own in each",
+        &own_answers,
+        Basis::from(&trust),
+        Level::Lasting,
+    );
+    let (trust, shelf) = (fresh(), RevocationShelf::of(&by_list));
+    judged(
+        "B-T, a list at hand",
+        sealed,
+        Basis::known(&trust, &shelf),
+        Level::Stamped,
+    );
 }
 
 /// Evidence sealed by many at once, as the notary does where stamps are shared.

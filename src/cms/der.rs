@@ -221,27 +221,30 @@ pub fn read_time(t: &Tlv<'_>) -> Result<UtcTime, DerError> {
         _ => return Err(BAD),
     };
     let (digits, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let digits = format!("{century}{digits}");
+    let digits = [century, digits].concat();
     if digits.len() != 14 || !digits.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
         return Err(BAD);
     }
     if fraction.len() > 9 || text.ends_with('.') || (t.tag == UTC_TIME && text.len() != 12) {
         return Err(BAD);
     }
-    let point = if fraction.is_empty() {
-        String::new()
-    } else {
-        format!(".{fraction}")
-    };
-    let rfc3339 = format!(
-        "{}-{}-{}T{}:{}:{}{point}Z",
-        &digits[..4],
-        &digits[4..6],
-        &digits[6..8],
-        &digits[8..10],
-        &digits[10..12],
-        &digits[12..14]
-    );
+    let mut rfc3339 = String::with_capacity(32);
+    for (field, mark) in [
+        (0..4, "-"),
+        (4..6, "-"),
+        (6..8, "T"),
+        (8..10, ":"),
+        (10..12, ":"),
+        (12..14, ""),
+    ] {
+        rfc3339.push_str(digits.get(field).unwrap_or_default());
+        rfc3339.push_str(mark);
+    }
+    if !fraction.is_empty() {
+        rfc3339.push('.');
+        rfc3339.push_str(fraction);
+    }
+    rfc3339.push('Z');
     UtcTime::parse_rfc3339(&rfc3339).ok_or(BAD)
 }
 

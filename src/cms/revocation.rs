@@ -135,6 +135,10 @@ pub enum Doubt {
 }
 
 impl Doubt {
+    fn tells_no_less_than(&self, other: Option<&Self>) -> bool {
+        other.is_none_or(|other| self.weight() >= other.weight())
+    }
+
     /// How much it tells: of several, the one to report.
     fn weight(&self) -> u8 {
         match self {
@@ -300,7 +304,7 @@ impl Question<'_> {
         })
     }
 
-    fn conclude(&self, facts: &[Fact], mut doubt: Doubt) -> Verdict {
+    fn conclude(&self, facts: &[Fact], mut doubt: Option<Doubt>) -> Verdict {
         let revocations = facts.iter().filter_map(Fact::revocation);
         let lasting = revocations.filter(|(_, reason)| *reason != RevocationReason::CertificateHold);
         let lasting = lasting.min_by_key(|(at, _)| *at);
@@ -331,11 +335,11 @@ impl Question<'_> {
         for fact in facts {
             match self.weigh_good(fact) {
                 None => return Verdict::Good { revoked_later: None },
-                Some(why) if why.weight() >= doubt.weight() => doubt = why,
+                Some(why) if why.tells_no_less_than(doubt.as_ref()) => doubt = Some(why),
                 Some(_) => {}
             }
         }
-        Verdict::Doubt(doubt)
+        Verdict::Doubt(doubt.unwrap_or_else(|| Doubt::NoValue(self.certificate.subject())))
     }
 
     /// RFC 5280 3.3, RFC 6960 4.4.4: what has expired may be left out.

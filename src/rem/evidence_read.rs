@@ -3,7 +3,7 @@
 //! Tolerant of the spellings met in the wild (kinds of URI, `tsl:ElectronicAddress`, ids that are no UUID); it does not
 //! judge: `rem::schema` says whether the document is valid, and the verifier whether its signature holds.
 
-use super::{KEPD_NS, REM_NS, SHA256_URI, TSL_NS};
+use super::{KEPD_NS, REM_NS, SHA256_URI, TSL_NS, attribute};
 use crate::clock::UtcTime;
 use crate::domain::evidence::{
     AuthMethod, Event, EvidenceFacts, EvidenceKind, Extension, Issuer, MessageFacts, Party, Reason,
@@ -77,7 +77,7 @@ pub(super) fn read_document(doc: &Document<'_>) -> Result<Read, String> {
     Ok(Read {
         facts,
         identifier,
-        root_id: root.attribute("Id").map(str::to_owned),
+        root_id: attribute(root, "Id").map(str::to_owned),
         signed: last.is_some_and(|n| n.has_tag_name((super::DS_NS, "Signature"))),
         unknown_reasons,
     })
@@ -153,7 +153,7 @@ fn party<'a>(node: Node<'a, 'a>) -> Party {
     Party {
         address: super::evidence::unescape_address(bare.unwrap_or(address)),
         display: attributed
-            .and_then(|n| n.attribute("DisplayName"))
+            .and_then(|n| attribute(n, "DisplayName"))
             .map(str::to_owned),
         organisation: name_and_postal(node)
             .and_then(|n| child(n, "EntityName"))
@@ -199,7 +199,7 @@ fn message<'a>(node: Node<'a, 'a>) -> MessageFacts {
             .find(move |n: &Node<'_, '_>| n.has_tag_name((super::DS_NS, name)))
     };
     let method = ds("DigestMethod")
-        .and_then(|n| n.attribute("Algorithm"))
+        .and_then(|n| attribute(n, "Algorithm"))
         .unwrap_or_default();
     // Bare names occur in the wild; the length of the value settles it.
     let sha256 = [SHA256_URI, "SHA-256", "SHA256"]
@@ -233,14 +233,14 @@ fn extensions<'a>(node: Node<'a, 'a>) -> Vec<Extension> {
         .flat_map(|n| n.children());
     own.filter_map(|n| {
         if n.has_tag_name((KEPD_NS, "DeemedRead")) {
-            let at = UtcTime::parse_rfc3339(n.attribute("at")?)?;
+            let at = UtcTime::parse_rfc3339(attribute(n, "at")?)?;
             Some(Extension::DeemedRead {
                 at,
-                after_s: n.attribute("afterSeconds")?.parse().ok()?,
+                after_s: attribute(n, "afterSeconds")?.parse().ok()?,
             })
         } else if n.has_tag_name((KEPD_NS, "Note")) {
             Some(Extension::Note {
-                name: n.attribute("name")?.to_owned(),
+                name: attribute(n, "name")?.to_owned(),
                 text: content(n),
             })
         } else {

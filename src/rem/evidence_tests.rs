@@ -265,3 +265,12 @@ proptest! {
         prop_assert_eq!(read(&document.xml).unwrap().facts, facts);
     }
 }
+
+/// The order of attributes is not signed, so an attribute of a foreign namespace must never be read for ours.
+#[test]
+fn an_attribute_of_another_namespace_is_not_read() {
+    let xml = "<k:Note xmlns:k='urn:kepd:rem-extensions:1' xmlns:x='urn:x' x:name='b' name='a' x:other='c'/>";
+    let document = roxmltree::Document::parse(xml).unwrap();
+    let read = |name| crate::rem::attribute(document.root_element(), name);
+    assert_eq!((read("name"), read("other")), (Some("a"), None));
+}

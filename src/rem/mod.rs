@@ -59,3 +59,11 @@ pub(crate) fn parse(xml: &[u8]) -> Result<roxmltree::Document<'_>, String> {
     roxmltree::Document::parse_with_options(text, options)
         .map_err(|error| format!("the document is not XML: {error}"))
 }
+
+/// The value of an attribute that has no namespace. The parser's own look-up takes the first of that local name in any
+/// namespace, and the order of attributes is not signed.
+pub(crate) fn attribute<'a>(node: roxmltree::Node<'a, '_>, name: &str) -> Option<&'a str> {
+    let mut all = node.attributes();
+    all.find(|a| a.namespace().is_none() && a.name() == name)
+        .map(|a| a.value())
+}

@@ -5,7 +5,7 @@
 //! stands in the original, and no identity number.
 
 use super::writer::XmlWriter;
-use super::{KEPD_NS, SHA256_URI};
+use super::{KEPD_NS, SHA256_URI, attribute};
 use crate::clock::UtcTime;
 use crate::domain::signature::{PersonSignature, SignatureProfile, SignatureStanding};
 use base64::Engine as _;
@@ -48,21 +48,21 @@ pub(super) fn write(w: &mut XmlWriter, signature: &PersonSignature) {
 /// What ours say; content of others is left in the document.
 pub(super) fn read(details: Node<'_, '_>) -> Option<PersonSignature> {
     let node = details.children().find(|n| n.has_tag_name((KEPD_NS, ELEMENT)))?;
-    let moment = |name| node.attribute(name).and_then(UtcTime::parse_rfc3339);
+    let moment = |name| attribute(node, name).and_then(UtcTime::parse_rfc3339);
     let text = |name: &str| -> Option<String> {
         let named = node.children().find(|n| n.has_tag_name((KEPD_NS, name)))?;
         Some(named.text().unwrap_or_default().to_owned())
     };
     let digest = STANDARD.decode(text("CertificateDigest")?.trim()).ok()?;
     Some(PersonSignature {
-        profile: SignatureProfile::from_word(node.attribute("profile")?)?,
+        profile: SignatureProfile::from_word(attribute(node, "profile")?)?,
         signer: text("Signer")?,
         issuer: text("Issuer")?,
         certificate_sha256: digest.try_into().ok()?,
         claimed_at: moment("claimedAt"),
         stamped_at: moment("stampedAt"),
         judged_at: moment("judgedAt")?,
-        standing: match node.attribute("standing")? {
+        standing: match attribute(node, "standing")? {
             "final" => SignatureStanding::Final,
             "not-final" => SignatureStanding::NotFinal {
                 final_from: moment("finalFrom")?,

@@ -7,7 +7,7 @@
 mod table;
 mod value;
 
-use super::{DS_NS, REM_NS, SAML_NS, XADES_NS, XML_NS};
+use super::{DS_NS, REM_NS, SAML_NS, XADES_NS, XML_NS, attribute};
 use crate::domain::evidence::EvidenceKind;
 use roxmltree::{Document, Node};
 use std::collections::HashSet;
@@ -123,14 +123,21 @@ fn sequence(parent: &str, children: &[Node<'_, '_>], items: &[Item]) -> Result<(
     }
 }
 
+/// XML Schema part 1, 2.6.
+const INSTANCE_ATTRIBUTES: [&str; 4] = ["type", "nil", "schemaLocation", "noNamespaceSchemaLocation"];
+
 fn check_attributes(node: Node<'_, '_>, known: &[Attribute], open: bool) -> Result<(), String> {
     let name = node.tag_name().name();
     for attribute in node.attributes() {
         let spelled = match attribute.namespace() {
             None => attribute.name().to_owned(),
             Some(XML_NS) => format!("xml:{}", attribute.name()),
-            // XML Schema part 1, 3.2.7: allowed everywhere.
-            Some("http://www.w3.org/2001/XMLSchema-instance") => continue,
+            // XML Schema part 1, 3.2.7: these four are allowed everywhere.
+            Some("http://www.w3.org/2001/XMLSchema-instance")
+                if INSTANCE_ATTRIBUTES.contains(&attribute.name()) =>
+            {
+                continue;
+            }
             Some(_) if open => continue,
             Some(_) => return Err(format!("{name} has a foreign attribute {}", attribute.name())),
         };
@@ -142,7 +149,7 @@ fn check_attributes(node: Node<'_, '_>, known: &[Attribute], open: bool) -> Resu
         }
     }
     for k in known.iter().filter(|k| k.2) {
-        if node.attribute(k.0).is_none() {
+        if attribute(node, k.0).is_none() {
             return Err(format!("{name} lacks its attribute {}", k.0));
         }
     }
@@ -155,7 +162,7 @@ fn unique_ids(root: Node<'_, '_>) -> Result<(), String> {
     for node in root.descendants().filter(Node::is_element) {
         let ns = node.tag_name().namespace();
         if (node == root || ns == Some(DS_NS) || ns == Some(XADES_NS))
-            && let Some(id) = node.attribute("Id")
+            && let Some(id) = attribute(node, "Id")
             && !seen.insert(id)
         {
             return Err(format!("the Id {id} occurs twice"));

@@ -7,12 +7,15 @@
 
 mod verdict;
 
+use super::enveloped;
 use super::trust::{Judged, TrustStore};
 use crate::clock::UtcTime;
 use crate::cms::algorithm::sha256;
 use crate::cms::der::DerError;
 use crate::cms::ers::{self, shared_token};
-use crate::cms::revocation::{self, Doubt, RevocationValues, Standing, has_a_place};
+use crate::cms::revocation::{
+    Checks, Doubt, RevocationValues, Standing, ValueSlices, has_a_place, judge_slices,
+};
 use crate::cms::signed::{self, CmsError};
 use crate::cms::tsp::{StampError, Token};
 use crate::cms::{Certificate, PathError, Purpose, RevocationReason};
@@ -112,6 +115,7 @@ struct Grounds {
 /// What is asked about one path.
 #[derive(Clone, Copy)]
 struct Question<'a> {
+    checks: &'a Checks,
     leaf: &'a Certificate,
     along: &'a [Certificate],
     at: UtcTime,
@@ -130,8 +134,7 @@ enum Verdict {
 impl Certified {
     /// An evidence document; its signature and the imprints of its time-stamps are verified.
     pub fn of_evidence(octets: &[u8]) -> Result<Self, LastingError> {
-        let verified = xml::verify(octets)?;
-        let signer = Certificate::from_der(&verified.signer_der)?;
+        let (verified, signer) = enveloped::verify(octets)?;
         let stamps = tokens_of(&verified)?;
         let is_embedded = !verified.embedded.is_empty();
         let Embedded {
@@ -213,19 +216,22 @@ impl Certified {
     }
 
     pub fn paths(&self, trust: &TrustStore) -> Result<Paths, PathError> {
+        let checks = Checks::default();
         let path = |q: Question<'_>| trust.path(q.leaf, q.along, q.at, q.purpose);
         Ok(Paths {
-            signer: path(self.of_signer(Duration::ZERO))?,
+            signer: path(self.of_signer(Duration::ZERO, &checks))?,
             stamps: self
                 .stamps
                 .iter()
-                .map(|t| path(self.of_stamp(t)))
+                .map(|t| path(self.of_stamp(t, &checks)))
                 .collect::<Result<_, _>>()?,
         })
     }
 
-    fn of_signer(&self, grace: Duration) -> Question<'_> {
+    /// `checks` are those of the whole document: what is asked of the signer takes from what is left for its time-stamps.
+    fn of_signer<'a>(&'a self, grace: Duration, checks: &'a Checks) -> Question<'a> {
         Question {
+            checks,
             leaf: &self.signer,
             along: &self.along,
             at: self.at,
@@ -234,8 +240,9 @@ impl Certified {
         }
     }
 
-    fn of_stamp<'a>(&self, token: &'a Token) -> Question<'a> {
+    fn of_stamp<'a>(&self, token: &'a Token, checks: &'a Checks) -> Question<'a> {
         Question {
+            checks,
             leaf: &token.signer,
             along: &token.certificates,
             at: token.gen_time,
@@ -246,10 +253,11 @@ impl Certified {
 
     /// Judges by what was collected; None: nobody is asked about revocation.
     pub fn judge(&self, trust: &TrustStore, values: Option<&RevocationValues>, grace: Duration) -> Outcome {
+        let checks = Checks::default();
         let mut grounds = Vec::new();
         let mut stood = Stood::Valid;
-        let questions =
-            std::iter::once(self.of_signer(grace)).chain(self.stamps.iter().map(|t| self.of_stamp(t)));
+        let questions = std::iter::once(self.of_signer(grace, &checks))
+            .chain(self.stamps.iter().map(|t| self.of_stamp(t, &checks)));
         for question in questions {
             let ended = match values {
                 None => trust
@@ -292,6 +300,7 @@ impl Certified {
     /// Judges by the values that another document of the same certificates was judged by. None where that is not the last
     /// word on this one, or ends otherwise.
     pub fn judge_by(&self, proof: &Proof, trust: &TrustStore, grace: Duration) -> Option<Proof> {
+        let checks = Checks::default();
         let like = |question: Question<'_>, known: &Grounds, how: &mut Stood| {
             let verdict = question.verdict(trust, &known.values).ok()?;
             let Verdict::Ended(path, stood) = verdict else {
@@ -302,10 +311,10 @@ impl Certified {
             Some(Grounds { path, values })
         };
         let mut stood = Stood::Valid;
-        let signer = like(self.of_signer(grace), &proof.signer, &mut stood)?;
+        let signer = like(self.of_signer(grace, &checks), &proof.signer, &mut stood)?;
         let mut stamps = Vec::new();
         for (token, known) in self.stamps.iter().zip(&proof.stamps) {
-            stamps.push(like(self.of_stamp(token), known, &mut stood)?);
+            stamps.push(like(self.of_stamp(token, &checks), known, &mut stood)?);
         }
         let same = stood == proof.stood && stamps.len() == self.stamps.len();
         same.then_some(Proof {
@@ -345,8 +354,10 @@ fn worse(one: Stood, other: Stood) -> Stood {
 
 impl Question<'_> {
     fn verdict(&self, trust: &TrustStore, values: &RevocationValues) -> Result<Verdict, PathError> {
-        let Judged { standing, path } =
-            trust.judge(self.leaf, self.along, self.at, self.purpose, values, self.grace)?;
+        let slices = ValueSlices::of(values).counted_by(self.checks);
+        let standing_of = &mut |path: &[Certificate]| judge_slices(path, self.at, &slices, self.grace);
+        let judged = trust.judge_by(self.leaf, self.along, self.at, self.purpose, standing_of)?;
+        let Judged { standing, path } = judged;
         Ok(match standing {
             Standing::ValidAt(_) => Verdict::Ended(path, Stood::Valid),
             // What is on hold may be released, and then it never was revoked.
@@ -362,7 +373,7 @@ impl Question<'_> {
                 let say = format!("'{subject}' is revoked since {at} ({})", reason.word());
                 Verdict::Ended(path, Stood::Revoked(say))
             }
-            Standing::Unknown { why } => match self.open_questions(&path, values) {
+            Standing::Unknown { why } => match self.open_questions(&path, &slices) {
                 // All who can be asked have said their last word.
                 None => Verdict::Ended(path, Stood::NotAsked),
                 Some(again_from) => Verdict::Open(Wait {
@@ -374,7 +385,7 @@ impl Question<'_> {
     }
 
     /// Whether a certificate that names a place to ask has no last word; and from when on there may be one.
-    fn open_questions(&self, path: &[Certificate], values: &RevocationValues) -> Option<Option<UtcTime>> {
+    fn open_questions(&self, path: &[Certificate], values: &ValueSlices<'_>) -> Option<Option<UtcTime>> {
         let mut open = None;
         for (i, pair) in path.windows(2).enumerate() {
             let [certificate, _] = pair else { continue };
@@ -382,7 +393,7 @@ impl Question<'_> {
                 continue;
             }
             let grace = if i == 0 { self.grace } else { Duration::ZERO };
-            match revocation::judge(pair, self.at, values, grace) {
+            match judge_slices(pair, self.at, values, grace) {
                 Standing::ValidAt(_) => {}
                 Standing::Unknown {
                     why: Doubt::NotFinal { final_from, .. },
@@ -455,7 +466,7 @@ impl Proof {
 
     /// The lasting form of the evidence document that was judged, and the values that are too large to lie in it.
     pub fn embed(&self, document: &[u8]) -> Result<(Vec<u8>, RevocationValues), LastingError> {
-        let verified = xml::verify(document)?;
+        let (verified, _) = enveloped::verify(document)?;
         let tokens = tokens_of(&verified)?;
         let mut there: Vec<Vec<u8>> = verified.chain_der;
         there.push(verified.signer_der);
@@ -475,7 +486,7 @@ impl Proof {
         }
         let lasting = xml::embed_values(document, &embedded)?;
         // Nothing wrong leaves: it still holds, and what was issued is still in it.
-        let again = xml::verify(&lasting)?;
+        let (again, _) = enveloped::verify(&lasting)?;
         if again.embedded != embedded || xml::without_values(&lasting)? != document {
             return Err(LastingError::TooMany);
         }

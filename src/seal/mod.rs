@@ -7,6 +7,7 @@
 //! certificates that users log in with; [`pki`] makes certificates for development, and [`revoking`] revokes them.
 
 pub mod asking;
+pub mod enveloped;
 pub mod holder;
 pub mod kamusm;
 pub mod key;
@@ -29,7 +30,9 @@ pub use sealer::{SealError, Sealer};
 pub use signatory::{Ring, Signatory};
 pub use trust::{Judged, TrustStore};
 pub use tsa::{Authorities, DevAuthority, Stamps, TimestampClient, TimestampTransport, TransportError};
-pub use verifier::{EntityReport, EvidenceReport, Finding, Findings, verify_entity, verify_evidence};
+pub use verifier::{
+    EntityReport, EvidenceReport, Finding, Findings, verify_entity, verify_evidence, verify_tree,
+};
 
 #[cfg(test)]
 mod tests;

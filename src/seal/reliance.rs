@@ -222,7 +222,7 @@ impl Basis<'_> {
             Revocation::Known(shelf) => Some(shelf),
         };
         // One document's checks are counted where its own values lie, and remembered where more documents are judged by.
-        let remembered = shelf.unwrap_or(embedded).checks();
+        let remembered = shelf.map_or(self.trust.values(), RevocationShelf::checks);
         let checks = embedded.checks().remembered_in(remembered);
         let values_about = |path: &[Certificate]| {
             let mut values = ValueSlices::checked_by(checks.clone());

@@ -8,7 +8,7 @@ use crate::clock::UtcTime;
 use crate::cms::certificate::Certificate;
 use crate::cms::der::DerError;
 use crate::cms::path::{self, Demand, Ground, PathError, Purpose};
-use crate::cms::revocation::{self, RevocationValues, Standing, ValueSlices};
+use crate::cms::revocation::{self, Checks, RevocationValues, Standing, ValueSlices};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,8 @@ pub struct TrustStore {
     pins: BTreeSet<[u8; 32]>,
     policies: Vec<Vec<u8>>,
     issued: Arc<Mutex<Issued>>,
+    /// What is remembered of signatures on revocation values that documents bring.
+    values: Checks,
 }
 
 /// A path that holds, and how it stood.
@@ -135,6 +137,12 @@ impl TrustStore {
 
     pub fn intermediates(&self) -> &[Certificate] {
         &self.intermediates
+    }
+
+    /// A memory of whose signature a revocation value carries: the list that a thousand documents bring is verified once. The
+    /// pair of its octets and its signer says all that the answer depends on; what it says of anybody is judged each time.
+    pub(super) fn values(&self) -> &Checks {
+        &self.values
     }
 
     /// A path from `leaf` to an anchor at `at`; `along` came with the signature. Nothing is said of revocation.
@@ -254,7 +262,8 @@ impl TrustStore {
         path::find(leaf, ground, demand, accept)
     }
 
-    /// Half the cost of judging an evidence is this question, and its answer never changes.
+    /// Half the cost of judging an evidence is this question, and its answer never changes: it depends on the octets of both
+    /// certificates alone. Dates, purposes, policies and revocation are judged each time.
     fn is_signed_by(&self, subject: &Certificate, issuer: &Certificate) -> bool {
         let pair = (subject.fingerprint(), issuer.fingerprint());
         let issued = || self.issued.lock().unwrap_or_else(PoisonError::into_inner);

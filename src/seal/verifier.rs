@@ -4,9 +4,9 @@
 //! moment the signer claims, and the report says which. `trust: ok` means a path to a configured anchor, valid at that
 //! moment, of which nothing was revoked then by the values at hand (`reliance`); nothing is asked of anybody.
 
+use super::enveloped;
 use super::reliance::{Basis, Distrust, Proof, Reliance, Relied, Revocation, Use};
 use crate::clock::UtcTime;
-use crate::cms::certificate::KeyKind;
 use crate::cms::ers::shared_token;
 use crate::cms::signed;
 use crate::cms::tsp::{StampError, Token};
@@ -142,21 +142,20 @@ pub fn verify_evidence<'a>(
     basis: impl Into<Basis<'a>>,
     schema: impl FnOnce(&[u8]) -> Result<(), String>,
 ) -> EvidenceReport {
+    verify_tree(&xml::Source::of(octets).tree(), basis, || schema(octets))
+}
+
+/// The same of a document that is parsed already, so that schema and facts can be read from the very tree that is verified.
+pub fn verify_tree<'a>(
+    tree: &xml::Tree<'_>,
+    basis: impl Into<Basis<'a>>,
+    schema: impl FnOnce() -> Result<(), String>,
+) -> EvidenceReport {
     let basis = basis.into();
-    let schema = Finding::of(schema(octets));
-    let outcome = xml::verify(octets).map_err(|e| e.to_string()).and_then(|v| {
-        let signer = Certificate::from_der(&v.signer_der).map_err(|e| e.to_string())?;
-        // The XML library knows more kinds of keys than the house allows, and shorter ones.
-        if signer.key_kind() == KeyKind::Unsupported {
-            return Err(
-                "the signer's key is neither ECDSA P-256, P-384 nor RSA of 2048 to 8192 bits".to_owned(),
-            );
-        }
-        Ok((v, signer))
-    });
-    let (verified, signer) = match outcome {
+    let schema = Finding::of(schema());
+    let (verified, signer) = match enveloped::verify_tree(tree) {
         Ok(both) => both,
-        Err(why) => return EvidenceReport::without_signature(schema, why, octets),
+        Err(why) => return EvidenceReport::without_signature(schema, why.to_string(), tree),
     };
     let embedded = &verified.embedded;
     let along: Vec<Certificate> = verified
@@ -207,7 +206,7 @@ pub fn verify_evidence<'a>(
 }
 
 impl EvidenceReport {
-    fn without_signature(schema: Finding, why: String, octets: &[u8]) -> Self {
+    fn without_signature(schema: Finding, why: String, tree: &xml::Tree<'_>) -> Self {
         let unknown = || Finding::Unknown("the signature does not hold".to_owned());
         Self {
             findings: Findings {
@@ -216,8 +215,8 @@ impl EvidenceReport {
                 trust: unknown(),
                 timestamp: unknown(),
             },
-            root_name: xml::profile::root_name(octets).ok(),
-            portrait: xml::foreign::portray(octets),
+            root_name: tree.document().ok().map(xml::profile::root_name_of),
+            portrait: xml::foreign::portray(tree.octets()),
             signer: None,
             signing_time: None,
             level: None,

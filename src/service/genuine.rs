@@ -18,6 +18,7 @@ use crate::service::aside::aside;
 use crate::service::failure::Failure;
 use crate::service::octets::CHUNK_OCTETS;
 use crate::store::spool::Pending;
+use crate::xml::Source;
 use aws_lc_rs::digest::{Context, SHA256, SHA384, SHA512};
 
 /// A genuine message.
@@ -293,8 +294,10 @@ fn check_document(
     trust: &TrustStore,
     relied: &mut Vec<Relied>,
 ) -> Result<Document, NotGenuine> {
-    let parsed = Parsed::of(xml);
-    let report = verifier::verify_evidence(xml, Basis::asked_elsewhere(trust), |_| parsed.check_schema());
+    let source = Source::of(xml);
+    let tree = source.tree();
+    let parsed = Parsed::of_tree(&tree);
+    let report = verifier::verify_tree(&tree, Basis::asked_elsewhere(trust), || parsed.check_schema());
     rely_on(relied, report.relied.as_ref(), &report.stamps);
     let findings = &report.findings;
     let sealed_by_peer = findings.signature.is_ok()

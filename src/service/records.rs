@@ -117,7 +117,9 @@ impl Records {
         let blob = lasting::document(&*self.db, &row.xml)?;
         let xml = self.spool.load(&blob).await?;
         let reading = aside("reading a document", move || {
-            let level = crate::xml::verify(&xml).ok().map(|v| v.level().word());
+            let level = crate::seal::enveloped::verify(&xml)
+                .ok()
+                .map(|(v, _)| v.level().word());
             (xml, level)
         });
         let (xml, level) = reading.await?;

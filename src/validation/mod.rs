@@ -21,9 +21,9 @@ use crate::domain::evidence::EvidenceFacts;
 use crate::rem::Parsed;
 pub use crate::seal::Basis;
 use crate::seal::verifier::{Signer, TrustMoment};
-use crate::seal::{Finding, Findings, Relied, TrustStore, verify_evidence};
-use crate::xml::Level;
+use crate::seal::{Finding, Findings, Relied, TrustStore, verify_tree};
 use crate::xml::foreign::{Arithmetic, Portrait};
+use crate::xml::{Level, Source};
 use preserved::{Preserved, weigh_record};
 
 /// What a document is.
@@ -206,8 +206,10 @@ pub fn judge_evidence<'a>(
     basis: impl Into<Basis<'a>>,
 ) -> Judged {
     let basis = basis.into();
-    let parsed = Parsed::of(octets);
-    let report = verify_evidence(octets, basis, |_| parsed.check_schema());
+    let source = Source::of(octets);
+    let tree = source.tree();
+    let parsed = Parsed::of_tree(&tree);
+    let report = verify_tree(&tree, basis, || parsed.check_schema());
     let judged = Judged {
         name,
         piece: Piece::Evidence,

@@ -196,7 +196,10 @@ fn read_validation_data(data: Node<'_, '_>, to: &mut ValueSet) -> Result<(), Xml
 
 /// Takes one value, unless it is in an encoding that is not read.
 fn take(node: Node<'_, '_>, to: &mut Vec<Vec<u8>>) -> Result<(), XmlError> {
-    if node.attribute("Encoding").is_some_and(|e| e != ENCODING_DER) {
+    if node
+        .attributes()
+        .any(|a| a.name() == "Encoding" && a.value() != ENCODING_DER)
+    {
         return Ok(());
     }
     // Before anything is decoded: each is bounded by the document, and so is their number.

@@ -5,6 +5,7 @@
 //! One pass over the octets, no recursion, no allocation.
 
 use super::XmlError;
+use memchr::{memchr, memmem};
 
 /// Largest document, in octets: an evidence document with chain and token is 10-20 KiB.
 pub const DOCUMENT_MAX_OCTETS: usize = 1024 * 1024;
@@ -18,6 +19,9 @@ const ATTRIBUTES_MAX: usize = 32;
 /// elements below multiply. Evidence with XAdES has six.
 const NAMESPACES_MAX: usize = 64;
 
+/// White space (XML 1.0 2.3).
+const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// Checks the octets and gives them back as text.
 pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
     if octets.len() > DOCUMENT_MAX_OCTETS {
@@ -28,7 +32,10 @@ pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
     if text.starts_with('\u{feff}') {
         return Err(XmlError::Guard("it begins with a byte order mark"));
     }
-    if octets.iter().any(|o| *o < b' ' && !b"\t\n\r".contains(o)) {
+    if octets
+        .iter()
+        .any(|o| *o < b' ' && !matches!(o, b'\t' | b'\n' | b'\r'))
+    {
         return Err(XmlError::Guard("it has a control character"));
     }
     let body = after_declaration(text)?;
@@ -48,37 +55,50 @@ enum Strays {
     Skipped,
 }
 
-/// Skips the XML declaration, which may only say version 1.0 and UTF-8.
+/// Skips the XML declaration (XML 1.0 2.8), which may only say version 1.0 and UTF-8. No signature covers it, and parsers
+/// differ about one that is not quite right.
 fn after_declaration(text: &str) -> Result<&str, XmlError> {
     // `<?xmlfoo?>` and `<?xml-stylesheet?>` are instructions.
-    let declared = text.strip_prefix("<?xml");
-    let Some(rest) = declared.filter(|r| r.starts_with(|c: char| c.is_ascii_whitespace())) else {
+    let declared = text.strip_prefix("<?xml").filter(|r| r.starts_with(BLANK));
+    let Some(declared) = declared else {
         return Ok(text);
     };
-    let (declaration, body) = rest.split_once("?>").ok_or(XmlError::Guard("XML declaration"))?;
-    let mut words = declaration
-        .split(|c: char| c.is_ascii_whitespace() || c == '=')
-        .filter(|w| !w.is_empty());
-    while let Some(name) = words.next() {
-        let value = words.next().unwrap_or_default().trim_matches(['"', '\'']);
-        let known = match name {
-            "version" => value == "1.0",
-            "encoding" => value.eq_ignore_ascii_case("UTF-8"),
-            "standalone" => true,
-            _ => false,
-        };
-        if !known {
-            return Err(XmlError::Guard("the XML declaration is not version 1.0, UTF-8"));
-        }
+    let (said, body) = declared
+        .split_once("?>")
+        .ok_or(XmlError::Guard("XML declaration"))?;
+    let is_known = || {
+        let (version, rest) = said_next(said, "version")?;
+        let (encoding, rest) = said_next(rest, "encoding").unwrap_or(("UTF-8", rest));
+        let (alone, rest) = said_next(rest, "standalone").unwrap_or(("yes", rest));
+        let known =
+            version == "1.0" && encoding.eq_ignore_ascii_case("UTF-8") && matches!(alone, "yes" | "no");
+        (known && rest.trim_matches(BLANK).is_empty()).then_some(())
+    };
+    match is_known() {
+        Some(()) => Ok(body),
+        None => Err(XmlError::Guard("the XML declaration is not version 1.0, UTF-8")),
     }
-    Ok(body)
+}
+
+/// The value of what a declaration says next, if that has this name, and the rest.
+fn said_next<'t>(said: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    let named = said
+        .strip_prefix(BLANK)?
+        .trim_start_matches(BLANK)
+        .strip_prefix(name)?;
+    let value = named
+        .trim_start_matches(BLANK)
+        .strip_prefix('=')?
+        .trim_start_matches(BLANK);
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    value.strip_prefix(quote)?.split_once(quote)
 }
 
 fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
     let (mut at, mut depth, mut elements) = (0, 0usize, 0usize);
     // Declarations in scope at each depth.
     let mut in_scope = [0usize; DEPTH_MAX + 1];
-    while let Some(found) = octets[at..].iter().position(|o| *o == b'<') {
+    while let Some(found) = memchr(b'<', &octets[at..]) {
         let start = at + found;
         let markup = &octets[start..];
         if markup.starts_with(b"<![CDATA[") {
@@ -132,7 +152,7 @@ fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
 
 /// How many namespaces a tag declares, at most: `xmlns` in a value counts too.
 fn declarations(tag: &[u8]) -> usize {
-    tag.windows(5).filter(|w| w == b"xmlns").count()
+    memmem::find_iter(tag, b"xmlns").count()
 }
 
 /// The length of a tag with its brackets; a `>` inside quotes does not end it.
@@ -153,10 +173,7 @@ fn tag_length(markup: &[u8]) -> Result<usize, XmlError> {
 }
 
 fn find(octets: &[u8], what: &[u8]) -> Result<usize, XmlError> {
-    octets
-        .windows(what.len())
-        .position(|w| w == what)
-        .ok_or(XmlError::Guard("a section does not end"))
+    memmem::find(octets, what).ok_or(XmlError::Guard("a section does not end"))
 }
 
 #[cfg(test)]
@@ -174,6 +191,13 @@ mod tests {
             "<a>\0</a>",
             "<?xml version=\"1.0\" encoding=\"ISO-8859-9\"?><a/>",
             "<?xml version=\"1.1\"?><a/>",
+            "<?xml\n?><a/>",
+            "<?xml\nencoding='UTF-8' version='1.0'?><a/>",
+            "<?xml\tversion=\"1.0'?><a/>",
+            "<?xml version='1.0' standalone='banana'?><a/>",
+            "<?xml version='1.0 encoding=UTF-8'?><a/>",
+            "<?xml version='1.0'encoding='UTF-8'?><a/>",
+            "<?xml version='1.0' encoding='UTF-8' encoding='UTF-8'?><a/>",
             "<a b=\"",
             "<a><![CDATA[",
         ] {
@@ -194,6 +218,7 @@ mod tests {
         for good in [
             "<a/>",
             "<?xml version='1.0' encoding='utf-8'?>\n<a b='>'><c/></a>",
+            "<?xml\tversion = \"1.0\" standalone='no' ?><a/>",
             "<a><![CDATA[<x>]]></a>",
         ] {
             assert_eq!(check(good.as_bytes()), Ok(good));

@@ -9,32 +9,92 @@
 
 use super::embedded::{Embedded, Level};
 use super::nodes::{base64_of, child, elements, expect, expect_plain, is_blank, is_plain_name, text_of};
-use super::spelling::normalised;
 use super::stamps::{SignatureRecord, SignatureTimeStamp, Witnesses};
+use super::tree::{Source, Tree};
 use super::{
-    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, guard, inside,
-    stamps,
+    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SHA384, SHA512, SIGNED_PROPERTIES, XADES, XmlError, canonical,
+    inside, stamps,
 };
 use crate::clock::UtcTime;
 use aws_lc_rs::digest;
-use bergshamra::{DsigContext, KeysManager, VerifyResult};
 use roxmltree::{Document, Node};
 use std::collections::HashSet;
 
 /// Most certificates read from KeyInfo.
 const CERTIFICATES_MAX: usize = 16;
-/// TS 119 312 leaves nothing below 2048 bits.
-const RSA_OCTETS_MIN: usize = 256;
 const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 const ENVELOPED_XPATH: &str = "not(ancestor-or-self::ds:Signature)";
-const METHODS: [&str; 6] = [
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
-    "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
-    "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
+const METHODS: [(&str, Method); 6] = [
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+        Method::of(Family::Ecdsa, Sha2::Sha256),
+    ),
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+        Method::of(Family::Ecdsa, Sha2::Sha384),
+    ),
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
+        Method::of(Family::Ecdsa, Sha2::Sha512),
+    ),
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+        Method::of(Family::Rsa, Sha2::Sha256),
+    ),
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
+        Method::of(Family::Rsa, Sha2::Sha384),
+    ),
+    (
+        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
+        Method::of(Family::Rsa, Sha2::Sha512),
+    ),
 ];
+
+/// The family of a signature algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Ecdsa,
+    /// PKCS #1 v1.5.
+    Rsa,
+}
+
+/// The digest of a signature algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sha2 {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// How a signature was made, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Method {
+    pub family: Family,
+    pub digest: Sha2,
+}
+
+impl Method {
+    const fn of(family: Family, digest: Sha2) -> Self {
+        Self { family, digest }
+    }
+
+    fn of_uri(uri: &str) -> Option<Self> {
+        METHODS.iter().find(|(known, _)| *known == uri).map(|(_, m)| *m)
+    }
+}
+
+/// The value of a signature, for who reads certificates to check: here they are opaque.
+#[derive(Debug, Clone, Copy)]
+pub struct SignatureValue<'a> {
+    /// The one whose key is to have made it.
+    pub certificate_der: &'a [u8],
+    pub method: Method,
+    /// The canonical octets of SignedInfo.
+    pub signed: &'a [u8],
+    /// As XML Signature 1.1 6.4 writes it: of ECDSA r||s.
+    pub value: &'a [u8],
+}
 
 /// A document whose signature holds, by the key of `signer_der`. The whole document is covered.
 #[derive(Debug, Clone)]
@@ -70,26 +130,33 @@ impl Verified {
 
 /// The name of the root element, without any check of the signature.
 pub fn root_name(octets: &[u8]) -> Result<String, XmlError> {
-    let text = guard::check(octets)?;
-    let document = Document::parse(text).map_err(|e| XmlError::Parse(e.to_string()))?;
-    Ok(document.root_element().tag_name().name().to_owned())
+    let source = Source::of(octets);
+    Ok(root_name_of(source.tree().document()?))
+}
+
+pub fn root_name_of(document: &Document<'_>) -> String {
+    document.root_element().tag_name().name().to_owned()
 }
 
 /// Whether a signature algorithm is one of those accepted.
 pub(super) fn is_allowed_method(uri: &str) -> bool {
-    METHODS.contains(&uri)
+    Method::of_uri(uri).is_some()
 }
 
-/// Verifies the signature of a document under the house profile.
-pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
-    let text = guard::check(octets)?;
-    let document = Document::parse(text).map_err(|e| XmlError::Parse(e.to_string()))?;
+/// Verifies the signature of a document under the house profile. Whether its value is one of the certificate's key, and what
+/// the certificate is to the caller, is for `check` to say; it is asked last but before anything unsigned is read.
+pub fn verify<S>(
+    tree: &Tree<'_>,
+    check: impl FnOnce(&SignatureValue<'_>) -> Result<S, XmlError>,
+) -> Result<(Verified, S), XmlError> {
+    let document = tree.document()?;
     let root = document.root_element();
-    check_ids(&document)?;
+    check_ids(document)?;
     let shape = Shape::read(root)?;
     let certificates = shape.certificates()?;
     let named = shape.signing_certificate(&certificates)?;
-    check_signature(text, &certificates[named], &shape)?;
+    let signer_der = certificates.get(named).map_or(&[][..], Vec::as_slice);
+    let signer = shape.check_signature(root, signer_der, check)?;
     let Witnesses { stamps, records } = stamps::read(shape.qualifying, shape.signature_value, root)?;
     let embedded = Embedded::read(shape.qualifying)?;
     let time = child(shape.signature_properties, XADES, "SigningTime")?;
@@ -97,7 +164,7 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         UtcTime::parse_rfc3339(text_of(time)?.trim()).ok_or(XmlError::Profile("SigningTime"))?;
     let mut chain_der = certificates;
     let signer_der = chain_der.remove(named);
-    Ok(Verified {
+    let verified = Verified {
         root_name: root.tag_name().name().to_owned(),
         root_namespace: root.tag_name().namespace().unwrap_or_default().to_owned(),
         signer_der,
@@ -106,7 +173,8 @@ pub fn verify(octets: &[u8]) -> Result<Verified, XmlError> {
         stamps,
         records,
         embedded,
-    })
+    };
+    Ok((verified, signer))
 }
 
 /// Every Id once, whatever the case of the attribute's name and of its value.
@@ -128,12 +196,22 @@ fn check_ids(document: &Document<'_>) -> Result<(), XmlError> {
 
 /// The parts of the one signature that is allowed.
 struct Shape<'a, 'input> {
+    signature: Node<'a, 'input>,
+    signed_info: Node<'a, 'input>,
     signature_value: Node<'a, 'input>,
     key_info: Node<'a, 'input>,
+    properties: Node<'a, 'input>,
     signature_properties: Node<'a, 'input>,
     qualifying: Node<'a, 'input>,
-    document_uri: String,
-    properties_uri: String,
+    signed: SignedInfo<'a, 'input>,
+}
+
+/// What SignedInfo says.
+struct SignedInfo<'a, 'input> {
+    method: Method,
+    /// The reference to the document, and that to the SignedProperties.
+    document: Node<'a, 'input>,
+    properties: Node<'a, 'input>,
 }
 
 impl<'a, 'input> Shape<'a, 'input> {
@@ -177,15 +255,41 @@ impl<'a, 'input> Shape<'a, 'input> {
         }
         let properties = child(*qualifying, XADES, "SignedProperties")?;
         let signature_properties = child(properties, XADES, "SignedSignatureProperties")?;
-        let (document_uri, properties_uri) = check_signed_info(*signed_info, root, properties)?;
         Ok(Self {
+            signature,
+            signed_info: *signed_info,
             signature_value: *signature_value,
             key_info: *key_info,
+            properties,
             signature_properties,
             qualifying: *qualifying,
-            document_uri,
-            properties_uri,
+            signed: check_signed_info(*signed_info, root, properties)?,
         })
+    }
+
+    /// Both digests, and the value over the SignedInfo that states them.
+    fn check_signature<S>(
+        &self,
+        root: Node<'_, '_>,
+        signer_der: &[u8],
+        check: impl FnOnce(&SignatureValue<'_>) -> Result<S, XmlError>,
+    ) -> Result<S, XmlError> {
+        let document = canonical::octets(root, Some(self.signature))?;
+        check_digest(
+            self.signed.document,
+            &document,
+            "the document is not what was signed",
+        )?;
+        let properties = canonical::octets(self.properties, None)?;
+        let differ = "the SignedProperties are not what was signed";
+        check_digest(self.signed.properties, &properties, differ)?;
+        let value = SignatureValue {
+            certificate_der: signer_der,
+            method: self.signed.method,
+            signed: &canonical::octets(self.signed_info, None)?,
+            value: &base64_of(self.signature_value)?,
+        };
+        check(&value)
     }
 
     /// The certificates of KeyInfo, in DER.
@@ -239,12 +343,12 @@ impl<'a, 'input> Shape<'a, 'input> {
     }
 }
 
-/// Checks SignedInfo and gives the URIs of the two references.
-fn check_signed_info(
-    signed_info: Node<'_, '_>,
+/// Checks SignedInfo and its two references.
+fn check_signed_info<'a, 'input>(
+    signed_info: Node<'a, 'input>,
     root: Node<'_, '_>,
     properties: Node<'_, '_>,
-) -> Result<(String, String), XmlError> {
+) -> Result<SignedInfo<'a, 'input>, XmlError> {
     let parts = elements(signed_info)?;
     let [canonicalization, method, references @ ..] = parts.as_slice() else {
         return Err(XmlError::Profile("SignedInfo"));
@@ -252,10 +356,10 @@ fn check_signed_info(
     expect(canonicalization, DSIG, "CanonicalizationMethod")?;
     expect_plain(*canonicalization, EXCLUSIVE)?;
     expect(method, DSIG, "SignatureMethod")?;
-    if !is_allowed_method(method.attribute("Algorithm").unwrap_or_default()) || !elements(*method)?.is_empty()
-    {
-        return Err(XmlError::Profile("the signature algorithm is not allowed"));
-    }
+    let is_plain = elements(*method)?.is_empty();
+    let method = Method::of_uri(method.attribute("Algorithm").unwrap_or_default());
+    let method = method.filter(|_| is_plain);
+    let method = method.ok_or(XmlError::Profile("the signature algorithm is not allowed"))?;
     let [first, second] = references else {
         return Err(XmlError::Profile("there must be exactly two references"));
     };
@@ -268,22 +372,18 @@ fn check_signed_info(
     let document_uri = document
         .attribute("URI")
         .ok_or(XmlError::Profile("a reference without URI"))?;
-    let names_root = root
-        .attribute("Id")
-        .is_some_and(|id| document_uri.strip_prefix('#') == Some(id));
+    let names_root = id_of(root).is_some_and(|id| document_uri.strip_prefix('#') == Some(id));
     if !document_uri.is_empty() && !names_root {
         return Err(XmlError::Profile("a reference must be to the whole document"));
     }
     let properties_uri = signed.attribute("URI").unwrap_or_default();
-    let names_properties = properties
-        .attribute("Id")
-        .is_some_and(|id| properties_uri.strip_prefix('#') == Some(id));
+    let names_properties = id_of(properties).is_some_and(|id| properties_uri.strip_prefix('#') == Some(id));
     if !names_properties {
         return Err(XmlError::Profile(
             "the SignedProperties of this signature are not referenced",
         ));
     }
-    // An Id like `xpointer(id('x'))` would be this element's name for us, and for the library a pointer to another.
+    // An Id like `xpointer(id('x'))` would be this element's name for us, and for others a pointer to another.
     let mut fragments = [document_uri, properties_uri]
         .into_iter()
         .filter_map(|u| u.strip_prefix('#'));
@@ -303,7 +403,30 @@ fn check_signed_info(
         ));
     };
     expect_plain(*canonical, EXCLUSIVE)?;
-    Ok((document_uri.to_owned(), properties_uri.to_owned()))
+    Ok(SignedInfo {
+        method,
+        document: *document,
+        properties: *signed,
+    })
+}
+
+/// The parser finds attributes by local name: `x:Id` would pass for `Id`.
+fn id_of<'a>(element: Node<'a, '_>) -> Option<&'a str> {
+    let mut attributes = element.attributes();
+    let id = attributes.find(|a| a.namespace().is_none() && a.name() == "Id");
+    id.map(|a| a.value())
+}
+
+/// Whether a reference states the digest of these octets.
+fn check_digest(reference: Node<'_, '_>, octets: &[u8], differ: &str) -> Result<(), XmlError> {
+    let method = child(reference, DSIG, "DigestMethod")?;
+    let algorithm = digest_algorithm(method.attribute("Algorithm").unwrap_or_default())?;
+    let stated = base64_of(child(reference, DSIG, "DigestValue")?)?;
+    if digest::digest(algorithm, octets).as_ref() == stated {
+        Ok(())
+    } else {
+        Err(XmlError::Signature(differ.to_owned()))
+    }
 }
 
 /// The transforms of a reference, after its parts and digest algorithm were checked.
@@ -339,63 +462,6 @@ pub(super) fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
         Ok(())
     } else {
         Err(XmlError::Profile("a transform that is not allowed"))
-    }
-}
-
-/// The signature value and both digests, over what `bergshamra` resolves and canonicalises.
-fn check_signature(text: &str, signer_der: &[u8], shape: &Shape<'_, '_>) -> Result<(), XmlError> {
-    let failed = |e: bergshamra::Error| XmlError::Signature(e.to_string());
-    let key = bergshamra::keys::loader::load_x509_cert_der(signer_der).map_err(failed)?;
-    check_value_length(key.data.algorithm_name(), shape.signature_value)?;
-    let mut keys = KeysManager::new();
-    keys.add_key(key);
-    // Only the key given here counts, not what KeyInfo carries. The strict mode would refuse the reference to
-    // SignedProperties; what it protects from is excluded by the shape above.
-    let context = DsigContext::new(keys)
-        .with_strict_verification(false)
-        .with_trusted_keys_only(true);
-    match bergshamra::verify(&context, &normalised(text)).map_err(failed)? {
-        VerifyResult::Invalid { reason } => Err(XmlError::Signature(reason)),
-        VerifyResult::Valid { references, .. } => {
-            let mut uris: Vec<&str> = references.iter().map(|r| r.uri.as_str()).collect();
-            uris.sort_unstable();
-            let mut wanted = [shape.document_uri.as_str(), shape.properties_uri.as_str()];
-            wanted.sort_unstable();
-            // Two parsers read the document: they must have seen the same references.
-            if uris == wanted && references.iter().all(|r| r.digest_verified) {
-                Ok(())
-            } else {
-                Err(XmlError::Profile(
-                    "the references that were verified are not those expected",
-                ))
-            }
-        }
-    }
-}
-
-/// XML Signature 1.1 6.4.3: r||s, each as long as the order. The library would take DER and other lengths as well, and then
-/// one signature has many spellings. RSA's is as long as the modulus (RFC 8017 8.2.2), which the library checks.
-fn check_value_length(key: &str, signature_value: Node<'_, '_>) -> Result<(), XmlError> {
-    let length = base64_of(signature_value)?.len();
-    let wanted = match key {
-        "EC-P256" => 64,
-        "EC-P384" => 96,
-        "RSA" if length < RSA_OCTETS_MIN => {
-            return Err(XmlError::Profile("an RSA signature of less than 2048 bits"));
-        }
-        "RSA" => return Ok(()),
-        _ => {
-            return Err(XmlError::Profile(
-                "the signer's key is neither ECDSA P-256, P-384 nor RSA",
-            ));
-        }
-    };
-    if length == wanted {
-        Ok(())
-    } else {
-        Err(XmlError::Profile(
-            "the signature value has not the length that its key gives",
-        ))
     }
 }
 

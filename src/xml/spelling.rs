@@ -1,9 +1,8 @@
 //! White space as XML 1.0 has it: every line end is a line feed (2.11), and in a value of an attribute a literal tab or
 //! line end is a space (3.3.3).
 //!
-//! The signature library's parser leaves attribute values and CDATA sections as they are. Then `&#9;` and a tab have one
-//! canonical form: what was signed could be spelled so that every other reader reads something else; and a value over
-//! two lines had a digest that nobody else finds. So the library is given a text that is normalised already.
+//! The signature library's parser leaves attribute values and CDATA sections as they are, so as a judge it is given a text that
+//! is normalised already.
 
 use memchr::memchr2;
 use std::borrow::Cow;

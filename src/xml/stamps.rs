@@ -4,7 +4,7 @@
 //! Tokens and records are not judged here; only what they must cover is worked out, in the canonical form that each one names.
 
 use super::nodes::{base64_of, child, elements, expect, text_of};
-use super::{DSIG, EXCLUSIVE, SIGNATURE_RECORD, XADES, XmlError};
+use super::{DSIG, EXCLUSIVE, SIGNATURE_RECORD, XADES, XmlError, canonical};
 use roxmltree::Node;
 
 /// Most SignatureTimeStamps read from one signature.
@@ -101,6 +101,9 @@ fn canonical_signature_value(
     root: Node<'_, '_>,
     method: &str,
 ) -> Result<Vec<u8>, XmlError> {
+    if method == EXCLUSIVE {
+        return canonical::octets(node, None);
+    }
     let text = text_of(node)?;
     if !text
         .bytes()
@@ -115,10 +118,7 @@ fn canonical_signature_value(
         .split([' ', '>', '\t', '\r', '\n'])
         .next()
         .unwrap_or_default();
-    let prefix = name.strip_suffix(":SignatureValue");
-    let mut declarations: Vec<(&str, &str)> = if method == EXCLUSIVE {
-        vec![(prefix.unwrap_or_default(), DSIG)]
-    } else if INCLUSIVE.contains(&method) {
+    let mut declarations: Vec<(&str, &str)> = if INCLUSIVE.contains(&method) {
         // Inclusive canonical XML inherits xml:lang and its like; nobody writes them on an evidence's root.
         if root
             .attributes()

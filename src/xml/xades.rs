@@ -6,7 +6,6 @@
 
 use super::{
     DSIG, ENVELOPED, EXCLUSIVE, SHA256, SIGNATURE_RECORD, SIGNED_PROPERTIES, XADES, XmlError, canonical_form,
-    guard,
 };
 use crate::clock::UtcTime;
 use aws_lc_rs::digest;
@@ -58,10 +57,10 @@ pub fn prepare<'a>(
     method: SignatureMethod,
     signing_time: UtcTime,
 ) -> Result<Prepared<'a>, XmlError> {
-    let document = guard::check(document)?;
+    let canonical = canonical_form(document)?;
+    let document = std::str::from_utf8(document).map_err(|_| XmlError::Guard("it is not UTF-8"))?;
     let leaf = chain.first().ok_or(XmlError::Profile("no certificate"))?;
     let insert_at = end_tag_of_root(document)?;
-    let canonical = canonical_form(document.as_bytes())?;
     let document_digest = digest::digest(&digest::SHA256, &canonical);
     // Ids that cannot meet another Id of the document, nor of a document this one is put into.
     let id: String = document_digest
@@ -226,7 +225,7 @@ fn end_tag_of_root(document: &str) -> Result<usize, XmlError> {
     if !is_last {
         return Err(XmlError::Profile("something stands behind the root element"));
     }
-    // The canonicaliser parses the document: it is well-formed when we come to use this place.
+    // The document was parsed: it is well-formed.
     if document
         .match_indices('<')
         .any(|(i, _)| is_signature_tag(&document[i + 1..]))

@@ -7,6 +7,7 @@ use kepd::clock::{Clock as _, ManualClock, UtcTime};
 use kepd::domain::schedule::{DAY, next_night};
 use kepd::id::MailId;
 use kepd::seal::TrustStore;
+use kepd::seal::enveloped::verify;
 use kepd::seal::lasting::{Certified, Outcome, Stood};
 use kepd::seal::revocation::{Collector, FetchError, Fetching, RevocationTransport, Settings};
 use kepd::seal::tsa::{DevAuthority, LocalTransport, SystemNonces};
@@ -24,7 +25,7 @@ use kepd::store::tables::mails;
 use kepd::store::tables::work::{self, OwedPreservation};
 use kepd::validation::bundle::judge_bundle;
 use kepd::validation::preserved::Preserved;
-use kepd::xml::{Embedded, Level, ValueSet, embed_values, verify, without_values};
+use kepd::xml::{Embedded, Level, ValueSet, embed_values, without_values};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -192,7 +193,7 @@ async fn after_the_delay_everything_sealed_has_its_values_and_what_was_issued_st
             let issued = house.p.spool.load(&row.xml).await.unwrap();
             let lasting = house.p.spool.load(&form.document.unwrap()).await.unwrap();
             assert_eq!(without_values(&lasting).unwrap(), issued);
-            assert_eq!(verify(&issued).unwrap().level(), Level::Stamped);
+            assert_eq!(verify(&issued).unwrap().0.level(), Level::Stamped);
             // The form and the anchor are enough from now on.
             let alone = Certified::of_evidence(&lasting).unwrap();
             let Outcome::Final(proof) = alone.judge(&house.trust(), Some(alone.values()), DAY) else {
@@ -535,7 +536,7 @@ async fn hash_trees_cover_the_lasting_form_too_and_the_bundle_holds_it_with_its_
             let path = file.unwrap().path();
             if path.extension().is_some_and(|e| e == "xml") {
                 let octets = std::fs::read(&path).unwrap();
-                assert_eq!(verify(&octets).unwrap().level(), level, "{}", path.display());
+                assert_eq!(verify(&octets).unwrap().0.level(), level, "{}", path.display());
             }
         }
         assert_eq!(bundle.join("revocation").exists(), level == Level::Lasting);
@@ -586,7 +587,7 @@ async fn evidence_of_a_peer_is_judged_by_the_peers_anchors() {
         // These certificates name no place, so nobody was asked.
         assert_eq!(form.standing, Standing::NotAsked);
         let octets = p.spool.load(&form.document.unwrap()).await.unwrap();
-        let verified = verify(&octets).unwrap();
+        let (verified, _) = verify(&octets).unwrap();
         assert!(!verified.embedded.is_empty());
         assert_eq!(verified.level(), Level::Stamped, "certificates alone");
     }

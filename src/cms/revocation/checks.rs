@@ -6,7 +6,7 @@
 
 use super::values::Origin;
 use crate::cms::certificate::Certificate;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +34,32 @@ pub struct Checks {
 struct Left {
     caller: AtomicUsize,
     document: AtomicUsize,
+    /// What this document was charged for. It pays for what others made us remember as well: what is said of a document
+    /// must not depend on which were judged before it.
+    charged: Mutex<HashSet<Pair>>,
+}
+
+impl Left {
+    fn of(&self, origin: Origin) -> &AtomicUsize {
+        match origin {
+            Origin::Caller => &self.caller,
+            Origin::Document => &self.document,
+        }
+    }
+
+    fn charge(&self, pair: Pair, origin: Origin) -> Result<(), Over> {
+        let mut charged = self.charged.lock().unwrap_or_else(PoisonError::into_inner);
+        if charged.contains(&pair) {
+            return Ok(());
+        }
+        let less = |left: usize| left.checked_sub(1);
+        let paid = self
+            .of(origin)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        paid.map_err(|_| Over)?;
+        charged.insert(pair);
+        Ok(())
+    }
 }
 
 impl Default for Checks {
@@ -43,6 +69,7 @@ impl Default for Checks {
             left: Arc::new(Left {
                 caller: AtomicUsize::new(CHECKS_MAX),
                 document: AtomicUsize::new(CHECKS_MAX),
+                charged: Mutex::default(),
             }),
         }
     }
@@ -67,19 +94,9 @@ impl Checks {
     ) -> Result<bool, Over> {
         let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (signed, signer.fingerprint());
+        self.left.charge(pair, origin)?;
         if let Some(known) = memory().get(&pair) {
             return Ok(*known);
-        }
-        let left = match origin {
-            Origin::Caller => &self.left.caller,
-            Origin::Document => &self.left.document,
-        };
-        let less = |left: usize| left.checked_sub(1);
-        if left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_err()
-        {
-            return Err(Over);
         }
         let holds = check();
         let mut memory = memory();
@@ -90,13 +107,9 @@ impl Checks {
         Ok(holds)
     }
 
-    /// How many were made of what `origin` brought.
+    /// How many were charged for what `origin` brought.
     #[cfg(test)]
     pub(in crate::cms) fn made(&self, origin: Origin) -> usize {
-        let left = match origin {
-            Origin::Caller => &self.left.caller,
-            Origin::Document => &self.left.document,
-        };
-        CHECKS_MAX - left.load(Ordering::Relaxed)
+        CHECKS_MAX - self.left.of(origin).load(Ordering::Relaxed)
     }
 }

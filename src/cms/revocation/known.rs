@@ -55,6 +55,12 @@ impl<'a> List<'a> {
             from: crl.this_update,
         })
     }
+
+    /// When it was issued; None when it is another's.
+    fn moment(&self, question: &Question<'_>) -> Result<Option<UtcTime>, Doubt> {
+        let head = self.head()?;
+        Ok((head.issuer == question.issuer.subject_der()).then_some(head.from))
+    }
 }
 
 impl<'a> Reply<'a> {
@@ -62,18 +68,27 @@ impl<'a> Reply<'a> {
         let read = self.read.get_or_init(|| Response::read(self.value.octets));
         read.as_ref().map_err(|why| why.clone().into())
     }
+
+    /// Of when its answer is; None when it is about another certificate of the path.
+    fn moment(&self, question: &Question<'_>) -> Result<Option<UtcTime>, Doubt> {
+        match self.read()?.answer_for(question.certificate, question.issuer) {
+            Ok(answer) => Ok(Some(answer.this_update)),
+            Err(OcspError::OtherCertificate(_)) => Ok(None),
+            Err(why) => Err(why.into()),
+        }
+    }
 }
 
 /// What was told so far, and the doubt that tells most.
 struct Gathered {
     facts: Vec<Fact>,
-    doubt: Doubt,
+    doubt: Option<Doubt>,
 }
 
 impl Gathered {
     fn doubts(&mut self, why: Doubt) {
-        if why.weight() >= self.doubt.weight() {
-            self.doubt = why;
+        if why.tells_no_less_than(self.doubt.as_ref()) {
+            self.doubt = Some(why);
         }
     }
 
@@ -124,15 +139,27 @@ impl<'a> Known<'a> {
         }
         let mut out = Gathered {
             facts: Vec::new(),
-            doubt: Doubt::NoValue(question.certificate.subject()),
+            doubt: None,
         };
         let (mut room_for_lists, mut room_for_replies) = (VALUES_MAX, VALUES_MAX);
         for side in &self.sides {
             let before = out.facts.len();
-            let lists = self.ask_lists(side, question, room_for_lists, &mut out);
+            let lists = Self::ask(
+                question,
+                (&side.lists, room_for_lists),
+                &mut out,
+                |list| list.moment(question),
+                |list| self.told_by_list(question, list, side.origin),
+            );
             room_for_lists -= (out.facts.len() - before).min(room_for_lists);
             let before = out.facts.len();
-            let replies = self.ask_replies(side, question, room_for_replies, &mut out);
+            let replies = Self::ask(
+                question,
+                (&side.replies, room_for_replies),
+                &mut out,
+                |reply| reply.moment(question),
+                |reply| self.told_by_reply(question, reply, side.origin),
+            );
             room_for_replies -= (out.facts.len() - before).min(room_for_replies);
             if lists.and(replies).is_err() {
                 // What the judge knows may hide a revocation. What a document brings may be left out: it could have left it out.
@@ -145,54 +172,23 @@ impl<'a> Known<'a> {
         question.conclude(&out.facts, out.doubt)
     }
 
-    fn ask_lists(
-        &self,
-        side: &Side<'a>,
+    /// Chooses of the values of one kind: each that is about the certificate has its moment.
+    fn ask<V>(
         question: &Question<'_>,
-        room: usize,
+        (values, room): (&[V], usize),
         out: &mut Gathered,
+        moment: impl Fn(&V) -> Result<Option<UtcTime>, Doubt>,
+        tell: impl Fn(&V) -> Result<Result<Option<Fact>, Doubt>, Over>,
     ) -> Result<(), Over> {
         let mut candidates = Vec::new();
-        for list in &side.lists {
-            match list.head() {
-                Ok(head) if head.issuer == question.issuer.subject_der() => {
-                    candidates.push((head.from, list));
-                }
-                Ok(_) => {}
+        for value in values {
+            match moment(value) {
+                Ok(Some(moment)) => candidates.push((moment, value)),
+                Ok(None) => {}
                 Err(why) => out.doubts(why),
             }
         }
-        question.choose(candidates, room, out, |list| {
-            self.told_by_list(question, list, side.origin)
-        })
-    }
-
-    fn ask_replies(
-        &self,
-        side: &Side<'a>,
-        question: &Question<'_>,
-        room: usize,
-        out: &mut Gathered,
-    ) -> Result<(), Over> {
-        let mut candidates = Vec::new();
-        for reply in &side.replies {
-            let response = match reply.read() {
-                Ok(response) => response,
-                Err(why) => {
-                    out.doubts(why);
-                    continue;
-                }
-            };
-            match response.answer_for(question.certificate, question.issuer) {
-                Ok(answer) => candidates.push((answer.this_update, reply)),
-                // About another certificate of the path.
-                Err(OcspError::OtherCertificate(_)) => {}
-                Err(why) => out.doubts(why.into()),
-            }
-        }
-        question.choose(candidates, room, out, |reply| {
-            self.told_by_reply(question, reply, side.origin)
-        })
+        question.choose(candidates, room, out, tell)
     }
 
     fn told_by_list(

@@ -101,6 +101,12 @@ impl<'a> ValueSlices<'a> {
         }
     }
 
+    /// The same values, for the document of which `checks` are.
+    pub fn counted_by(mut self, checks: &Checks) -> Self {
+        self.checks = checks.clone();
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         let is_empty = |brought: &Brought<'_>| brought.crls.is_empty() && brought.ocsp.is_empty();
         is_empty(&self.by_caller) && is_empty(&self.by_document)

@@ -15,7 +15,7 @@ async fn sealed(house: &House) -> String {
 }
 
 fn failure(xml: &str) -> XmlError {
-    crate::xml::verify(xml.as_bytes()).unwrap_err()
+    crate::seal::enveloped::verify(xml.as_bytes()).unwrap_err()
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use crate::cms::algorithm::sha256;
 use crate::cms::revocation::{RevocationReason, RevocationValues};
 use crate::cms::testing::{List, Party, Plan, Reply, at, crl_at, ocsp_at};
 use crate::cms::{RevocationShelf, certificate, extension};
+use crate::seal::enveloped::verify;
 use crate::seal::lasting::{Certified, EMBEDDED_LIST_MAX_OCTETS, LastingError, Outcome, Proof, Stood, Wait};
 use crate::seal::reliance::Basis;
-use crate::xml::{Embedded, Level, ValueSet, embed_values, verify, without_values};
+use crate::xml::{Embedded, Level, ValueSet, embed_values, without_values};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -129,7 +130,7 @@ async fn the_lasting_form_holds_before_every_judge_and_needs_nobody_any_more() {
     assert_eq!(without_values(&lasting).unwrap(), issued);
 
     // The fewest values: the response for the signer, one list for the authority, one for both authorities above.
-    let verified = verify(&lasting).unwrap();
+    let (verified, _) = verify(&lasting).unwrap();
     let (signer, stamps) = (&verified.embedded.signer, &verified.embedded.stamps);
     assert_eq!(
         (signer.certificates.len(), signer.crls.len(), signer.ocsp.len()),
@@ -139,7 +140,7 @@ async fn the_lasting_form_holds_before_every_judge_and_needs_nobody_any_more() {
         (stamps.certificates.len(), stamps.crls.len(), stamps.ocsp.len()),
         (0, 1, 0)
     );
-    let level = |octets: &[u8]| verify(octets).unwrap().level();
+    let level = |octets: &[u8]| verify(octets).unwrap().0.level();
     assert_eq!(
         (level(&issued), level(&lasting)),
         (Level::Stamped, Level::Lasting)
@@ -189,7 +190,7 @@ async fn documents_that_share_a_token_are_made_lasting_like_others() {
     let (one, other) = tokio::join!(scene.sealed("06-01"), scene.sealed("06-01"));
     let said = scene.said("06-03", "06-10");
     for issued in [one, other] {
-        let verified = verify(&issued).unwrap();
+        let (verified, _) = verify(&issued).unwrap();
         assert_eq!((verified.stamps.len(), verified.records.len()), (0, 1));
         let (lasting, _) = proof(scene.judge(&issued, Some(&said))).embed(&issued).unwrap();
         assert_eq!(without_values(&lasting).unwrap(), issued);
@@ -268,7 +269,7 @@ async fn where_nobody_can_be_asked_certificates_alone_are_kept() {
         let proof = proof(scene.judge(&issued, values));
         assert_eq!(proof.stood, Stood::NotAsked);
         let (lasting, _) = proof.embed(&issued).unwrap();
-        let embedded = verify(&lasting).unwrap().embedded;
+        let embedded = verify(&lasting).unwrap().0.embedded;
         assert_eq!(embedded.signer.certificates.len(), 2);
         assert!(embedded.signer.crls.is_empty() && embedded.signer.ocsp.is_empty());
         // The way to the anchor is in it.

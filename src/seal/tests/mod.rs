@@ -9,6 +9,7 @@ mod forge;
 mod judges;
 mod lasting;
 mod reliance;
+mod remembering;
 mod revocation;
 mod revocation_judges;
 mod rolling;

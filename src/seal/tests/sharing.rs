@@ -80,7 +80,7 @@ async fn each_of_many_documents_under_one_token_verifies_alone() {
         let report = judge(&house, document);
         assert!(report.findings.all_ok(), "{:?}", report.findings);
         assert_eq!(report.stamp_time, Some(now()));
-        let verified = crate::xml::verify(document).unwrap();
+        let (verified, _) = crate::seal::enveloped::verify(document).unwrap();
         assert!(verified.stamps.is_empty());
         std::fs::write(at(&format!("{n}.ers")), &verified.records[0].record_der).unwrap();
         std::fs::write(at(&format!("{n}.0")), &verified.records[0].covered).unwrap();
@@ -135,7 +135,7 @@ async fn a_record_serves_no_other_document_and_none_of_its_octets_can_change() {
         }
     }
     assert_eq!(fitting, 1);
-    let record = &crate::xml::verify(&sealed[0]).unwrap().records[0];
+    let record = &crate::seal::enveloped::verify(&sealed[0]).unwrap().0.records[0];
     let (token, root) = shared_token(&record.record_der, &record.covered).unwrap();
     let holds = |der: &[u8]| match shared_token(der, &record.covered) {
         Err(_) => false,
@@ -157,7 +157,7 @@ async fn who_is_alone_gets_a_token_of_his_own() {
     let (sealed, house) = seal(house, 1).await;
     let sealed = sealed.into_iter().next().unwrap().unwrap();
     assert_eq!(line.asked(), 1);
-    let verified = crate::xml::verify(&sealed).unwrap();
+    let (verified, _) = crate::seal::enveloped::verify(&sealed).unwrap();
     assert_eq!((verified.stamps.len(), verified.records.len()), (1, 0));
     assert!(judge(&house, &sealed).findings.all_ok());
 }

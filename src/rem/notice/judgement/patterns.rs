@@ -222,6 +222,43 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
         "belge düzgün bir XML değil: {}",
     ),
     ("the signature does not verify: {}", "imza doğrulanmıyor: {}"),
+    (
+        "the document is not what was signed",
+        "belge, imzalanan belge değil",
+    ),
+    (
+        "the SignedProperties are not what was signed",
+        "SignedProperties, imzalananla aynı değil",
+    ),
+    ("signature value verification failed", "imza değeri doğrulanmıyor"),
+    (
+        "a reference to what is no character",
+        "karakter olmayan bir şeye gönderme (&#...;) var",
+    ),
+    (
+        "a tag is not as XML wants it",
+        "bir etiket XML kurallarına uymuyor",
+    ),
+    (
+        "a name that namespaces do not allow",
+        "ad alanı kurallarına uymayan bir ad",
+    ),
+    (
+        "a namespace whose name is no absolute URI",
+        "adı mutlak bir URI olmayan bir ad alanı",
+    ),
+    (
+        "a default namespace is declared twice",
+        "bir öğede varsayılan ad alanı iki kez bildirilmiş",
+    ),
+    (
+        "a comment or an instruction in what is signed",
+        "imzalanan bölümde açıklama ya da işleme yönergesi var",
+    ),
+    (
+        "a prefix that stands for no namespace",
+        "hiçbir ad alanını göstermeyen bir önek",
+    ),
     ("XML declaration", "XML bildirimi"),
     ("a section does not end", "bir bölüm kapanmıyor"),
     ("a tag does not end", "bir etiket kapanmıyor"),

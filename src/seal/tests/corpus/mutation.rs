@@ -77,6 +77,31 @@ fn every_octet_of_an_evidence() {
     assert!((1..good.len() / 4).contains(&harmless), "{harmless}");
 }
 
+/// What stands between two octets: a colon everywhere, and of the list one in turn (in a release build all).
+#[test]
+fn an_octet_put_anywhere_into_an_evidence() {
+    let good = Draft::honest().sign().text().into_bytes();
+    let said = |octets: &[u8]| format!("{:?}", crate::seal::enveloped::verify(octets).unwrap());
+    let verified = said(&good);
+    let harmless = every_place(good.len(), |i| {
+        let turn = |n: &usize| !cfg!(debug_assertions) || i % PUT.len() == *n;
+        let put = (0..PUT.len()).filter(turn).map(|n| PUT[n]).chain([b':']);
+        let unnoticed = put.filter(|octet| {
+            let changed = [&good[..i], &[*octet], &good[i..]].concat();
+            if !judge(&changed).findings.all_ok() {
+                return false;
+            }
+            // It stands where nothing is signed or read: the same was verified.
+            let before = String::from_utf8_lossy(&good[i.saturating_sub(40)..i]);
+            let octet = char::from(*octet);
+            assert!(said(&changed) == verified, "{octet:?} behind {before}");
+            true
+        });
+        unnoticed.count()
+    });
+    assert!((1..good.len()).contains(&harmless), "{harmless}");
+}
+
 #[test]
 fn every_octet_of_signed_data() {
     let digest = sha256(b"content");

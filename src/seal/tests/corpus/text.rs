@@ -119,7 +119,7 @@ fn characters_and_encodings() {
         attack(
             "NUL by reference",
             No,
-            parse("malformed entity reference at 2:132"),
+            parse("a reference to what is no character"),
             || with(|p| p.body = p.body.replace("a@hs01", "a&#0;@hs01")),
         ),
         attack("NUL itself", No, guard("it has a control character"), || {
@@ -140,7 +140,7 @@ fn characters_and_encodings() {
         attack(
             "a surrogate by reference",
             No,
-            broken("XML parsing error: Parse error at 2:143: Invalid character reference: U+D800"),
+            parse("a reference to what is no character"),
             || with(|p| p.body = p.body.replace("a@hs01", "a&#xD800;@hs01")),
         ),
         attack(
@@ -200,6 +200,48 @@ fn characters_and_encodings() {
     }
 }
 
+fn names() -> XmlError {
+    parse("a name that namespaces do not allow")
+}
+
+/// What anybody could write into a signed document if names were read as laxly as some parsers do: its canonical form would
+/// stay, for these, and libxml2 would refuse it.
+#[test]
+fn names_that_are_none() {
+    refused(&[
+        attack(
+            "an attribute without a prefix before its colon",
+            No,
+            names(),
+            || with(|p| p.open = p.open.replace(" version=", " :version=")),
+        ),
+        attack("xmlns with the prefix of the element", No, names(), || {
+            with(|p| p.body = p.body.replace("<rem:To>", "<rem:To rem:xmlns=\"anything\">"))
+        }),
+        attack("xmlns with a prefix that nobody declared", No, names(), || {
+            with(|p| p.body = p.body.replace("<rem:To>", "<rem:To zz:xmlns=\"anything\">"))
+        }),
+        attack("xmlns without a prefix before its colon", No, names(), || {
+            with(|p| p.body.push_str("<x :xmlns=\"urn:x\"/>"))
+        }),
+        attack("an end tag with a bare colon", No, names(), || {
+            with(|p| p.body.push_str("<x></:x>"))
+        }),
+        attack("a tag with a bare colon", No, names(), || {
+            with(|p| p.body.push_str("<:x></:x>"))
+        }),
+        attack("a prefix called xmlns", Yes, names(), || {
+            with(|p| p.open = p.open.replace(" version=", " xmlns:xmlns=\"urn:x\" version="))
+        }),
+        attack(
+            "a namespace with a relative name",
+            No,
+            parse("a namespace whose name is no absolute URI"),
+            || with(|p| p.open = p.open.replace(" version=", " xmlns:z=\"rel\" version=")),
+        ),
+    ]);
+}
+
 #[test]
 fn namespaces_are_rebound() {
     let rebound = || profile("SignedInfo");
@@ -253,12 +295,9 @@ fn namespaces_are_rebound() {
                 })
             },
         ),
-        attack(
-            "the prefix xml for another namespace",
-            No,
-            parse("'xml' namespace prefix mapped to wrong URI at 3:4"),
-            || with(|p| p.body.push_str("<x xmlns:xml=\"urn:1\"/>")),
-        ),
+        attack("the prefix xml for another namespace", No, names(), || {
+            with(|p| p.body.push_str("<x xmlns:xml=\"urn:1\"/>"))
+        }),
         attack(
             "a foreign URI before the URI",
             Yes,
