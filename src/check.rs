@@ -3,6 +3,8 @@
 //! Reads files, and logs in to a token where a key lies in one; opens no socket and no store, so it may run beside a
 //! working daemon.
 
+mod keys;
+
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
 use crate::config::{Config, RevocationMode};
@@ -68,6 +70,12 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
         }
         if now.until(ends) < ENDS_SOON {
             line(format_args!("warning: the {what} certificate ends soon"));
+        }
+        if *what != "tls"
+            && !is_replaced(config, what, now)
+            && let Some(warning) = keys::look(config, what, certificate, now)?
+        {
+            line(format_args!("warning: {warning}"));
         }
     }
     line(format_args!(
@@ -141,6 +149,7 @@ fn further_seals(config: &Config) -> anyhow::Result<Vec<(&'static str, Certifica
                 next.from.0
             );
         }
+        keys::look(config, "seal.next", &certificate, next.from.0)?;
         known.push(("seal.next", certificate));
     }
     Ok(known)

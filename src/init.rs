@@ -235,6 +235,34 @@ mod tests {
     }
 
     #[test]
+    fn the_check_says_when_the_algorithms_of_its_keys_end() {
+        let says = |now: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let data = dir.path().join("hs01");
+            let now = UtcTime::parse_rfc3339(now).unwrap();
+            init(&data, &provider(Ports::Free), now).unwrap();
+            let config = Config::load(&data.join("kepd.toml")).unwrap();
+            check(&config, now).map_err(|e| format!("{e:#}"))
+        };
+        let far = says("2034-06-01T10:00:00Z").unwrap();
+        assert!(!far.contains("take another key"), "{far}");
+        let soon = says("2035-06-01T10:00:00Z").unwrap();
+        for what in ["seal", "timestamp"] {
+            let warning = format!(
+                "# warning: the {what} key: ECDSA with 256 bits and SHA-256 is fit until 2035-12-31T23:59:59Z only"
+            );
+            assert!(soon.contains(&warning), "{soon}");
+        }
+        assert!(!soon.contains("the tls key"), "it proves nothing later");
+        let over = says("2036-01-01T10:00:00Z").unwrap_err();
+        assert!(
+            over.starts_with("the seal key (")
+                && over.contains("must not sign: ECDSA with 256 bits is fit until"),
+            "{over}"
+        );
+    }
+
+    #[test]
     fn the_check_says_when_the_known_holidays_end() {
         let says = |now: &str| {
             let dir = tempfile::tempdir().unwrap();

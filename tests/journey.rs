@@ -157,3 +157,7 @@ mod walked;
 mod way;
 #[path = "journey/world.rs"]
 mod world;
+#[path = "journey/years.rs"]
+mod years;
+#[path = "journey/years_world.rs"]
+mod years_world;

@@ -47,6 +47,17 @@ pub enum KeyKind {
     Unsupported,
 }
 
+impl KeyKind {
+    /// The family, as the algorithm policy names it; none of a key that is not supported.
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::P256 | Self::P384 => "ECDSA",
+            Self::Rsa => "RSA",
+            Self::Unsupported => "",
+        }
+    }
+}
+
 /// Key usage bits that the house asks about (RFC 5280 4.2.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUsage(u16);

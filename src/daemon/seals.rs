@@ -6,8 +6,9 @@
 
 use super::Surroundings;
 use crate::clock::UtcTime;
-use crate::cms::Certificate;
+use crate::cms::{Certificate, DigestAlgorithm};
 use crate::config::{AuthorityKind, Config, NextPair, TimestampAuthority};
+use crate::domain::algorithm_policy::AlgorithmPolicy;
 use crate::domain::provider::Fingerprint;
 use crate::net::listener::{Limits, Listener};
 use crate::net::tsa::{self, BasicCredentials, HttpTimestamps};
@@ -47,8 +48,10 @@ impl Seals {
         tasks: &mut JoinSet<()>,
         closing: &watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        // At start a certificate that has ended seals all the same: mail goes on, and `kepd check` says it.
+        // At start a certificate that has ended seals all the same: mail goes on, and `kepd check` says it. So it is with a
+        // key whose algorithm has ended; the log says it loudly.
         let rings = Rings::read(config, None).await?;
+        rings.tell(around.clock.now());
         let authorities = Arc::new(authorities(config, around, tasks, closing).await?);
         let evidence = Sealer::of(rings.evidence, authorities.clone());
         let evidence = Arc::new(match config.timestamp.batch.0 {
@@ -121,6 +124,24 @@ impl Seals {
 }
 
 impl Rings {
+    /// Tells the log which keys are to be replaced because of their algorithms.
+    fn tell(&self, now: UtcTime) {
+        let all = self
+            .evidence
+            .all()
+            .chain(self.dispatch.iter().flat_map(Ring::all));
+        for signatory in all {
+            let certificate = signatory.certificate();
+            match fitness(certificate, now) {
+                Ok(None) => (),
+                Ok(Some(soon)) => tracing::warn!(seal = certificate.subject(), "{soon}"),
+                Err(why) => {
+                    tracing::error!(seal = certificate.subject(), "it must not seal any more: {why:#}")
+                }
+            }
+        }
+    }
+
     /// Reads everything before anything is exchanged. A token may take its time, so this is done aside.
     async fn read(config: &Config, valid_at: Option<UtcTime>) -> anyhow::Result<Self> {
         let seal = config.seal.clone();
@@ -159,6 +180,10 @@ fn ring(
     {
         bail!("the certificate {} is not valid now", certificate.display());
     }
+    if let Some(at) = valid_at.filter(|at| !is_replaced(*at)) {
+        fitness(present.certificate(), at)
+            .with_context(|| format!("the key of {} must not seal", certificate.display()))?;
+    }
     match next {
         None => Ok(Ring::one(present)),
         Some(next) => {
@@ -168,6 +193,13 @@ fn ring(
             ring.with_context(|| format!("{what} cannot be used"))
         }
     }
+}
+
+/// Whether a seal's key rests on what may be relied on (TS 119 312 9.3); a sentence when that ends within a year.
+fn fitness(certificate: &Certificate, at: UtcTime) -> anyhow::Result<Option<String>> {
+    let (family, bits) = (certificate.key_kind().family(), certificate.key_bits());
+    let digest = DigestAlgorithm::Sha256.name();
+    Ok(AlgorithmPolicy::of_this_version()?.warning(family, bits, digest, at)?)
 }
 
 fn signatory(what: &str, certificate: &Path, key: &Path) -> anyhow::Result<Signatory> {

@@ -9,11 +9,15 @@
 use crate::clock::UtcTime;
 use crate::domain::schedule::DAY;
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Most entries of one kind: the file is written by hand.
 const ENTRIES_MAX: usize = 64;
 /// Longest lead of a renewal, in days: ten years before the end an algorithm is simply not chosen.
 const LEAD_MAX_DAYS: u16 = 3_660;
+
+/// Whoever signs hears a year before that he needs another key: a new one has to be bought and given to peers.
+const WARNED_BEFORE: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is fit until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,6 +217,22 @@ impl AlgorithmPolicy {
         self.digest_fits(digest, at)
     }
 
+    /// What whoever signs with such a key has to hear: nothing, or that it ends within a year. An error when it has ended.
+    pub fn warning(
+        &self,
+        name: &str,
+        bits: u32,
+        digest: &str,
+        now: UtcTime,
+    ) -> Result<Option<String>, Unfit> {
+        self.signature_fits(name, bits, digest, now)?;
+        let until = self.signature_until(name, bits)?.min(self.digest_until(digest)?);
+        let is_soon = until < now.plus(WARNED_BEFORE);
+        Ok(is_soon.then(|| {
+            format!("{name} with {bits} bits and {digest} is fit until {until} only; take another key before")
+        }))
+    }
+
     /// The digest algorithm for a new hash tree: the first one that is not due for renewal at once.
     pub fn digest_for_new(&self, now: UtcTime) -> Option<&str> {
         let lead = DAY * u32::from(self.renewal.hashtree_days);
@@ -345,6 +365,23 @@ mod tests {
         assert!(policy.digest_fits("SHA-1", now).is_err());
         assert_eq!(policy.digest_for_new(now), Some("SHA-256"));
         assert_eq!(policy.lines().len(), 8);
+    }
+
+    #[test]
+    fn who_signs_hears_a_year_before_that_his_key_ends() {
+        let policy = sample();
+        let said = |bits, day| policy.warning("RSA", bits, "SHA-256", at(day));
+        assert_eq!(said(2048, "2029-12-30T00:00:00Z"), Ok(None));
+        let soon = said(2048, "2030-01-02T00:00:00Z").unwrap().unwrap();
+        assert_eq!(
+            soon,
+            "RSA with 2048 bits and SHA-256 is fit until 2030-12-31T23:59:59Z only; take another key before"
+        );
+        assert!(said(2048, "2031-01-01T00:00:00Z").is_err());
+        // What ends first counts, and that may be the digest.
+        let soon = policy.warning("ECDSA", 256, "SHA-256", at("2035-03-01T00:00:00Z"));
+        assert!(soon.unwrap().unwrap().contains("2035-12-31"));
+        assert!(said(1024, "2026-01-01T00:00:00Z").is_err());
     }
 
     #[test]

@@ -6,13 +6,14 @@
 //! here files are read, several at a time, and the report is put together in the order they were named.
 
 use super::{lists, show};
+use crate::clock::UtcTime;
 use crate::cms::RevocationShelf;
 use crate::cms::algorithm::sha256;
 use crate::control::protocol::{LanguageWord, Record, Verify};
 use crate::rem::notice::judgement::Language;
 use crate::seal::TrustStore;
-use crate::validation::bundle::{Bundle, FILES_MAX, Files, MANIFEST, judge_bundle};
-use crate::validation::{Basis, Judged, judge, report};
+use crate::validation::bundle::{Bundle, FILES_MAX, Files, MANIFEST, judge_bundle_from};
+use crate::validation::{Basis, Judged, Standpoint, carried, judge, report};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,7 +65,9 @@ pub(super) fn verify(wish: &Verify, json: bool) -> Result<(String, bool), String
     let matters = matters(&wish.files)?;
     let shelf = wish.revocation.as_deref().map(lists::shelf).transpose()?;
     let shelf = shelf.unwrap_or_default();
-    let judge_one = |matter: &Matter| judge_matter(matter, original, named.as_ref(), &shelf);
+    let at = wish.at.as_deref().map(end_of_day).transpose()?;
+    let standpoint = Standpoint::of_this_version(at).map_err(|e| e.to_string())?;
+    let judge_one = |matter: &Matter| judge_matter(matter, original, named.as_ref(), (&shelf, &standpoint));
     let found = all(&matters, &judge_one)?;
     let all_ok = found.iter().all(Found::is_ok);
     let text = if json {
@@ -83,10 +86,19 @@ pub fn verified(files: &[PathBuf], trust: &Path) -> Result<bool, String> {
         trust: Some(trust.to_owned()),
         revocation: None,
         original: None,
+        at: None,
         language: None,
         offline: true,
     };
     verify(&wish, false).map(|(_, all_ok)| all_ok)
+}
+
+/// The last moment of a day in UTC.
+fn end_of_day(day: &str) -> Result<UtcTime, String> {
+    let moment = (day.len() == 10).then(|| UtcTime::parse_rfc3339(&format!("{day}T23:59:59Z")));
+    moment
+        .flatten()
+        .ok_or_else(|| format!("--at takes a day like 2046-11-26, not {day}"))
 }
 
 /// The language asked for, or that of the terminal.
@@ -135,7 +147,7 @@ fn judge_matter(
     matter: &Matter,
     original: Option<[u8; 32]>,
     named: Option<&TrustStore>,
-    shelf: &RevocationShelf,
+    (shelf, standpoint): (&RevocationShelf, &Standpoint),
 ) -> Result<Found, String> {
     let (path, is_bundle) = match matter {
         Matter::File(path) => (path, false),
@@ -149,20 +161,17 @@ fn judge_matter(
     let basis = Basis::known(named.or(beside.as_ref()).unwrap_or(&empty), shelf);
     let name = path.display().to_string();
     if is_bundle {
-        let judged = judge_bundle(&name, &Folder(path), basis);
+        let judged = judge_bundle_from(&name, &Folder(path), basis, standpoint);
         return Ok(Found::Bundle(name, judged));
     }
     let octets = read(path)?;
     let shelf = lists::with_those_beside(shelf, path);
     let basis = Basis::known(basis.trust, &shelf);
-    let mut judged = judge(&name, &octets, original, basis);
+    let judged = judge(&name, &octets, original, basis);
     // The evidence record beside it, as bundles have it.
     let record = PathBuf::from(format!("{name}{RECORD_ENDING}"));
-    if record.is_file()
-        && let Some(first) = judged.first_mut()
-    {
-        *first = first.clone().with_record(&read(&record)?, &octets, basis);
-    }
+    let record = record.is_file().then(|| read(&record)).transpose()?;
+    let judged = carried(judged, (&octets, record.as_deref()), basis, standpoint);
     Ok(Found::Documents(judged))
 }
 

@@ -3,7 +3,7 @@
 //! The manifest is nobody's seal; it tells whether a file is missing, changed or added since the export. That the
 //! original is the one spoken of is proved by the sealed documents, which state its digest.
 
-use super::{Basis, Judged, OriginalMatch, judge, values};
+use super::{Basis, Judged, OriginalMatch, Standpoint, carried, judge, values};
 use crate::cms::RevocationShelf;
 use crate::cms::algorithm::sha256;
 use crate::domain::audit_chain::from_hex;
@@ -63,20 +63,42 @@ struct Approval {
     original_sha256: String,
 }
 
-/// Judges the bundle `name`; the names of its documents begin with it.
+/// Judges the bundle `name` by the policy of this version, on no certain day; the names of its documents begin with it.
 pub fn judge_bundle<'a>(name: &str, files: &dyn Files, basis: impl Into<Basis<'a>>) -> Bundle {
+    match Standpoint::of_this_version(None) {
+        Ok(standpoint) => judge_bundle_from(name, files, basis, &standpoint),
+        Err(why) => Bundle {
+            mail_id: None,
+            manifest: Finding::Failed(why.to_string()),
+            documents: Vec::new(),
+        },
+    }
+}
+
+/// The same from a standpoint.
+pub fn judge_bundle_from<'a>(
+    name: &str,
+    files: &dyn Files,
+    basis: impl Into<Basis<'a>>,
+    standpoint: &Standpoint,
+) -> Bundle {
     let mut bundle = Bundle {
         mail_id: None,
         manifest: Finding::Ok,
         documents: Vec::new(),
     };
-    if let Err(why) = examine(name, files, basis.into(), &mut bundle) {
+    if let Err(why) = examine(name, files, (basis.into(), standpoint), &mut bundle) {
         bundle.manifest = Finding::Failed(why);
     }
     bundle
 }
 
-fn examine(name: &str, files: &dyn Files, basis: Basis<'_>, bundle: &mut Bundle) -> Result<(), String> {
+fn examine(
+    name: &str,
+    files: &dyn Files,
+    (basis, standpoint): (Basis<'_>, &Standpoint),
+    bundle: &mut Bundle,
+) -> Result<(), String> {
     let manifest: Manifest = serde_json::from_slice(&files.read(MANIFEST)?)
         .map_err(|e| format!("{MANIFEST} cannot be read: {e}"))?;
     bundle.mail_id = Some(manifest.mail_id.clone());
@@ -105,18 +127,12 @@ fn examine(name: &str, files: &dyn Files, basis: Basis<'_>, bundle: &mut Bundle)
         wrong.extend(belongs(&file.path, &octets, &manifest));
         if is_sealed(&file.path) {
             let stated = from_hex(&manifest.original_sha256);
-            let mut judged = judge(&format!("{name}/{}", file.path), &octets, stated, basis);
-            if let Some(record) = manifest
-                .files
-                .iter()
-                .find(|f| f.path == format!("{}.ers", file.path))
-            {
-                // It is read again when its own turn comes, and found missing or changed then.
-                let record = files.read(&record.path).unwrap_or_default();
-                if let Some(first) = judged.first_mut() {
-                    *first = first.clone().with_record(&record, &octets, basis);
-                }
-            }
+            let judged = judge(&format!("{name}/{}", file.path), &octets, stated, basis);
+            let record = format!("{}.ers", file.path);
+            let record = manifest.files.iter().find(|f| f.path == record);
+            // It is read again when its own turn comes, and found missing or changed then.
+            let record = record.map(|r| files.read(&r.path).unwrap_or_default());
+            let judged = carried(judged, (&octets, record.as_deref()), basis, standpoint);
             bundle.documents.extend(judged);
         }
     }

@@ -13,6 +13,7 @@ mod envelope;
 pub mod personal;
 pub mod preserved;
 pub mod report;
+mod standpoint;
 pub mod values;
 
 use crate::clock::UtcTime;
@@ -25,6 +26,7 @@ use crate::seal::{Finding, Findings, Relied, TrustStore, verify_tree};
 use crate::xml::foreign::{Arithmetic, Portrait};
 use crate::xml::{Level, Source};
 use preserved::{Preserved, weigh_record};
+pub use standpoint::Standpoint;
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,14 +146,21 @@ impl Judged {
         }
     }
 
-    /// With what the evidence record beside it says; `document` is what was judged.
+    /// With what the evidence record beside it says, by the policy of this version; `document` is what was judged.
     pub fn with_record<'a>(mut self, record: &[u8], document: &[u8], basis: impl Into<Basis<'a>>) -> Self {
-        let weighed = weigh_record(record, document, basis.into());
+        match Standpoint::of_this_version(None) {
+            Ok(standpoint) => self.weigh(record, document, basis.into(), &standpoint),
+            Err(why) => self.preserved = Preserved::Failed(why.to_string()),
+        }
+        self
+    }
+
+    fn weigh(&mut self, record: &[u8], document: &[u8], basis: Basis<'_>, standpoint: &Standpoint) {
+        let weighed = weigh_record(record, document, basis, standpoint);
         if let (Preserved::Since { since, .. }, true) = (&weighed.preserved, weighed.is_sure) {
             self.proven_since(*since);
         }
         self.preserved = weighed.preserved;
-        self
     }
 
     /// The document existed at `since`, its time-stamp with it: who was revoked later did not make either afterwards
@@ -229,6 +238,29 @@ pub fn judge_evidence<'a>(
         unstamped: false,
     };
     judged.with_original(original_sha256)
+}
+
+/// What was judged of one file, with the evidence record beside it, seen from a standpoint. A record covers the whole file,
+/// and so what lies in it.
+pub fn carried(
+    mut judged: Vec<Judged>,
+    (document, record): (&[u8], Option<&[u8]>),
+    basis: Basis<'_>,
+    standpoint: &Standpoint,
+) -> Vec<Judged> {
+    if let (Some(first), Some(record)) = (judged.first_mut(), record) {
+        first.weigh(record, document, basis, standpoint);
+    }
+    let is_carried = judged
+        .first()
+        .is_some_and(|j| matches!(j.preserved, Preserved::Since { .. }));
+    for (n, judged) in judged.iter_mut().enumerate() {
+        standpoint.hold_to_dates(judged);
+        if n == 0 || !is_carried {
+            standpoint.age(judged);
+        }
+    }
+    judged
 }
 
 /// All that is wrong with a refused signature, as sentences.

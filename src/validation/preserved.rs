@@ -1,9 +1,10 @@
 //! Whether the evidence record (RFC 4998) that lies beside a document covers it, and since when.
 //!
-//! Trust is asked of the anchors and of what is known of revocation, fitness of algorithms of the policy that comes with the verifier. The record is judged at
+//! Trust is asked of the anchors and of what is known of revocation, fitness of algorithms of a policy: that of this version, if none is named. The record is judged at
 //! the time of its own last time-stamp, so that the answer is the same on every day; until when that time-stamp itself
-//! holds is told beside it.
+//! holds is told beside it. Where a day is named, the last time-stamp must hold on it.
 
+use super::standpoint::Standpoint;
 use crate::clock::UtcTime;
 use crate::cms::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::cms::ers::record::Record;
@@ -36,22 +37,34 @@ pub(super) struct Weighed {
     pub is_sure: bool,
 }
 
-/// Judges a record for the document whose octets these are.
+/// Judges a record for the document whose octets these are, by the policy of this version.
 pub fn judge_record<'a>(record: &[u8], document: &[u8], basis: impl Into<Basis<'a>>) -> Preserved {
-    weigh_record(record, document, basis.into()).preserved
+    match Standpoint::of_this_version(None) {
+        Ok(standpoint) => weigh_record(record, document, basis.into(), &standpoint).preserved,
+        Err(why) => Preserved::Failed(why.to_string()),
+    }
 }
 
-pub(super) fn weigh_record(record: &[u8], document: &[u8], basis: Basis<'_>) -> Weighed {
+pub(super) fn weigh_record(
+    record: &[u8],
+    document: &[u8],
+    basis: Basis<'_>,
+    standpoint: &Standpoint,
+) -> Weighed {
     let mut is_sure = false;
-    let proven = proven(record, document, basis, &mut is_sure);
+    let proven = proven(record, document, (basis, standpoint), &mut is_sure);
     Weighed {
         preserved: proven.unwrap_or_else(Preserved::Failed),
         is_sure,
     }
 }
 
-fn proven(record: &[u8], document: &[u8], basis: Basis<'_>, is_sure: &mut bool) -> Result<Preserved, String> {
-    let policy = AlgorithmPolicy::of_this_version().map_err(|e| e.to_string())?;
+fn proven(
+    record: &[u8],
+    document: &[u8],
+    (basis, standpoint): (Basis<'_>, &Standpoint),
+    is_sure: &mut bool,
+) -> Result<Preserved, String> {
     let read = Record::read(record).map_err(|e| e.to_string())?;
     let last = read.chains.iter().flat_map(|c| &c.stamps).next_back();
     let last = last.ok_or("the evidence record has no time-stamp")?;
@@ -59,11 +72,11 @@ fn proven(record: &[u8], document: &[u8], basis: Basis<'_>, is_sure: &mut bool) 
     let question = Question {
         objects: &[Object::Octets(document)],
         scope: Scope::Each,
-        now: last.gen_time,
+        now: standpoint.at.unwrap_or(last.gen_time),
     };
     let court = Court {
         basis,
-        policy,
+        policy: &standpoint.policy,
         last: last.gen_time,
         is_sure: Cell::new(true),
         checks: Checks::default(),
@@ -79,7 +92,7 @@ fn proven(record: &[u8], document: &[u8], basis: Basis<'_>, is_sure: &mut bool) 
 
 struct Court<'a> {
     basis: Basis<'a>,
-    policy: AlgorithmPolicy,
+    policy: &'a AlgorithmPolicy,
     /// The time of the last time-stamp, which no other one covers.
     last: UtcTime,
     is_sure: Cell<bool>,

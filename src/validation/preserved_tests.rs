@@ -11,7 +11,7 @@ use crate::seal::pki::{DevPki, KeyAlgorithm, Plan};
 use crate::seal::revoking::RevocationOffice;
 use crate::seal::tsa::{DevAuthority, LocalTransport, SystemNonces, TimestampClient};
 use crate::seal::{SealKey, Sealer, TrustStore};
-use crate::validation::{Judged, judge};
+use crate::validation::{Finding, Judged, Standpoint, carried, judge};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,4 +113,52 @@ async fn a_record_from_before_the_loss_of_a_key_heals_the_time_stamp() {
     // And when the record's authority lost its own key.
     shelf.add_list(&lost(&other)).unwrap();
     assert!(matches!(judged(&shelf, &before).preserved, Preserved::Failed(_)));
+}
+
+#[tokio::test]
+async fn on_a_named_day_what_has_ended_needs_a_record_and_what_was_made_too_late_counts_for_nothing() {
+    let (own, other) = (pki("hs01.kep.test"), pki("hs02.kep.test"));
+    let document = sealed(&own).await;
+    let mut trust = TrustStore::new();
+    for pki in [&own, &other] {
+        trust.add_pem_text(&pki.ca.certificate_pem).unwrap();
+    }
+    let day = |days: u32| Some(NOW.plus(HOUR * 24 * days));
+    let judged = |record: Option<&[u8]>, standpoint: &Standpoint| -> Judged {
+        let judged = judge("d", &document, None, &trust);
+        carried(judged, (&document, record), Basis::from(&trust), standpoint).remove(0)
+    };
+    let of = |at| Standpoint::of_this_version(at).unwrap();
+    for at in [None, day(100)] {
+        assert!(judged(None, &of(at)).is_ok());
+    }
+    let ended = judged(None, &of(day(366))).findings;
+    assert!(
+        matches!(&ended.timestamp, Finding::Unknown(why) if why.contains("no evidence record carries it on")),
+        "{ended:?}"
+    );
+    // The record is from a day before the end, and its own certificate ends on the same day: it carries nothing further.
+    let record = record(&document, &other, NOW.plus(HOUR * 24 * 364)).await;
+    assert!(judged(Some(&record), &of(None)).is_ok());
+    let late = judged(Some(&record), &of(day(366)));
+    let Preserved::Failed(why) = &late.preserved else {
+        panic!("{late:?}")
+    };
+    assert!(why.contains("when it was still needed"), "{why}");
+    assert!(!late.is_ok());
+
+    let text = "[renewal]\ntimestamp_days = 60\nhashtree_days = 365\n\
+        [[digest]]\nname = \"SHA-256\"\nsecure_until = \"2050-12-31\"\n\
+        [[signature]]\nname = \"ECDSA\"\nmin_bits = 256\nsecure_until = \"2025-12-31\"\n";
+    let strict = Standpoint {
+        policy: AlgorithmPolicy::parse(text).unwrap(),
+        at: None,
+    };
+    let found = judged(None, &strict).findings;
+    for finding in [&found.trust, &found.timestamp] {
+        assert!(
+            matches!(finding, Finding::Unknown(why) if why.starts_with("its algorithm was fit until 2025-12-31")),
+            "{found:?}"
+        );
+    }
 }

@@ -6,10 +6,10 @@ use kepd::cms::signed::{Assembly, CONTENT_DATA, CONTENT_TST_INFO, SignedAttribut
 use kepd::cms::tsp::TstInfo;
 use kepd::cms::{Certificate, ContentDigest};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
-    KeyUsagePurpose, RsaKeySize, SigningKey as _,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CrlDistributionPoint, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize, SanType, SigningKey as _,
 };
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub fn at(text: &str) -> UtcTime {
@@ -55,18 +55,36 @@ fn params(name: &str, from: UtcTime, to: UtcTime) -> CertificateParams {
 }
 
 /// A root that outlives the test.
-pub struct Root(CertifiedIssuer<'static, KeyPair>);
+pub struct Root {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Where the revocation list lies, by the certificates that it issues.
+    list_at: Option<String>,
+}
 
 impl Root {
     pub fn new(name: &str) -> Self {
+        Self::made(name, Kind::P384, None)
+    }
+
+    /// One that publishes a list.
+    pub fn publishing(name: &str, list_at: &str) -> Self {
+        Self::made(name, Kind::P256, Some(list_at.to_owned()))
+    }
+
+    fn made(name: &str, kind: Kind, list_at: Option<String>) -> Self {
         let mut p = params(name, at("2020-01-01"), at("2080-01-01"));
         p.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         p.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Self(CertifiedIssuer::self_signed(p, Kind::P384.key()).unwrap())
+        let issuer = CertifiedIssuer::self_signed(p, kind.key()).unwrap();
+        Self { issuer, list_at }
+    }
+
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     pub fn certificate(&self) -> Certificate {
-        Certificate::from_der(self.0.der()).unwrap()
+        Certificate::from_der(self.issuer.der()).unwrap()
     }
 
     pub fn time_stamping(&self, name: &str, kind: Kind, from: UtcTime, to: UtcTime) -> Signer {
@@ -83,18 +101,31 @@ impl Root {
         self.issue(params(name, from, to), kind)
     }
 
+    /// A provider's seal, with the address that its messages come from.
+    pub fn seal(&self, (name, address): (&str, &str), kind: Kind, from: UtcTime, to: UtcTime) -> Signer {
+        let mut p = params(name, from, to);
+        p.subject_alt_names
+            .push(SanType::Rfc822Name(address.try_into().unwrap()));
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+        self.issue(p, kind)
+    }
+
     fn issue(&self, mut p: CertificateParams, kind: Kind) -> Signer {
+        let point = |at: &String| CrlDistributionPoint {
+            uris: vec![at.clone()],
+        };
+        p.crl_distribution_points = self.list_at.iter().map(point).collect();
         p.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,
             KeyUsagePurpose::ContentCommitment,
         ];
         let key = kind.key();
-        let certificate = p.signed_by(&key, &self.0).unwrap();
+        let certificate = p.signed_by(&key, &self.issuer).unwrap();
         Signer {
             certificate: Certificate::from_der(certificate.der()).unwrap(),
             algorithm: kind.algorithm(),
             key,
-            serial: Cell::new(1),
+            serial: AtomicU64::new(1),
         }
     }
 }
@@ -104,23 +135,31 @@ pub struct Signer {
     key: KeyPair,
     pub certificate: Certificate,
     algorithm: SignatureAlgorithm,
-    serial: Cell<u64>,
+    serial: AtomicU64,
 }
 
 impl Signer {
     /// A time-stamp token over a digest.
     pub fn token(&self, imprint: &ContentDigest, at: UtcTime) -> Vec<u8> {
-        self.serial.set(self.serial.get() + 1);
+        self.answer(imprint, None, at)
+    }
+
+    /// The same to a request with a nonce.
+    pub fn answer(&self, imprint: &ContentDigest, nonce_der: Option<&[u8]>, at: UtcTime) -> Vec<u8> {
         let info = TstInfo {
             policy: "2.999.1",
             imprint,
-            serial: self.serial.get(),
+            serial: self.serial.fetch_add(1, Ordering::Relaxed),
             gen_time: at,
             accuracy_s: 1,
-            nonce_der: None,
+            nonce_der,
         };
         let info = info.der().unwrap();
         self.signed(CONTENT_TST_INFO, &info, Some(&info), at)
+    }
+
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
     }
 
     /// A detached signature over a document.

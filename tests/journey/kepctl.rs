@@ -286,6 +286,17 @@ fn evidence_is_verified_from_its_file_and_one_octet_tells() {
         assert!(text(&good.stdout).contains(finding), "{}", text(&good.stdout));
     }
 
+    // On a day after the end of the authority's certificate it needs an evidence record, and has none.
+    let [on_its_day, later] =
+        ["2026-11-23", "2099-01-01"].map(|day| kepctl(&["evidence", "verify", name, "--at", day]));
+    assert_eq!(code(&on_its_day), 0, "{}", text(&on_its_day.stdout));
+    assert_eq!(code(&later), 1);
+    let said = "timestamp: unknown: the time-stamp by itself was good until ";
+    assert!(text(&later.stdout).contains(said), "{}", text(&later.stdout));
+    let no_day = kepctl(&["evidence", "verify", name, "--at", "bugün"]);
+    assert_eq!(code(&no_day), 1);
+    assert!(text(&no_day.stderr).contains("--at takes a day like 2046-11-26"));
+
     // Away from its bundle nothing says whom to trust.
     let alone = tempfile::tempdir().unwrap();
     let copy = alone.path().join("copy.xml");

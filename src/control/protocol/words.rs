@@ -613,6 +613,9 @@ words! {
         /// The original the documents should speak of: its exact octets (original.eml)
         #[arg(long, value_name = "FILE")]
         pub original: Option<PathBuf>,
+        /// A day (2046-11-26) on which the proof must hold: time-stamps that have ended by then must be carried on by evidence records
+        #[arg(long, value_name = "DAY")]
+        pub at: Option<String>,
         /// Language of the report: that of the terminal when left out
         #[arg(long, value_enum)]
         pub language: Option<LanguageWord>,

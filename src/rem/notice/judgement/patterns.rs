@@ -9,6 +9,14 @@ pub(super) const PATTERNS: &[(&str, &str)] = &[
         "imzada zaman damgası yok",
     ),
     (
+        "the time-stamp by itself was good until {}, and no evidence record carries it on",
+        "zaman damgası tek başına {} anına kadar geçerliydi; onu sürdüren bir kanıt kaydı yok",
+    ),
+    (
+        "its algorithm was fit until {} only, and it was made later",
+        "algoritması yalnız {} anına kadar uygundu; daha sonra atılmış",
+    ),
+    (
         "the signer claims a time after the time-stamp",
         "imzalayanın belirttiği zaman, zaman damgasından sonra",
     ),
