@@ -109,8 +109,12 @@ mod outside;
 mod persons;
 #[path = "journey/persons_house.rs"]
 mod persons_house;
+#[path = "journey/persons_making.rs"]
+mod persons_making;
 #[path = "journey/persons_once.rs"]
 mod persons_once;
+#[path = "journey/persons_profiles.rs"]
+mod persons_profiles;
 #[path = "journey/persons_release.rs"]
 mod persons_release;
 #[path = "journey/preserving.rs"]

@@ -24,6 +24,8 @@ pub const CERTIFICATES_MAX: usize = 16;
 const ATTRIBUTES_MAX: usize = 32;
 
 const OID_SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];
+/// A signature over the content itself: nothing says when, or by which certificate, it was made.
+pub(crate) const NO_SIGNED_ATTRIBUTES: &str = "signed attributes are missing";
 /// id-data
 pub const CONTENT_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
 /// id-ct-TSTInfo
@@ -179,6 +181,8 @@ pub struct Verified {
     pub signature_value: Vec<u8>,
     /// The DER of the signature-time-stamp token, when there is one; not checked here.
     pub stamp_token: Option<Vec<u8>>,
+    /// Whether the signer signed by which certificate he signs (signing-certificate-v2, EN 319 122-1 5.2.2.3).
+    pub names_certificate: bool,
     /// What came along to judge by; unsigned, and proven by nobody.
     pub values: RevocationValues,
 }
@@ -190,14 +194,25 @@ pub fn digest_algorithm(cms_der: &[u8]) -> Result<DigestAlgorithm, CmsError> {
 
 /// Verifies a detached signature over id-data against the content's digest.
 pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verified, CmsError> {
-    verify_detached_within(cms_der, content, SIGNED_DATA_MAX_OCTETS)
+    verify_detached_within(cms_der, content, SIGNED_DATA_MAX_OCTETS, SigningCertificate::V2)
 }
 
-/// The same of a signature that may be larger, because it brings revocation lists along.
-pub fn verify_detached_within(
+/// The same of a person's signature: it may be larger, because it brings revocation lists along, and need not name its
+/// certificate ([`Verified::names_certificate`] tells).
+pub fn verify_personal(cms_der: &[u8], content: &ContentDigest) -> Result<Verified, CmsError> {
+    verify_detached_within(
+        cms_der,
+        content,
+        along::PERSONAL_MAX_OCTETS,
+        SigningCertificate::NotAsked,
+    )
+}
+
+fn verify_detached_within(
     cms_der: &[u8],
     content: &ContentDigest,
     max_octets: usize,
+    wanted: SigningCertificate,
 ) -> Result<Verified, CmsError> {
     let octets = definite_within(cms_der, max_octets)?;
     let view = SignedView::read(&octets)?;
@@ -207,7 +222,7 @@ pub fn verify_detached_within(
     if view.digest != content.algorithm() {
         return Err(CmsError::OtherDigest(view.digest));
     }
-    view.verify(content.octets(), SigningCertificate::V2)
+    view.verify(content.octets(), wanted)
 }
 
 /// Who made a detached signature, and when, without the content: everything is verified but that the digest that was signed
@@ -243,6 +258,8 @@ pub(super) enum SigningCertificate {
     V2,
     /// RFC 3161 names the first version (SHA-1), RFC 5816 the second.
     V1OrV2,
+    /// None is asked for; one that is there has to be the signer's all the same.
+    NotAsked,
 }
 
 /// A SignedData with one signer, as slices.
@@ -305,7 +322,7 @@ impl<'a> SignedView<'a> {
             return Err(CmsError::Profile("signer identifier"));
         }
         let digest = DigestAlgorithm::read(s.enter(der::SEQUENCE, "digestAlgorithm")?)?;
-        let signed_attributes = s.expect(context(0), "signed attributes are missing")?;
+        let signed_attributes = s.expect(context(0), NO_SIGNED_ATTRIBUTES)?;
         let algorithm =
             SignatureAlgorithm::read(s.enter(der::SEQUENCE, "signatureAlgorithm")?, Some(digest))?;
         if algorithm.digest_algorithm() != digest {
@@ -380,7 +397,7 @@ impl<'a> SignedView<'a> {
                 "the signer's certificate is not in the signature",
             ))?
             .clone();
-        attributes.check_signing_certificate(&signer, wanted)?;
+        let names_certificate = attributes.check_signing_certificate(&signer, wanted)?;
         let mut to_be_signed = self.signed_attributes.raw.to_vec();
         to_be_signed[0] = der::SET;
         if !signer.verify(self.algorithm, &to_be_signed, self.signature) {
@@ -400,6 +417,7 @@ impl<'a> SignedView<'a> {
             algorithm: self.algorithm,
             signature_value: self.signature.to_vec(),
             stamp_token,
+            names_certificate,
         })
     }
 
@@ -454,15 +472,25 @@ impl<'a> Attributes<'a> {
         Ok(Some(value))
     }
 
-    /// Every version that is there must name the certificate (RFC 5035 3: they name the same).
-    fn check_signing_certificate(&self, c: &Certificate, wanted: SigningCertificate) -> Result<(), CmsError> {
+    /// Every version that is there must name the certificate (RFC 5035 3: they name the same). Says whether the second does.
+    fn check_signing_certificate(
+        &self,
+        c: &Certificate,
+        wanted: SigningCertificate,
+    ) -> Result<bool, CmsError> {
         let (first, second) = (
             self.single(ATTR_SIGNING_CERTIFICATE)?,
             self.single(ATTR_SIGNING_CERTIFICATE_V2)?,
         );
-        if second.is_none() && (first.is_none() || wanted == SigningCertificate::V2) {
+        let has_wanted = match wanted {
+            SigningCertificate::V2 => second.is_some(),
+            SigningCertificate::V1OrV2 => first.is_some() || second.is_some(),
+            SigningCertificate::NotAsked => true,
+        };
+        if !has_wanted {
             return Err(CmsError::Profile("no signing-certificate attribute"));
         }
+        let names_certificate = second.is_some();
         if let Some(value) = first {
             use aws_lc_rs::digest;
             let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, c.der());
@@ -476,7 +504,7 @@ impl<'a> Attributes<'a> {
             };
             match_certificate_id(id, &algorithm.digest(c.der()), c)?;
         }
-        Ok(())
+        Ok(names_certificate)
     }
 }
 

@@ -35,8 +35,11 @@ impl ControlDoor {
                 let mail = self.records.mail_of_evidence(tenant, row.id)?;
                 self.note_look(tenant, "evidence show", mail).await?;
                 let document = self.records.document(row).await?;
-                one(evidence_record(row)
-                    .with("level", document.level)
+                let mut record = evidence_record(row);
+                for (name, value) in self.archive.findings(row, document.xml.clone()).await? {
+                    record = record.with(name, value);
+                }
+                one(record
                     .text("document_sha256", document.sha256)
                     .with("xml", String::from_utf8_lossy(&document.xml).into_owned()))
             }

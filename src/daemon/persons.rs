@@ -47,5 +47,6 @@ pub(super) fn signatures(
     Ok(Arc::new(Signatures::new(Some(Persons {
         standards: Arc::new(standards),
         collector: collector.cloned(),
+        grace: config.revocation.grace.0,
     }))))
 }

@@ -41,6 +41,10 @@ impl SignatureDemand {
 /// How much a signature brings along (2012/DK-15/299), the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum SignatureProfile {
+    /// S/MIME as common mail readers write it: the signature does not name its signer's certificate (below BES, and below
+    /// every profile of the decision). Counts only where the provider says so.
+    #[serde(rename = "plain")]
+    Plain,
     /// The signature alone (BES).
     #[default]
     P1,
@@ -53,10 +57,11 @@ pub enum SignatureProfile {
 }
 
 impl SignatureProfile {
-    pub const ALL: [Self; 4] = [Self::P1, Self::P2, Self::P3, Self::P4];
+    pub const ALL: [Self; 5] = [Self::Plain, Self::P1, Self::P2, Self::P3, Self::P4];
 
     pub fn word(self) -> &'static str {
         match self {
+            Self::Plain => "plain",
             Self::P1 => "P1",
             Self::P2 => "P2",
             Self::P3 => "P3",
@@ -68,7 +73,7 @@ impl SignatureProfile {
         Self::ALL.into_iter().find(|p| p.word() == word)
     }
 
-    /// The profile whose policy this is; P1 has none.
+    /// The profile whose policy this is; those below P2 have none.
     pub fn from_policy(oid: &str) -> Option<Self> {
         Some(match oid {
             "2.16.792.1.61.0.1.5070.3.1.1" => Self::P2,

@@ -2,7 +2,7 @@
 //!
 //! A refusal's own sentence goes to whoever asked; what went wrong in here goes to the log and is never said.
 
-use crate::service::failure::{Failure, Kind, Refusal};
+use crate::service::failure::{BETWEEN_LANGUAGES, Failure, Kind, Refusal};
 use crate::smtp::reply::{self, Reply};
 
 /// What was asked when the failure came.
@@ -46,7 +46,14 @@ fn refused(refusal: &Refusal, at: At) -> Reply {
         (Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded, _) => policy,
         (Kind::NotGenuine | Kind::NotFound | Kind::Exists | Kind::WrongState | Kind::OnRecord, _) => policy,
     };
-    usual.with_text(ascii(&refusal.text))
+    let text = ascii(&refusal.text);
+    match refusal.kind {
+        // A line each, so that a line's length (RFC 5321 4.5.3.1.5) cuts off neither language.
+        Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded => {
+            usual.with_text(text.replacen(BETWEEN_LANGUAGES, "\n", 1))
+        }
+        _ => usual.with_text(text),
+    }
 }
 
 /// A reply's words: RFC 5321 4.2 has ASCII only. Turkish letters become the ones a reader expects, one line is kept.

@@ -1,12 +1,15 @@
 //! What stands where: title and result, the mail, its recipients, what happened, who approved, each document with what was
 //! found on it, the anchors of trust, and how to verify all of it without us.
 
+mod signing;
+
 use super::face::{Face, Faces};
 use super::foreign::on_one_line;
 use super::lines::{Ink, Span, Style};
 use super::paper::{Paper, Row};
-use super::summary::{Approval, Document, Finding, SealedCopy, Side, Summary};
+use super::summary::{Approval, Document, Finding, Preserved, SealedCopy, Side, Summary};
 use super::words;
+use crate::rem::notice::judgement::{Language, reason};
 use crate::rem::notice::{local_time, reason_words};
 use std::collections::HashMap;
 
@@ -206,6 +209,13 @@ impl Print<'_, '_> {
             label("Message-ID", "RFC 5322"),
             cell(mail.message_id.clone(), CODE),
         ));
+        // What a document tells that holds goes before what another tells.
+        let documents = &self.summary.documents;
+        let told = |d: &&Document| d.person.is_some();
+        let holds = documents.iter().filter(told).find(|d| d.holds());
+        if let Some(document) = holds.or_else(|| documents.iter().find(told)) {
+            rows.extend(signing::rows(document));
+        }
         for (name, value) in rows {
             self.paper.together(&[(PAIR, Row::of(vec![name, value]))]);
         }
@@ -443,7 +453,9 @@ fn has_failed(document: &Document) -> bool {
         &document.trust,
         &document.timestamp,
     ];
-    findings.iter().any(|f| matches!(f, Finding::Failed(_))) || document.names_original == Some(false)
+    findings.iter().any(|f| matches!(f, Finding::Failed(_)))
+        || document.names_original == Some(false)
+        || matches!(document.preserved, Preserved::Failed(_))
 }
 
 fn approval(approval: &Approval) -> Row {
@@ -509,6 +521,11 @@ fn card(n: usize, document: &Document) -> Vec<(&'static [f32], Row)> {
     if let Some(signer) = &document.signer {
         rows.push((PAIR, pair("Mühür sertifikası", cell(signer.clone(), BODY))));
     }
+    rows.push((PAIR, pair("Mührün düzeyi", level(document.level))));
+    rows.push((PAIR, pair("Kanıt kaydı", record(&document.preserved))));
+    if let Some(person) = &document.person {
+        rows.push((PAIR, pair("İletiyi imzalayan", signing::in_short(person))));
+    }
     if let Some(recipient) = &document.recipient {
         rows.push((PAIR, pair("İlgili alıcı", cell(recipient.clone(), BODY))));
     }
@@ -560,6 +577,7 @@ fn copy_card(copy: &SealedCopy) -> Vec<(&'static [f32], Row)> {
     if let Some(signer) = &copy.signer {
         rows.push((PAIR, pair("Mühür sertifikası", cell(signer.clone(), BODY))));
     }
+    rows.push((PAIR, pair("Kanıt kaydı", record(&copy.preserved))));
     rows.push((
         PAIR,
         pair("Dosyanın SHA-256'sı", cell(words::hex(&copy.sha256), CODE)),
@@ -595,6 +613,42 @@ fn findings(widths: &'static [f32], all: &[(&'static str, &Finding)]) -> Vec<(&'
         }
     }
     rows
+}
+
+/// How long a seal can be judged by what stands in it (EN 319 132-1 6).
+fn level(level: Option<&str>) -> Vec<Span> {
+    let Some(level) = level else {
+        return cell("saptanamadı: imza geçerli değil", BODY);
+    };
+    let (tr, en) = words::level(level);
+    vec![
+        span(level, STRONG),
+        span(format!(" · {tr}"), BODY),
+        span(format!(" {en}"), ENGLISH),
+    ]
+}
+
+/// Whether an evidence record (RFC 4998) covers it.
+fn record(preserved: &Preserved) -> Vec<Span> {
+    let (text, ink) = match preserved {
+        Preserved::NotYet => (
+            "henüz yok (not covered by an evidence record yet)".to_owned(),
+            Ink::Black,
+        ),
+        Preserved::Since { since, until } => {
+            let (since, until) = (local_time(*since), local_time(*until));
+            let text = format!(
+                "RFC 4998; belgenin {since} tarihinden beri var olduğu kanıtlı, son damganın sertifikası {until} tarihine dek \
+                 geçerli"
+            );
+            (text, Ink::Black)
+        }
+        Preserved::Failed(why) => (
+            format!("GEÇERSİZ: {}", on_one_line(&reason(why, Language::Turkish))),
+            Ink::Red,
+        ),
+    };
+    cell(text, Style { ink, ..BODY })
 }
 
 fn ink(finding: &Finding) -> Ink {

@@ -4,6 +4,7 @@
 use crate::clock::UtcTime;
 use crate::domain::evidence::{Event, EvidenceKind, ReasonDetail};
 use crate::domain::job::Deed;
+use crate::domain::signature::PersonSignature;
 
 /// Most octets of all attachments together: what a mail program still sends on. Past it, documents stay beside the PDF.
 pub const ATTACHED_MAX_OCTETS: usize = 8 * 1024 * 1024;
@@ -77,6 +78,11 @@ pub struct Document {
     pub signature: Finding,
     pub trust: Finding,
     pub timestamp: Finding,
+    /// How much its seal carries, as it was judged (EN 319 132-1 6): such as `B-T`.
+    pub level: Option<&'static str>,
+    pub preserved: Preserved,
+    /// The signature of the person who handed the mail in, of which it tells.
+    pub person: Option<Person>,
     /// Whether it names the digest of this original; none when it names no SHA-256 at all.
     pub names_original: Option<bool>,
 }
@@ -85,7 +91,8 @@ impl Document {
     /// All that was looked at holds.
     pub fn holds(&self) -> bool {
         let findings = [&self.schema, &self.signature, &self.trust, &self.timestamp];
-        findings.iter().all(|f| **f == Finding::Ok) && self.names_original == Some(true)
+        let preserved = !matches!(self.preserved, Preserved::Failed(_));
+        findings.iter().all(|f| **f == Finding::Ok) && preserved && self.names_original == Some(true)
     }
 }
 
@@ -97,6 +104,27 @@ pub enum Finding {
     Unknown(String),
 }
 
+/// What the evidence record beside a document proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preserved {
+    /// No hash tree covers it yet.
+    NotYet,
+    /// It existed at `since`; the record's last time-stamp can be checked until then.
+    Since {
+        since: UtcTime,
+        until: UtcTime,
+    },
+    Failed(String),
+}
+
+/// A person who signed the mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub signature: PersonSignature,
+    /// Masked, of the certificate in the original; none where that names none.
+    pub masked_number: Option<String>,
+}
+
 /// A sealed copy of the mail, and what was found on its seal (S/MIME).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedCopy {
@@ -104,6 +132,7 @@ pub struct SealedCopy {
     pub sha256: [u8; 32],
     pub issuer: String,
     pub stamp_time: Option<UtcTime>,
+    pub preserved: Preserved,
     /// Subject of the certificate whose signature holds.
     pub signer: Option<String>,
     pub signature: Finding,

@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::UtcTime;
 use crate::domain::evidence::{Event, EvidenceKind, Reason, ReasonDetail};
 use crate::domain::job::{Act, Deed};
+use crate::domain::signature::{PersonSignature, SignatureProfile, SignatureStanding};
 use proptest::prelude::*;
 use std::path::Path;
 use std::process::Command;
@@ -34,6 +35,9 @@ fn document(n: usize, kind: EvidenceKind, event: Event, recipient: Option<&str>)
         signature: Finding::Ok,
         trust: Finding::Ok,
         timestamp: Finding::Ok,
+        level: Some("B-T"),
+        preserved: Preserved::NotYet,
+        person: None,
         names_original: Some(true),
     }
 }
@@ -93,6 +97,7 @@ fn the_road() -> Summary {
             sha256: [0xcd; 32],
             issuer: "hs01.kep.test".into(),
             stamp_time: Some(at(1)),
+            preserved: Preserved::NotYet,
             signer: Some("CN=KEPHS hs01.kep.test".into()),
             signature: Finding::Ok,
             trust: Finding::Ok,
@@ -132,6 +137,70 @@ fn the_road() -> Summary {
             octets: b"<a/>".to_vec(),
         }],
     }
+}
+
+/// The same, signed by a person; judged, preserved and failed in every way that is told.
+fn the_signed_road() -> Summary {
+    let mut summary = the_road();
+    let signature = PersonSignature {
+        profile: SignatureProfile::P4,
+        signer: "AYŞE GÜLİZAR ÖRNEKOĞLU ÇIĞIR".into(),
+        issuer: "Örnek Nitelikli Elektronik Sertifika Hizmet Sağlayıcısı S7 ığüşöçİĞÜŞÖÇ".into(),
+        certificate_sha256: [0x3c; 32],
+        claimed_at: Some(at(-2)),
+        stamped_at: Some(at(-1)),
+        judged_at: at(-1),
+        standing: SignatureStanding::Final,
+    };
+    summary.documents[0].person = Some(Person {
+        signature,
+        masked_number: Some("172******60".into()),
+    });
+    summary.documents[0].level = Some("B-LT");
+    summary.documents[0].preserved = Preserved::Since {
+        since: at(900),
+        until: at(900_000),
+    };
+    summary.documents[2].level = None;
+    summary.documents[2].preserved = Preserved::Failed("the evidence record has no time-stamp".into());
+    summary.dispatches[0].preserved = summary.documents[0].preserved.clone();
+    summary
+}
+
+#[test]
+fn the_person_who_signed_levels_and_evidence_records_are_told() {
+    let (summary, dir) = (the_signed_road(), tempfile::tempdir().unwrap());
+    let octets = Press::new().unwrap().print(&summary).unwrap();
+    std::fs::write(dir.path().join("s.pdf"), octets).unwrap();
+    ask(dir.path(), "pdftotext", &["-layout", "s.pdf", "s.txt"]);
+    let text = std::fs::read_to_string(dir.path().join("s.txt")).unwrap();
+    for words in [
+        "İletiyi imzalayan kişi",
+        "AYŞE GÜLİZAR ÖRNEKOĞLU ÇIĞIR · TCKN 172******60",
+        "ığüşöçİĞÜŞÖÇ",
+        "23.11.2026 23:44:05 (zaman damgası)",
+        "iptal edilmemiş (kesin)",
+        "B-LT · imza, zaman damgası ve iptal bilgileri",
+        "B-T · imza ve zaman damgası",
+        "saptanamadı: imza geçerli değil",
+        "24.11.2026 14:45:05 tarihinden beri",
+        "henüz yok",
+        "GEÇERSİZ: ",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    assert!(!text.contains("fully hold"), "{text}");
+    assert!(
+        text.contains("4 delil belgesinden 1 tanesi doğrulanamadı"),
+        "{text}"
+    );
+    let mut doubtful = summary;
+    doubtful.documents[0].trust = Finding::Unknown("?".into());
+    let octets = Press::new().unwrap().print(&doubtful).unwrap();
+    std::fs::write(dir.path().join("s.pdf"), octets).unwrap();
+    ask(dir.path(), "pdftotext", &["-layout", "s.pdf", "s.txt"]);
+    let text = std::fs::read_to_string(dir.path().join("s.txt")).unwrap();
+    assert!(text.contains("tümüyle doğrulanamadı"), "{text}");
 }
 
 /// A mail to a thousand, whose words are hostile.

@@ -101,6 +101,22 @@ pub(super) fn finding(finding: &Finding) -> &'static str {
     }
 }
 
+/// What a level of the seal means to a reader.
+pub(super) fn level(level: &str) -> (&'static str, &'static str) {
+    match level {
+        "B-B" => (
+            "yalnızca imza, zaman damgası yok",
+            "signature alone, no time-stamp",
+        ),
+        "B-T" => ("imza ve zaman damgası", "signature and time-stamp"),
+        "B-LT" => (
+            "imza, zaman damgası ve iptal bilgileri; kendi içinde doğrulanır",
+            "with certificates and revocation values: verifies from itself",
+        ),
+        _ => ("", ""),
+    }
+}
+
 /// The day and time of clocks in Türkiye; UTC beside it.
 pub(super) fn both_times(moment: UtcTime) -> String {
     format!("{} (TSİ) · {} (UTC)", local_time(moment), moment.rfc3339())

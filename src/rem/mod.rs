@@ -13,7 +13,7 @@ pub mod message;
 pub mod notice;
 pub mod open;
 mod parsed;
-mod personal;
+pub mod personal;
 pub mod schema;
 mod shape;
 pub mod writer;

@@ -6,6 +6,7 @@
 pub mod findings;
 pub mod job;
 pub mod judgement;
+pub mod signature;
 
 use crate::clock::UtcTime;
 use crate::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Extension, Reason};
@@ -229,10 +230,16 @@ pub fn evidence_intro(facts: &EvidenceFacts) -> Text {
         .as_ref()
         .and_then(|a| a.signature.as_ref())
     {
-        let (who, profile) = (&signature.signer, signature.profile.word());
+        let (who, profile) = (&signature.signer, signature::profile_words(signature.profile));
         lines.push(both(
-            format!("İletiyi imzalayan: {who} (nitelikli elektronik sertifika, {profile})"),
-            format!("The mail is signed by: {who} (qualified certificate, {profile})"),
+            format!(
+                "İletiyi imzalayan: {who} (nitelikli elektronik sertifika, {})",
+                profile.tr
+            ),
+            format!(
+                "The mail is signed by: {who} (qualified certificate, {})",
+                profile.en
+            ),
         ));
     }
     for reason in &facts.reasons {

@@ -12,7 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roxmltree::Node;
 
-const ELEMENT: &str = "PersonalSignature";
+/// The name of the element, by which a document can be asked in passing.
+pub const ELEMENT: &str = "PersonalSignature";
 
 pub(super) fn write(w: &mut XmlWriter, signature: &PersonSignature) {
     let judged = signature.judged_at.rfc3339();

@@ -9,6 +9,7 @@
 mod bundle;
 mod contents;
 mod guide;
+mod judging;
 mod period;
 mod revocation;
 mod summing;
@@ -22,7 +23,6 @@ use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
 use crate::pdf::summary::{MailFacts, SealedCopy, Side};
 use crate::service::aside::aside;
-use crate::service::evidence_records::EvidenceRecords;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
 use crate::service::octets::{ContentReader, cut};
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summing::{Evidence, Sums};
 
-/// Largest sealed copy whose seal is judged for the summary: above what any mail may have with its seal.
+/// Largest mail that is held in memory for the summary, to judge its seal or its signer: above what any mail may have with its seal.
 const JUDGED_MAX_OCTETS: u64 = 64 * 1024 * 1024;
 /// Name of the summary in a bundle.
 const SUMMARY: &str = "ozet.pdf";
@@ -219,28 +219,8 @@ impl Archive {
             )));
         }
         let mut beside = Beside::default();
-        let mut copies = Vec::new();
-        let sealed_by = self.trust(&BTreeSet::from([parts.dispatch_issuer.as_str()]))?;
-        for (number, dispatch) in &parts.dispatches {
-            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
-            let file = dispatch_name(*number);
-            let issuer = parts.dispatch_issuer.clone();
-            let sha256 = bundle.content(&file, dispatch, Some(&issuer)).await?;
-            self.record(bundle, &file, sha256).await?;
-            let copy = summing::CopyFile { file, sha256, issuer };
-            copies.push(self.judged_copy(sums, copy, dispatch, &sealed_by).await?);
-        }
-        let mut documents = Vec::new();
-        for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
-            let name = evidence_name(n, &row);
-            let form = lasting::form_of(&*self.db, &row.xml)?;
-            beside.take(form.as_ref());
-            let document = form.and_then(|f| f.document).unwrap_or(row.xml);
-            let xml = self.spool.load(&document).await?;
-            bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
-            self.record(bundle, &name, document.id.0).await?;
-            documents.push(Evidence { name, row, xml });
-        }
+        let copies = self.copies(sums, parts, bundle, &mut beside).await?;
+        let documents = self.documents(tenant, mail, bundle, &mut beside).await?;
         beside.write(&self.spool, bundle).await?;
         bundle.octets("approvals.json", &approvals(&parts.decisions)?, None)?;
         let issuers: BTreeSet<&str> = documents
@@ -256,12 +236,70 @@ impl Archive {
             at: self.clock.now(),
             by: self.identity.domain.to_string(),
         };
-        let summing = summing::Summing::new(parts, copies, documents, trust, made);
+        let original = match documents.iter().any(Evidence::may_tell_a_person) {
+            true => self.held(&parts.original).await?,
+            false => None,
+        };
+        let summing = summing::Summing::new(parts, copies, (documents, original), trust, made);
         let sums = sums.clone();
         let octets = aside(EXPORTING, move || sums.print(&summing)).await??;
         bundle.octets(SUMMARY, &octets, None)?;
         bundle.octets(guide::NAME, guide::TEXT.as_bytes(), None)?;
         Ok(octets)
+    }
+
+    /// The sealed copies, their records beside them; gives what was found on their seals.
+    async fn copies(
+        &self,
+        sums: &Arc<Sums>,
+        parts: &Parts,
+        bundle: &mut Bundle<'_>,
+        beside: &mut Beside,
+    ) -> Result<Vec<SealedCopy>, Failure> {
+        let mut copies = Vec::new();
+        let sealed_by = self.trust(&BTreeSet::from([parts.dispatch_issuer.as_str()]))?;
+        for (number, dispatch) in &parts.dispatches {
+            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
+            let file = dispatch_name(*number);
+            let issuer = parts.dispatch_issuer.clone();
+            let sha256 = bundle.content(&file, dispatch, Some(&issuer)).await?;
+            let record = self.record(bundle, &file, sha256).await?;
+            let copy = summing::CopyFile {
+                file,
+                sha256,
+                issuer,
+                record,
+            };
+            copies.push(self.judged_copy(sums, copy, dispatch, &sealed_by).await?);
+        }
+        Ok(copies)
+    }
+
+    /// The evidence documents in order of event, in their lasting form once there is one, their records beside them.
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        mail: MailId,
+        bundle: &mut Bundle<'_>,
+        beside: &mut Beside,
+    ) -> Result<Vec<Evidence>, Failure> {
+        let mut documents = Vec::new();
+        for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
+            let name = evidence_name(n, &row);
+            let form = lasting::form_of(&*self.db, &row.xml)?;
+            beside.take(form.as_ref());
+            let document = form.and_then(|f| f.document).unwrap_or(row.xml);
+            let xml = self.spool.load(&document).await?;
+            bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
+            let record = self.record(bundle, &name, document.id.0).await?;
+            documents.push(Evidence {
+                name,
+                row,
+                xml,
+                record,
+            });
+        }
+        Ok(documents)
     }
 
     /// What was found on the seal of a copy.
@@ -272,29 +310,36 @@ impl Archive {
         content: &Content,
         trust: &[(String, String)],
     ) -> Result<SealedCopy, Failure> {
-        let mut octets = None;
-        if content.size_bytes() <= JUDGED_MAX_OCTETS {
-            let mut all = Vec::with_capacity(content.size_bytes() as usize);
-            let mut reader = ContentReader::whole(&self.spool, content);
-            while let Some(chunk) = reader.next_chunk().await? {
-                all.extend_from_slice(&chunk);
-            }
-            octets = Some(all);
-        }
+        let octets = self.held(content).await?;
         let (sums, trust) = (sums.clone(), trust.to_vec());
         aside(EXPORTING, move || sums.copy(copy, octets.as_deref(), &trust)).await
     }
 
-    /// The evidence record of a sealed document beside it, once a hash tree covers it: from the night after its day on.
-    async fn record(&self, bundle: &mut Bundle<'_>, name: &str, sha256: [u8; 32]) -> Result<(), Failure> {
-        let records = EvidenceRecords {
-            db: self.db.clone(),
-            spool: self.spool.clone(),
-        };
-        match records.record_of(sha256).await? {
-            Some(der) => bundle.octets(&format!("{name}.ers"), &der, Some(self.identity.domain.as_str())),
-            None => Ok(()),
+    /// The octets in memory; none when they are too many for that.
+    async fn held(&self, content: &Content) -> Result<Option<Vec<u8>>, Failure> {
+        if content.size_bytes() > JUDGED_MAX_OCTETS {
+            return Ok(None);
         }
+        let mut all = Vec::with_capacity(content.size_bytes() as usize);
+        let mut reader = ContentReader::whole(&self.spool, content);
+        while let Some(chunk) = reader.next_chunk().await? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(Some(all))
+    }
+
+    /// The evidence record of a sealed document beside it, once there is one.
+    async fn record(
+        &self,
+        bundle: &mut Bundle<'_>,
+        name: &str,
+        sha256: [u8; 32],
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let record = self.record_of(sha256).await?;
+        if let Some(der) = &record {
+            bundle.octets(&format!("{name}.ers"), der, Some(self.identity.domain.as_str()))?;
+        }
+        Ok(record)
     }
 
     /// The anchors of every provider concerned, by domain; our own first.

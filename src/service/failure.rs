@@ -44,6 +44,9 @@ pub enum Kind {
     OnRecord,
 }
 
+/// Between the English and the Turkish of a sentence that is said in both.
+pub const BETWEEN_LANGUAGES: &str = " / ";
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Refusal {

@@ -5,7 +5,6 @@ use crate::domain::audit::{AuditRecord, Matter};
 use crate::domain::item::Item;
 use crate::domain::mail::{Consignment, Mail};
 use crate::id::{EvidenceId, ItemId, MailId, TenantId};
-use crate::service::aside::aside;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::Db;
 use crate::store::spool::{BlobId, Spool};
@@ -56,8 +55,6 @@ impl AuditWish {
 /// An evidence document as it is shown.
 pub struct Document {
     pub xml: Vec<u8>,
-    /// The level of its signature (EN 319 132-1 6); none when it does not hold.
-    pub level: Option<&'static str>,
     pub sha256: BlobId,
 }
 
@@ -115,17 +112,8 @@ impl Records {
     /// The sealed document itself, in its lasting form once there is one.
     pub async fn document(&self, row: &EvidenceRow) -> Result<Document, Failure> {
         let blob = lasting::document(&*self.db, &row.xml)?;
-        let xml = self.spool.load(&blob).await?;
-        let reading = aside("reading a document", move || {
-            let level = crate::seal::enveloped::verify(&xml)
-                .ok()
-                .map(|(v, _)| v.level().word());
-            (xml, level)
-        });
-        let (xml, level) = reading.await?;
         Ok(Document {
-            xml,
-            level,
+            xml: self.spool.load(&blob).await?,
             sha256: blob.id,
         })
     }

@@ -5,20 +5,22 @@
 //! trust and moments in, a verdict out: no network, no clock, no store. What is signed is found by [`shape`].
 //!
 //! Form: `multipart/signed` around the whole body (RFC 8551 3.5.3), both spellings of the protocol, CAdES with one signer
-//! (EN 319 122-1); profiles P1 to P4 of BTK's decision 2012/DK-15/299. The signature covers the first part alone: From, To and
+//! (EN 319 122-1); profiles P1 to P4 of BTK's decision 2012/DK-15/299, and below them plain S/MIME where the provider takes it. The signature covers the first part alone: From, To and
 //! Subject are bound by the provider's seal, not by it. Sentences name no subject: that of a qualified certificate carries an
 //! identity number.
 
 mod mark;
+mod number;
 #[cfg(test)]
 mod tests;
 
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
+use crate::cms::der::DerError;
 use crate::cms::qualified::{self, common_name, qualification};
 use crate::cms::revocation::{Doubt, RevocationValues, Standing};
-use crate::cms::signed::along::{self, Along, PERSONAL_MAX_OCTETS};
-use crate::cms::signed::{self, CmsError, Verified};
+use crate::cms::signed::along::{self, Along};
+use crate::cms::signed::{self, CmsError, NO_SIGNED_ATTRIBUTES, Verified};
 use crate::cms::tsp::Token;
 use crate::cms::{Certificate, ContentDigest, DigestAlgorithm, PathError, Purpose};
 use crate::domain::certificate::UserCertificates;
@@ -29,6 +31,7 @@ use crate::domain::signature::{PersonSignature, SignatureProfile, SignatureStand
 use crate::mime::structure::{Part, PartKind};
 use crate::mime::{Span, Structure};
 use crate::seal::TrustStore;
+pub use number::masked_number;
 use std::time::Duration;
 
 /// How far clocks of signers, authorities and ours may differ.
@@ -185,8 +188,7 @@ pub fn examine(question: Question<'_>, standards: &Standards) -> Result<Candidat
             "the signer's key is of a kind that is not taken: RSA from 2048 bits, P-256 or P-384",
         ));
     }
-    let verified = signed::verify_detached_within(question.cms_der, &question.content, PERSONAL_MAX_OCTETS)
-        .map_err(not_verified)?;
+    let verified = signed::verify_personal(question.cms_der, &question.content).map_err(not_verified)?;
     let received = question.received_at;
     let stamped_at = stamp(&verified, received, standards)?;
     let claimed_at = verified.signing_time;
@@ -199,6 +201,7 @@ pub fn examine(question: Question<'_>, standards: &Standards) -> Result<Candidat
     let leaf = verified.signer.clone();
     check_kind(&leaf, standards)?;
     let at = stamped_at.unwrap_or(received);
+    let profile = profile(&along, stamped_at, verified.names_certificate);
     let mut pool = verified.certificates;
     pool.extend(along.certificates.iter().cloned());
     let path = standards
@@ -209,14 +212,7 @@ pub fn examine(question: Question<'_>, standards: &Standards) -> Result<Candidat
     if standards.match_address {
         check_address(&leaf, question.from)?;
     }
-    let profile = profile(&along, stamped_at);
-    if profile < standards.least {
-        return Err(Fault::Unfit(format!(
-            "the signature reaches profile {}, and {} is asked for (BTK 2012/DK-15/299); set your signing program accordingly",
-            profile.word(),
-            standards.least.word()
-        )));
-    }
+    check_profile(profile, standards.least)?;
     Ok(Candidate {
         signature: PersonSignature {
             profile,
@@ -243,7 +239,7 @@ impl Candidate {
     pub fn grace(&self, provider: Duration) -> Duration {
         match self.signature.profile {
             SignatureProfile::P2 | SignatureProfile::P3 => provider,
-            SignatureProfile::P1 | SignatureProfile::P4 => Duration::ZERO,
+            SignatureProfile::Plain | SignatureProfile::P1 | SignatureProfile::P4 => Duration::ZERO,
         }
     }
 
@@ -252,9 +248,14 @@ impl Candidate {
         self.signature.claimed_at
     }
 
-    /// The verdict where nobody is asked about revocation.
-    pub fn unasked(self) -> PersonSignature {
-        self.signature
+    /// The verdict where nobody is asked about revocation: by what came along with the signature. What that leaves open
+    /// was not asked.
+    pub fn unasked(self, grace: Duration, standards: &Standards) -> Result<PersonSignature, Fault> {
+        let unjudged = self.signature.clone();
+        match self.conclude(RevocationValues::default(), grace, standards) {
+            Err(Fault::Unknown(_)) => Ok(unjudged),
+            judged => judged,
+        }
     }
 
     /// The verdict by what was collected, and by what came along.
@@ -314,6 +315,12 @@ fn doubt(why: &Doubt) -> &'static str {
 }
 
 fn unreadable(why: CmsError) -> Fault {
+    if why == CmsError::Der(DerError(NO_SIGNED_ATTRIBUTES)) {
+        return Fault::unfit(
+            "the signature has no signed attributes, so nobody knows when and by which certificate it was made; sign the mail \
+             with a program that makes CAdES-BES signatures and send it again",
+        );
+    }
     Fault::Unfit(format!("the signature cannot be taken: {why}"))
 }
 
@@ -444,12 +451,33 @@ fn check_address(leaf: &Certificate, from: &str) -> Result<(), Fault> {
     )))
 }
 
+/// EN 319 122-1 6.3: every level names the signer's certificate, and so does P1. Mail readers leave it out, so they are told
+/// what is missing.
+fn check_profile(reached: SignatureProfile, least: SignatureProfile) -> Result<(), Fault> {
+    if reached >= least {
+        return Ok(());
+    }
+    if reached == SignatureProfile::Plain {
+        return Err(Fault::unfit(
+            "the signature does not name its certificate (CAdES-BES, attribute signing-certificate-v2; profile P1 of BTK \
+             2012/DK-15/299), as those of Outlook, Thunderbird and Apple Mail do not; sign the mail with a program that makes \
+             CAdES-BES signatures and send it again",
+        ));
+    }
+    Err(Fault::Unfit(format!(
+        "the signature reaches profile {}, and {} is asked for (BTK 2012/DK-15/299); set your signing program accordingly",
+        reached.word(),
+        least.word()
+    )))
+}
+
 /// The profile whose demands are met, whatever is claimed: a time-stamp, certificates, and the values of its kind.
-fn profile(along: &Along, stamped_at: Option<UtcTime>) -> SignatureProfile {
-    use SignatureProfile::{P1, P2, P3, P4};
+fn profile(along: &Along, stamped_at: Option<UtcTime>, names_certificate: bool) -> SignatureProfile {
+    use SignatureProfile::{P1, P2, P3, P4, Plain};
     let claimed = along.policy.as_deref().and_then(SignatureProfile::from_policy);
     let is_long = !along.certificates.is_empty();
     match claimed {
+        _ if !names_certificate => Plain,
         Some(_) if stamped_at.is_none() => P1,
         Some(P4) if is_long && !along.values.ocsp.is_empty() => P4,
         Some(P3) if is_long && !along.values.crls.is_empty() => P3,

@@ -10,7 +10,9 @@ use super::{Judged, OriginalMatch};
 use crate::clock::UtcTime;
 use crate::domain::audit_chain::hex;
 use crate::domain::evidence::EvidenceFacts;
+use crate::domain::signature::{PersonSignature, SignatureStanding};
 use crate::rem::notice::judgement::{Language, Word, reason, title};
+use crate::rem::notice::signature::signature_words;
 use crate::rem::notice::{local_time, reason_words};
 use crate::seal::verifier::TrustMoment;
 use crate::seal::{Finding, Relied};
@@ -58,6 +60,32 @@ pub fn entries(judged: &Judged) -> Vec<(&'static str, Value)> {
     out
 }
 
+/// What is told of an evidence beside the document itself: the same names and the same words as in a whole report.
+pub fn shown_entries(judged: &Judged) -> Vec<(&'static str, Value)> {
+    const SHOWN: [&str; 10] = [
+        "level",
+        "schema",
+        "signature",
+        "trust",
+        "timestamp",
+        "stamp_time",
+        "revocation",
+        "preserved",
+        "remarks",
+        "ok",
+    ];
+    let mut shown: Vec<(&'static str, Value)> = entries(judged)
+        .into_iter()
+        .filter(|(name, _)| SHOWN.contains(name))
+        .collect();
+    let facts = judged.facts.as_ref();
+    shown.push((
+        "person_signature",
+        facts.and_then(personal).map_or(Value::Null, signature_value),
+    ));
+    shown
+}
+
 /// The same as one object.
 pub fn object(judged: &Judged) -> Value {
     Value::Object(
@@ -88,12 +116,37 @@ fn stated(facts: &EvidenceFacts) -> Value {
         "issuer": facts.issuer.name,
         "issuer_address": facts.issuer.electronic_address,
         "sender": facts.sender.address,
+        "person_signature": personal(facts).map(signature_value),
         "recipients": facts.recipients.iter().map(|r| r.address.as_str()).collect::<Vec<_>>(),
         "recipient": facts.recipient().map(|r| r.address.as_str()),
         "subject": facts.message.subject,
         "rem_message_id": facts.message.rem_message_id,
         "original_sha256": facts.message.original_sha256.map(|d| hex(&d)),
         "reasons": facts.reasons.iter().map(|r| r.reason.fragment()).collect::<Vec<_>>(),
+    })
+}
+
+fn personal(facts: &EvidenceFacts) -> Option<&PersonSignature> {
+    facts.sender_authentication.as_ref()?.signature.as_ref()
+}
+
+/// A person's signature, as the evidence tells of it. The names in it are promised.
+fn signature_value(signature: &PersonSignature) -> Value {
+    let time = |t: Option<UtcTime>| t.map(|t| t.to_string());
+    let final_from = match signature.standing {
+        SignatureStanding::NotFinal { final_from } => Some(final_from),
+        _ => None,
+    };
+    json!({
+        "profile": signature.profile.word(),
+        "signer": signature.signer,
+        "issuer": signature.issuer,
+        "certificate_sha256": hex(&signature.certificate_sha256),
+        "claimed_at": time(signature.claimed_at),
+        "stamped_at": time(signature.stamped_at),
+        "judged_at": signature.judged_at.to_string(),
+        "standing": signature.standing.word(),
+        "final_from": time(final_from),
     })
 }
 
@@ -227,6 +280,12 @@ fn tell(text: &mut String, facts: &EvidenceFacts, language: Language) {
         &format!("{} <{}>", facts.issuer.name, facts.issuer.electronic_address),
     );
     line(Word::Sender, &facts.sender.address);
+    if let Some(signature) = personal(facts) {
+        line(
+            Word::PersonSignature,
+            signature_words(signature).in_language(language),
+        );
+    }
     match facts.recipient() {
         Some(recipient) => line(Word::Recipient, &recipient.address),
         None => {

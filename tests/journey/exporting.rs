@@ -32,7 +32,7 @@ fn ask(folder: &Path, program: &str, arguments: &[&str]) -> String {
 }
 
 /// The text of a PDF, past qpdf.
-fn text_of(pdf: &Path) -> String {
+pub fn text_of(pdf: &Path) -> String {
     let (folder, name) = (pdf.parent().unwrap(), pdf.file_name().unwrap().to_str().unwrap());
     ask(folder, "qpdf", &["--check", name]);
     ask(folder, "pdftotext", &["-layout", name, "-"])

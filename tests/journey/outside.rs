@@ -189,7 +189,8 @@ impl Court {
         let token = rows.get(named + 2).ok_or("no token")?;
         let unsigned = rows[..named]
             .iter()
-            .rposition(|r| r.text.contains("cont [ 1 ]"))
+            // Values of revocation in front of it have such tags too.
+            .rposition(|r| r.text.contains("cont [ 1 ]") && r.depth + 2 == rows[named].depth)
             .ok_or("no unsigned attributes")?;
         let depth = rows[unsigned].depth;
         let value = rows[..unsigned]

@@ -10,12 +10,12 @@ use kepd::domain::signature::{SignatureProfile, SignatureStanding};
 use kepd::rem::evidence_read;
 use rcgen::date_time_ymd;
 
-fn facts(xml: &str) -> EvidenceFacts {
+pub fn facts(xml: &str) -> EvidenceFacts {
     evidence_read::read(xml.as_bytes()).unwrap().facts
 }
 
 /// The rejection under that subject; judged by others as well.
-fn rejection(house: &House, subject: &str) -> EvidenceFacts {
+pub fn rejection(house: &House, subject: &str) -> EvidenceFacts {
     let told = |xml: &str| {
         let facts = facts(xml);
         facts.event == Event::Rejection && facts.message.subject == subject

@@ -1,5 +1,5 @@
 //! Two providers that are running, cards of persons, and `openssl` as whoever signs and checks mail. `persons`,
-//! `persons_release` and `persons_once` use it.
+//! `persons_release`, `persons_once` and `persons_profiles` use it.
 
 use super::certificate_login::{Authority, params, person};
 use super::kepctl::{Daemon, kepctl, start};
@@ -70,7 +70,7 @@ fn done(command: &mut Command) -> Vec<u8> {
 }
 
 /// A provider that takes what persons sign with certificates of `root`.
-fn provider(dir: &Path, domain: &str, root: &Authority) -> Provider {
+fn provider(dir: &Path, domain: &str, root: &Authority, changes: &[(&str, &str)]) -> Provider {
     let data = dir.join(&domain[..4]);
     let mut init = Command::new(env!("CARGO_BIN_EXE_kepd"));
     init.args(["init", "--domain", domain, "--ports", "free", "--data"]);
@@ -80,10 +80,11 @@ fn provider(dir: &Path, domain: &str, root: &Authority) -> Provider {
     let path = data.join("kepd.toml");
     let config = std::fs::read_to_string(&path).unwrap();
     let mut changed = config.clone();
-    for (from, to) in [
+    let always = [
         ("# trust = \"pki/persons\"", "trust = \"pki/persons\""),
         ("allow_networks = []", "allow_networks = [\"127.0.0.0/8\"]"),
-    ] {
+    ];
+    for (from, to) in always.iter().chain(changes) {
         assert!(changed.contains(from), "{from}");
         changed = changed.replace(from, to);
     }
@@ -226,10 +227,15 @@ fn publish(list: std::sync::Arc<std::sync::Mutex<Vec<u8>>>) -> String {
 
 impl House {
     pub fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    /// The same where the first provider is configured otherwise: what stands in its file, and what instead.
+    pub fn open_with(changes: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = authority("Deneme NES Kök");
-        let hs01 = provider(dir.path(), "hs01.kep.test", &root);
-        let hs02 = provider(dir.path(), "hs02.kep.test", &root);
+        let hs01 = provider(dir.path(), "hs01.kep.test", &root, changes);
+        let hs02 = provider(dir.path(), "hs02.kep.test", &root, &[]);
         for (from, to) in [(&hs01, &hs02), (&hs02, &hs01)] {
             let profile = dir.path().join("profile.json");
             let told = from.done(&["peer", "export"]);

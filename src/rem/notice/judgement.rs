@@ -5,11 +5,13 @@
 //! court is served better by an English sentence than by none. `tests/paperwork.rs` holds the table against the judges.
 
 mod patterns;
+mod persons;
 mod revocation;
 
 use super::Both;
 use crate::domain::evidence::{Event, EvidenceKind};
 use patterns::PATTERNS;
+use persons::PATTERNS as OF_PERSONS;
 use revocation::PATTERNS as OF_REVOCATION;
 
 /// Deepest nesting of one reason in another.
@@ -65,6 +67,7 @@ words! {
     SealedBy "mühürleyen" "sealed by";
     Issuer "düzenleyen" "issued by";
     Sender "gönderici" "sender";
+    PersonSignature "kişinin imzası" "signature of a person";
     Recipient "alıcı" "recipient";
     Recipients "alıcılar" "recipients";
     Subject "konu" "subject";
@@ -114,7 +117,7 @@ pub fn is_known(pattern: &str) -> bool {
 
 /// All patterns, wherever they stand.
 fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    PATTERNS.iter().chain(OF_REVOCATION)
+    PATTERNS.iter().chain(OF_REVOCATION).chain(OF_PERSONS)
 }
 
 fn in_turkish(english: &str, depth: usize) -> String {

@@ -3,19 +3,26 @@
 //! Each document is judged by the anchors of the provider that issued it, and by no other's: one provider cannot vouch
 //! for the word of another.
 
+use super::judging::anchors_of;
 use super::{Decided, Parts};
 use crate::clock::UtcTime;
 use crate::cms::Certificate;
+use crate::domain::evidence::EvidenceFacts;
 use crate::pdf::Press;
 use crate::pdf::summary::{
-    ATTACHED_MAX_OCTETS, Anchor, Approval, Attachment, Document, Finding, MailFacts, SealedCopy, Summary,
+    ATTACHED_MAX_OCTETS, Anchor, Approval, Attachment, Document, Finding, MailFacts, Person, Preserved,
+    SealedCopy, Summary,
 };
 use crate::rem::Parsed;
+use crate::rem::personal::ELEMENT as PERSON_ELEMENT;
 use crate::seal::{self, TrustStore, verify_evidence};
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
+use crate::validation::personal::masked_number;
+use crate::validation::preserved::{self, judge_record};
 use crate::validation::{Piece, judge};
+use crate::xml::Level;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,6 +34,16 @@ pub(super) struct Evidence {
     pub name: String,
     pub row: EvidenceRow,
     pub xml: Vec<u8>,
+    /// The evidence record beside it.
+    pub record: Option<Vec<u8>>,
+}
+
+impl Evidence {
+    /// Whether it may speak of a person's signature: then the original is looked at too.
+    pub(super) fn may_tell_a_person(&self) -> bool {
+        let name = PERSON_ELEMENT.as_bytes();
+        self.xml.windows(name.len()).any(|octets| octets == name)
+    }
 }
 
 /// A sealed copy as it lies in the bundle.
@@ -34,6 +51,8 @@ pub(super) struct CopyFile {
     pub file: String,
     pub sha256: [u8; 32],
     pub issuer: String,
+    /// The evidence record beside it.
+    pub record: Option<Vec<u8>>,
 }
 
 /// Who makes it, and when.
@@ -49,6 +68,8 @@ pub(super) struct Summing {
     dispatches: Vec<SealedCopy>,
     approvals: Vec<Approval>,
     documents: Vec<Evidence>,
+    /// The original, where a document may speak of who signed it.
+    original: Option<Vec<u8>>,
     /// PEM by domain.
     trust: Vec<(String, String)>,
 }
@@ -57,7 +78,7 @@ impl Summing {
     pub(super) fn new(
         parts: &Parts,
         dispatches: Vec<SealedCopy>,
-        documents: Vec<Evidence>,
+        (documents, original): (Vec<Evidence>, Option<Vec<u8>>),
         trust: Vec<(String, String)>,
         made: Made,
     ) -> Self {
@@ -68,8 +89,19 @@ impl Summing {
             dispatches,
             approvals: parts.decisions.iter().map(approval).collect(),
             documents,
+            original,
             trust,
         }
+    }
+
+    /// The person of whom an evidence tells.
+    fn person(&self, facts: &EvidenceFacts) -> Option<Person> {
+        let signature = facts.sender_authentication.as_ref()?.signature.clone()?;
+        let original = self.original.as_deref();
+        Some(Person {
+            masked_number: original.and_then(|octets| masked_number(octets, signature.certificate_sha256)),
+            signature,
+        })
     }
 }
 
@@ -129,13 +161,19 @@ impl Sums {
         octets: Option<&[u8]>,
         trust: &[(String, String)],
     ) -> SealedCopy {
-        let CopyFile { file, sha256, issuer } = copy;
+        let CopyFile {
+            file,
+            sha256,
+            issuer,
+            record,
+        } = copy;
         let unknown = |why: &str| Finding::Unknown(why.to_owned());
         let bare = |why: &str| SealedCopy {
             file: file.clone(),
             sha256,
             issuer: issuer.clone(),
             stamp_time: None,
+            preserved: Preserved::NotYet,
             signer: None,
             signature: unknown(why),
             trust: unknown(why),
@@ -153,6 +191,7 @@ impl Sums {
         };
         SealedCopy {
             stamp_time: seal.stamp_time,
+            preserved: preserved(record.as_deref(), octets, &store),
             signer: seal.signer.map(|signer| signer.subject),
             signature: finding_of(&seal.findings.signature),
             trust: finding_of(&seal.findings.trust),
@@ -184,6 +223,7 @@ impl Sums {
             None => (None, Vec::new()),
         };
         let named = facts.as_ref().and_then(|f| f.message.original_sha256);
+        let person = facts.as_ref().and_then(|f| summing.person(f));
         Document {
             file: evidence.name.clone(),
             sha256: mails::digest(&evidence.xml),
@@ -201,6 +241,9 @@ impl Sums {
             signature: finding_of(&found.signature),
             trust: by_anchors(&found.trust),
             timestamp: by_anchors(&found.timestamp),
+            level: report.level.map(Level::word),
+            preserved: preserved(evidence.record.as_deref(), &evidence.xml, &trust),
+            person,
             names_original: named.map(|digest| digest == summing.mail.original_sha256),
             issuer,
         }
@@ -212,16 +255,20 @@ impl Sums {
         if let Some(store) = stores.get(pem) {
             return store.clone();
         }
-        let mut store = TrustStore::new();
-        if store.add_pem_text(pem).is_err() {
-            store = TrustStore::new();
-        }
-        let store = Arc::new(store);
+        let store = Arc::new(anchors_of(pem));
         if stores.len() >= STORES_MAX {
             stores.clear();
         }
         stores.insert(pem.to_owned(), store.clone());
         store
+    }
+}
+
+fn preserved(record: Option<&[u8]>, document: &[u8], trust: &TrustStore) -> Preserved {
+    match record.map(|record| judge_record(record, document, trust)) {
+        None | Some(preserved::Preserved::NotGiven) => Preserved::NotYet,
+        Some(preserved::Preserved::Since { since, until, .. }) => Preserved::Since { since, until },
+        Some(preserved::Preserved::Failed(why)) => Preserved::Failed(why),
     }
 }
 

@@ -13,15 +13,17 @@ use crate::domain::signature::PersonSignature;
 use crate::domain::tenant::Tenant;
 use crate::mime::structure::{Part, Structure};
 use crate::mime::{Span, decode};
+use crate::rem::notice::judgement::{self, Language};
 use crate::seal::revocation::Collector;
 use crate::service::aside::aside;
-use crate::service::failure::{Failure, Kind};
+use crate::service::failure::{BETWEEN_LANGUAGES, Failure, Kind};
 use crate::service::octets::ContentReader;
 use crate::store::spool::Spool;
 use crate::store::tables::items::Content;
 use crate::validation::personal::{self, Fault, Question, Shape, Standards};
 use aws_lc_rs::digest::{Context, SHA256, SHA384, SHA512};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Signatures looked at together: each may hold [`PERSONAL_MAX_OCTETS`] three times over, encoded, read and as values.
@@ -51,6 +53,8 @@ pub struct Persons {
     pub standards: Arc<Standards>,
     /// None: nobody is asked.
     pub collector: Option<Arc<Collector>>,
+    /// How long after a signature of P2 or P3 there is no last word on it, where nobody is asked.
+    pub grace: Duration,
 }
 
 impl Default for Signatures {
@@ -156,15 +160,22 @@ impl Persons {
         };
         let mark = candidate.mark;
         let holds = |signature| Signed::Holds(Box::new(Held { signature, mark }));
+        let standards = self.standards.clone();
         let Some(collector) = &self.collector else {
-            return Ok(holds(candidate.unasked()));
+            let grace = candidate.grace(self.grace);
+            let judging = aside("judging a signature", move || {
+                candidate.unasked(grace, &standards)
+            });
+            return Ok(match judging.await? {
+                Ok(signature) => holds(signature),
+                Err(fault) => Signed::Faulty(fault),
+            });
         };
         let grace = candidate.grace(collector.grace());
         let collected = collector.collect(&candidate.path, candidate.at, grace).await;
         if !collected.failures.is_empty() {
             tracing::info!(failures = ?collected.failures, "asking about a person's certificate");
         }
-        let standards = self.standards.clone();
         let concluded = aside("judging a signature", move || {
             candidate.conclude(collected.values, grace, &standards)
         });
@@ -298,7 +309,7 @@ fn unsigned(why: &str) -> Failure {
         "mail of this account has to be signed by whoever sends it (güvenli elektronik imza), and this is not: {why}; sign it \
          with your qualified certificate (NES) as S/MIME and send it again"
     );
-    Failure::refused(Kind::Unsigned, say)
+    Failure::refused(Kind::Unsigned, in_both_languages(&say))
 }
 
 fn refused(fault: &Fault) -> Failure {
@@ -306,7 +317,16 @@ fn refused(fault: &Fault) -> Failure {
         Fault::Ended(_) => Kind::SignerEnded,
         _ => Kind::BadSignature,
     };
-    Failure::refused(kind, fault.text())
+    Failure::refused(kind, in_both_languages(fault.text()))
+}
+
+/// Whoever signed has to understand what is missing; the sentence also stands in the rejection evidence.
+fn in_both_languages(english: &str) -> String {
+    let turkish = judgement::reason(english, Language::Turkish);
+    match turkish == english {
+        true => turkish,
+        false => format!("{english}{BETWEEN_LANGUAGES}{turkish}"),
+    }
 }
 
 #[cfg(test)]

@@ -294,7 +294,7 @@ pub struct RenewalDue {
 }
 
 rows! {
-    OwedEvidence => "evidence owed" v 2;
+    OwedEvidence => "evidence owed" v 3;
     SealWork => "copies to seal" v 1;
     DeliveryWork => "deliveries" v 1;
     QueueEntry => "queue" v 1;

@@ -71,7 +71,7 @@ fn a_person_signs_with_his_own_qualified_certificate() {
     let scene = scene();
     let card = person(AYSE).by(&scene.root);
     let candidate = scene.judged(&Making::by(&card)).unwrap();
-    let signature = candidate.unasked();
+    let signature = candidate.unasked(Duration::ZERO, &scene.standards).unwrap();
     assert_eq!(
         (signature.signer.as_str(), signature.issuer.as_str()),
         ("AYŞE ÖRNEK", "Deneme NES Kök")
@@ -267,7 +267,7 @@ fn what_a_signature_must_be() {
                 ..making()
             },
             "unfit",
-            "signing-certificate",
+            "attribute signing-certificate-v2",
         ),
         (
             Making {
@@ -315,6 +315,74 @@ fn what_a_signature_must_be() {
     for cms in [&b""[..], b"\x30\x03\x02\x01\x05", &good[..good.len() - 3]] {
         assert_eq!(judge(cms, CONTENT).0, "unfit");
     }
+}
+
+/// Both as openssl and mail readers write them; the first is whole, but that it does not say by which certificate.
+#[test]
+fn plain_s_mime_counts_only_where_the_provider_takes_it() {
+    let scene = scene();
+    let card = person(AYSE).by(&scene.root);
+    let plain = Making {
+        names_certificate: false,
+        ..Making::by(&card)
+    };
+    let stamped = Making {
+        policy: Some("2.16.792.1.61.0.1.5070.3.1.1"),
+        stamp: Some((at("06-01T11:30"), &scene.tsa, true)),
+        claimed: Some(at("06-01T11:30")),
+        ..plain.clone()
+    };
+    let lenient = Scene {
+        standards: Standards {
+            least: SignatureProfile::Plain,
+            ..scene.standards.clone()
+        },
+        ..self::scene()
+    };
+    for making in [&plain, &stamped] {
+        let (kind, text) = told(scene.judged(making));
+        assert!(kind == "unfit" && text.contains("CAdES-BES"), "{text}");
+        let candidate = lenient.judged(making).unwrap();
+        // A policy makes no profile of what does not name its certificate.
+        assert_eq!(candidate.signature.profile, SignatureProfile::Plain);
+    }
+    let named = lenient.judged(&Making::by(&card)).unwrap();
+    assert_eq!(named.signature.profile, SignatureProfile::P1);
+    // One that is named and is another is never taken.
+    let other = person(AYSE).by(&scene.root);
+    let swapped = Party {
+        certificate: other.certificate.clone(),
+        key: card.key.clone(),
+    };
+    assert_eq!(told(lenient.judged(&Making::by(&swapped))).0, "broken");
+}
+
+#[test]
+fn where_nobody_is_asked_what_came_along_is_judged_all_the_same() {
+    let scene = scene();
+    let card = person(AYSE).by(&scene.root);
+    let list = || List::of(&scene.root, "06-01T13:00", "06-08");
+    let revoked = list().revoking(&card, "06-01T11:00", RevocationReason::KeyCompromise);
+    let judge = |crls: Vec<Vec<u8>>| {
+        let making = Making {
+            crls,
+            ..Making::by(&card)
+        };
+        let candidate = scene.judged(&making).unwrap();
+        candidate.unasked(Duration::ZERO, &scene.standards)
+    };
+    let standing = |crls| judge(crls).map(|signature| signature.standing);
+    assert_eq!(standing(Vec::new()), Ok(SignatureStanding::NotAsked));
+    assert_eq!(standing(vec![list().der()]), Ok(SignatureStanding::Final));
+    assert!(matches!(judge(vec![revoked.der()]), Err(Fault::Ended(_))));
+    // A list of somebody else says nothing.
+    let stranger = Plan::authority("Kimse").self_signed();
+    let foreign = List::of(&stranger, "06-01T13:00", "06-08").revoking(
+        &card,
+        "06-01T11:00",
+        RevocationReason::KeyCompromise,
+    );
+    assert_eq!(standing(vec![foreign.der()]), Ok(SignatureStanding::NotAsked));
 }
 
 #[test]
