@@ -234,19 +234,21 @@ mod tests {
         assert!(why.contains("the password for http://a.test/"), "{why}");
     }
 
+    /// What the check says on a day of a provider that was made the same day.
+    fn checked_on(day: &str) -> Result<String, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("hs01");
+        let now = UtcTime::parse_rfc3339(day).unwrap();
+        init(&data, &provider(Ports::Free), now).unwrap();
+        let config = Config::load(&data.join("kepd.toml")).unwrap();
+        check(&config, now).map_err(|e| format!("{e:#}"))
+    }
+
     #[test]
     fn the_check_says_when_the_algorithms_of_its_keys_end() {
-        let says = |now: &str| {
-            let dir = tempfile::tempdir().unwrap();
-            let data = dir.path().join("hs01");
-            let now = UtcTime::parse_rfc3339(now).unwrap();
-            init(&data, &provider(Ports::Free), now).unwrap();
-            let config = Config::load(&data.join("kepd.toml")).unwrap();
-            check(&config, now).map_err(|e| format!("{e:#}"))
-        };
-        let far = says("2034-06-01T10:00:00Z").unwrap();
+        let far = checked_on("2034-06-01T10:00:00Z").unwrap();
         assert!(!far.contains("take another key"), "{far}");
-        let soon = says("2035-06-01T10:00:00Z").unwrap();
+        let soon = checked_on("2035-06-01T10:00:00Z").unwrap();
         for what in ["seal", "timestamp"] {
             let warning = format!(
                 "# warning: the {what} key: ECDSA with 256 bits and SHA-256 is fit until 2035-12-31T23:59:59Z only"
@@ -254,7 +256,7 @@ mod tests {
             assert!(soon.contains(&warning), "{soon}");
         }
         assert!(!soon.contains("the tls key"), "it proves nothing later");
-        let over = says("2036-01-01T10:00:00Z").unwrap_err();
+        let over = checked_on("2036-01-01T10:00:00Z").unwrap_err();
         assert!(
             over.starts_with("the seal key (")
                 && over.contains("must not sign: ECDSA with 256 bits is fit until"),
@@ -264,21 +266,13 @@ mod tests {
 
     #[test]
     fn the_check_says_when_the_known_holidays_end() {
-        let says = |now: &str| {
-            let dir = tempfile::tempdir().unwrap();
-            let data = dir.path().join("hs01");
-            let now = UtcTime::parse_rfc3339(now).unwrap();
-            init(&data, &provider(Ports::Free), now).unwrap();
-            let config = Config::load(&data.join("kepd.toml")).unwrap();
-            check(&config, now).unwrap()
-        };
-        assert!(!says("2026-11-23T10:00:00Z").contains("holidays"));
-        let soon = says("2028-03-01T10:00:00Z");
+        assert!(!checked_on("2026-11-23T10:00:00Z").unwrap().contains("holidays"));
+        let soon = checked_on("2028-03-01T10:00:00Z").unwrap();
         assert!(
             soon.contains("# warning: religious holidays are known to the end of 2028 only"),
             "{soon}"
         );
-        let over = says("2029-01-01T10:00:00Z");
+        let over = checked_on("2029-01-01T10:00:00Z").unwrap();
         assert!(
             over.contains("# warning: religious holidays are known for 2025 to 2028, and not for today"),
             "{over}"

@@ -95,6 +95,8 @@ mod mailbox_returning;
 mod mailbox_rules;
 #[path = "journey/mailbox_views.rs"]
 mod mailbox_views;
+#[path = "journey/marking.rs"]
+mod marking;
 #[path = "journey/midflight.rs"]
 mod midflight;
 #[path = "journey/naive.rs"]

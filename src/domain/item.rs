@@ -204,7 +204,7 @@ impl From<Declared> for Report {
 }
 
 /// Flags of one user on one item.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UserFlags {
     pub seen: bool,
     pub answered: bool,

@@ -136,7 +136,8 @@ impl fmt::Display for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(")?;
         for (i, flag) in self.0.iter().enumerate() {
-            write!(f, "{}{flag}", if i == 0 { "" } else { " " })?;
+            f.write_str(if i == 0 { "" } else { " " })?;
+            f.write_str(flag.as_str())?;
         }
         f.write_str(")")
     }

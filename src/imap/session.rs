@@ -295,6 +295,11 @@ impl Session {
         self.tell_unasked();
     }
 
+    /// Octets that wait to be taken, contents aside.
+    pub fn output_octets(&self) -> usize {
+        self.out.line_octets()
+    }
+
     /// What is to be written, in order.
     pub fn take_output(&mut self) -> Vec<Out> {
         self.out.take()

@@ -9,15 +9,15 @@ use std::ops::Bound;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-const KINDS: [EngineKind; 2] = [EngineKind::Fjall, EngineKind::Sled];
+pub(in crate::store) const KINDS: [EngineKind; 2] = [EngineKind::Fjall, EngineKind::Sled];
 
-fn fresh(kind: EngineKind) -> (tempfile::TempDir, Arc<dyn Db>) {
+pub(in crate::store) fn fresh(kind: EngineKind) -> (tempfile::TempDir, Arc<dyn Db>) {
     let dir = tempfile::tempdir().unwrap();
     let db = db::open(kind, dir.path(), Arc::new(NoProbe)).unwrap();
     (dir, db)
 }
 
-fn run<F: Future>(future: F) -> F::Output {
+pub(in crate::store) fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
@@ -426,6 +426,75 @@ fn batches_of_one_group_see_what_those_before_them_wrote() {
     assert_eq!(writes.load(Ordering::Relaxed), 2);
     assert_eq!(db.get(b"k").unwrap(), None);
     assert_eq!(db.get(b"rival").unwrap(), None);
+}
+
+/// Adds to a counter, which it writes with the number of the commit; refuses to go beyond its most.
+#[derive(Debug)]
+struct Counting {
+    add: u8,
+    most: u8,
+}
+
+impl db::Revision for Counting {
+    fn rows_max(&self) -> usize {
+        2
+    }
+
+    fn revise(&self, now: Option<&[u8]>, seq: CommitSeq) -> Result<Option<db::Revised>, StoreError> {
+        let count = now.map_or(0, |row| row[0]) + self.add;
+        let rows = vec![
+            (b"count".to_vec(), Some(vec![count])),
+            (seq.0.to_be_bytes().to_vec(), Some(vec![count])),
+        ];
+        Ok((count <= self.most).then_some(rows))
+    }
+}
+
+/// Many who revise one row at once share their syncs and are in nobody's way; who is refused leaves nothing, and has not
+/// taken a number.
+#[test]
+fn revisions_see_the_row_as_it_is_then() {
+    for kind in KINDS {
+        let (_dir, db) = fresh(kind);
+        let revising = |add: u8, most: u8| {
+            let mut batch = Batch::new();
+            batch.revise(b"count".to_vec(), Arc::new(Counting { add, most }));
+            batch
+        };
+        run(async {
+            let all: Vec<_> = (0..40)
+                .map(|_| {
+                    let (db, batch) = (db.clone(), revising(1, u8::MAX));
+                    tokio::spawn(async move { db.commit(batch).await })
+                })
+                .collect();
+            for one in all {
+                one.await.unwrap().unwrap();
+            }
+            assert_eq!(db.get(b"count").unwrap(), Some(vec![40]));
+            let mut refused = revising(1, 40);
+            refused.put(b"beside".to_vec(), b"x".to_vec());
+            let conflict = CommitError::Conflict {
+                key: b"count".to_vec(),
+            };
+            assert_eq!(db.commit(refused).await, Err(conflict));
+            assert_eq!(db.get(b"beside").unwrap(), None);
+            // Two in one batch follow each other; the whole batch is refused with the second.
+            let mut two = revising(2, 41);
+            two.revise(b"count".to_vec(), Arc::new(Counting { add: 1, most: 43 }));
+            assert!(db.commit(two).await.is_err());
+            let mut two = revising(2, 43);
+            two.revise(b"count".to_vec(), Arc::new(Counting { add: 1, most: 43 }));
+            assert_eq!(db.commit(two).await, Ok(CommitSeq(41)));
+            assert_eq!(db.get(b"count").unwrap(), Some(vec![43]));
+            assert_eq!(db.get(&41u64.to_be_bytes()).unwrap(), Some(vec![43]));
+            let mut many = Batch::new();
+            for _ in 0..=db::BATCH_MAX_ROWS / 2 {
+                many.revise(b"count".to_vec(), Arc::new(Counting { add: 0, most: 43 }));
+            }
+            assert!(matches!(db.commit(many).await, Err(CommitError::TooLarge(_))));
+        });
+    }
 }
 
 proptest! {

@@ -21,7 +21,23 @@ pub const BATCH_MAX_ROWS: usize = 20_000;
 pub struct Batch {
     pub(super) conditions: Vec<Condition>,
     pub(super) writes: Vec<Write>,
+    pub(super) revisions: Vec<(Vec<u8>, Arc<dyn Revision>)>,
 }
+
+/// A change of a row that many change at once: what becomes of it is worked out when the batch is committed, from the row
+/// as it is then. Two who change different parts of one row do not stand in each other's way, and who would undo what he
+/// has not seen is refused as by a condition.
+pub trait Revision: std::fmt::Debug + Send + Sync {
+    /// What is to be written in the commit of this number, given the row under the revision's key; `None`: what the
+    /// batch rests on does not hold any more. It is called by the committer, so it is short and reads nothing else.
+    fn revise(&self, now: Option<&[u8]>, seq: CommitSeq) -> Result<Option<Revised>, StoreError>;
+
+    /// How many rows it writes at most.
+    fn rows_max(&self) -> usize;
+}
+
+/// Rows with their new values; `None` deletes.
+pub type Revised = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 #[derive(Debug, Clone)]
 pub(super) enum Condition {
@@ -100,26 +116,26 @@ impl Batch {
         self
     }
 
+    /// Changes the row under `key` by what it is when the batch is committed. Conditions and revisions see what was there
+    /// before the batch; several revisions of one row follow each other.
+    pub fn revise(&mut self, key: Vec<u8>, revision: Arc<dyn Revision>) -> &mut Self {
+        self.revisions.push((key, revision));
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.revisions.is_empty()
     }
 
     /// Refuses what no engine takes, before it is queued.
     pub(super) fn check(&self) -> Result<(), CommitError> {
-        if self.writes.len() + self.conditions.len() > BATCH_MAX_ROWS {
+        let revised: usize = self.revisions.iter().map(|(_, r)| r.rows_max()).sum();
+        if self.writes.len() + self.conditions.len() + revised > BATCH_MAX_ROWS {
             return Err(CommitError::TooLarge("more than 20,000 rows in one batch".into()));
         }
         for write in &self.writes {
             let value = write.value.as_deref().unwrap_or_default();
-            if write.key.is_empty() || write.key.len() > KEY_MAX_BYTES {
-                return Err(CommitError::TooLarge(format!(
-                    "a key of {} octets",
-                    write.key.len()
-                )));
-            }
-            if value.len() > ROW_MAX_BYTES {
-                return Err(CommitError::TooLarge(format!("a row of {} octets", value.len())));
-            }
+            check_row(&write.key, value)?;
             let fits = |at: Option<usize>, len: usize| at.is_none_or(|at| at + 8 <= len);
             if !fits(write.stamp.in_key, write.key.len()) || !fits(write.stamp.in_value, value.len()) {
                 return Err(CommitError::Broken(
@@ -129,6 +145,17 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// Refuses a row that no engine takes.
+pub(super) fn check_row(key: &[u8], value: &[u8]) -> Result<(), CommitError> {
+    if key.is_empty() || key.len() > KEY_MAX_BYTES {
+        return Err(CommitError::TooLarge(format!("a key of {} octets", key.len())));
+    }
+    if value.len() > ROW_MAX_BYTES {
+        return Err(CommitError::TooLarge(format!("a row of {} octets", value.len())));
+    }
+    Ok(())
 }
 
 /// The number of a commit; it grows by at least one with each.

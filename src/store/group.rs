@@ -5,9 +5,12 @@
 //! needs no sync of its own: an engine that later knows fewer commits than the file has lost some, and opening it says
 //! so instead of going on in silence.
 
-use super::db::{Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write};
+use super::db::{
+    Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write, check_row,
+};
 use super::probe::{self, Probe};
 use super::{StoreError, fjall_engine, row_cache, sled_engine};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -22,6 +25,8 @@ const QUEUE_MAX: usize = 1024;
 const GROUP_MAX: usize = 256;
 /// Octets in one group.
 const GROUP_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What a row that a revision writes counts for in a group: they are small, and their size is not known before.
+const REVISED_BYTES: usize = 256;
 /// Free space below which nothing is written, so that a full disk is met before the engine's own files meet it.
 const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where the engine keeps the number of the last commit. No table begins with an octet of zero.
@@ -196,9 +201,11 @@ impl Committer {
         let mut passed = Vec::with_capacity(group.len());
         let before = self.seq;
         for request in group {
-            match self.check(&request.batch, &changes) {
-                Ok(()) => {
+            let checked = self.check(&request.batch, &changes);
+            match checked.and_then(|()| self.revised(&request.batch, &changes)) {
+                Ok(revised) => {
                     self.seq += 1;
+                    changes.extend(revised);
                     for write in request.batch.writes {
                         let (key, value) = stamped(write, self.seq);
                         changes.insert(key, value);
@@ -247,17 +254,8 @@ impl Committer {
     fn check(&self, batch: &Batch, changes: &Changes) -> Result<(), CommitError> {
         for condition in &batch.conditions {
             let (Condition::Absent(key) | Condition::Present(key) | Condition::Equals(key, _)) = condition;
-            let stored;
-            let now: Option<&[u8]> = match changes.get(key) {
-                Some(changed) => changed.as_deref(),
-                None => {
-                    stored = self
-                        .engine
-                        .get(key)
-                        .map_err(|e| CommitError::Unavailable(e.to_string()))?;
-                    stored.as_deref()
-                }
-            };
+            let now = self.row_now(key, [changes])?;
+            let now = now.as_deref();
             let holds = match condition {
                 Condition::Absent(_) => now.is_none(),
                 Condition::Present(_) => now.is_some(),
@@ -269,14 +267,44 @@ impl Committer {
         }
         Ok(())
     }
+
+    /// What the batch's revisions make of their rows, if it becomes the next commit.
+    fn revised(&self, batch: &Batch, changes: &Changes) -> Result<Changes, CommitError> {
+        let mut revised = Changes::new();
+        let seq = CommitSeq(self.seq + 1);
+        for (key, revision) in &batch.revisions {
+            let now = self.row_now(key, [&revised, changes])?;
+            let rows = revision.revise(now.as_deref(), seq);
+            let rows = rows.map_err(|e| CommitError::Unavailable(e.to_string()))?;
+            let rows = rows.ok_or_else(|| CommitError::Conflict { key: key.clone() })?;
+            for (key, value) in rows {
+                check_row(&key, value.as_deref().unwrap_or_default())?;
+                revised.insert(key, value);
+            }
+        }
+        Ok(revised)
+    }
+
+    /// The row under a key after what was changed so far, the latest first.
+    fn row_now<'c, const N: usize>(
+        &self,
+        key: &[u8],
+        changed: [&'c Changes; N],
+    ) -> Result<Option<Cow<'c, [u8]>>, CommitError> {
+        if let Some(row) = changed.into_iter().find_map(|changes| changes.get(key)) {
+            return Ok(row.as_deref().map(Cow::Borrowed));
+        }
+        let stored = self.engine.get(key);
+        let stored = stored.map_err(|e| CommitError::Unavailable(e.to_string()))?;
+        Ok(stored.map(Cow::Owned))
+    }
 }
 
 fn size(batch: &Batch) -> usize {
-    batch
-        .writes
-        .iter()
-        .map(|w| w.key.len() + w.value.as_ref().map_or(0, Vec::len))
-        .sum()
+    let written = batch.writes.iter();
+    let written = written.map(|w| w.key.len() + w.value.as_ref().map_or(0, Vec::len));
+    let revised = batch.revisions.iter().map(|(_, r)| r.rows_max() * REVISED_BYTES);
+    written.chain(revised).sum()
 }
 
 fn stamped(write: Write, seq: u64) -> (Vec<u8>, Option<Vec<u8>>) {
@@ -373,4 +401,4 @@ fn lock(dir: &Path) -> Result<Lock, LockError> {
 
 #[cfg(test)]
 #[path = "conformance.rs"]
-mod conformance;
+pub(super) mod conformance;

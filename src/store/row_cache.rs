@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of all rows kept, with what keeping one costs: the flags and attributes of some 200,000 messages.
+/// Octets of all rows kept, with what keeping one costs: the attributes of some 200,000 messages.
 const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts with a lock of their own, so that readers seldom meet. A power of two.
 const SHARDS: usize = 16;

@@ -15,7 +15,7 @@ use kepd::sasl::Secret;
 use kepd::service::herald::Herald;
 use kepd::service::mailbox::{MarkHow, Marks};
 use kepd::service::octets::ContentReader;
-use kepd::store::tables::items;
+use kepd::store::tables::{flags, items};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -308,9 +308,9 @@ impl Sessions {
     fn unseen(&self, user: u32, content: &BTreeSet<ItemId>) -> usize {
         let (db, tenant) = (self.world.house.db(), self.world.house.tenant);
         let seen = |id: &&ItemId| {
-            items::flags(db, tenant, UserId(user), **id)
+            flags::flags(db, tenant, UserId(user), **id)
                 .unwrap()
-                .is_some_and(|f| f.row.seen)
+                .is_some_and(|f| f.seen)
         };
         content.len() - content.iter().filter(seen).count()
     }

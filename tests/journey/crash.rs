@@ -13,7 +13,7 @@ mod rows;
 use crate::provider::{Provider, START, Wires, shared_pki};
 use crate::road::message;
 use kepd::clock::{Clock, ManualClock, UtcTime};
-use kepd::domain::item::{ItemKind, UserFlags};
+use kepd::domain::item::ItemKind;
 use kepd::domain::job::{Act, JobState, Route};
 use kepd::domain::mail::Declared;
 use kepd::id::JobId;
@@ -23,7 +23,7 @@ use kepd::service::failure::Failure;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Batch;
 use kepd::store::probe::{CRASH_POINTS, NoProbe, Probe};
-use kepd::store::tables::{items, jobs};
+use kepd::store::tables::{flags, items, jobs};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -232,11 +232,11 @@ impl Served {
             self.hs01.principal("mudur@ornekas").user,
         );
         let item = items::last_item(db, tenant).unwrap();
-        let old = items::flags(db, tenant, user, item).unwrap();
-        let mut flags = old.as_ref().map_or_else(UserFlags::default, |o| o.row.clone());
+        let old = flags::flags(db, tenant, user, item).unwrap();
+        let mut flags = old.clone().unwrap_or_default();
         flags.seen = !flags.seen;
         let mut batch = Batch::new();
-        items::put_flags(&mut batch, tenant, user, item, old.as_ref(), &flags).unwrap();
+        flags::put_flags(&mut batch, tenant, user, item, old.as_ref(), &flags).unwrap();
         self.hs01.db.commit(batch).await.unwrap();
     }
 }

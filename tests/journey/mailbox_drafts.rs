@@ -10,7 +10,7 @@ use kepd::service::account::Principal;
 use kepd::service::failure::{Failure, Kind};
 use kepd::service::mailbox::{Handling, MarkHow, Marks, Verb};
 use kepd::store::db::Batch;
-use kepd::store::tables::{audit, items};
+use kepd::store::tables::{audit, flags, items};
 use std::process::Command;
 use std::time::Duration;
 
@@ -114,11 +114,11 @@ async fn a_draft_and_its_flags_come_in_one_commit_and_a_retry_doubles_nothing() 
         .await
         .unwrap();
     let item = items::item(house.db(), house.tenant, first).unwrap().unwrap();
-    let flags = items::flags(house.db(), house.tenant, by.user, first)
+    let flags = flags::flags(house.db(), house.tenant, by.user, first)
         .unwrap()
         .unwrap();
     assert_eq!(item.modseq, flags.modseq, "one commit");
-    assert!(flags.row.seen && flags.row.flagged && flags.row.keywords.contains("benim"));
+    assert!(flags.seen && flags.flagged && flags.keywords.contains("benim"));
     assert_eq!(item.row.labels.len(), 1);
     // The client never saw the OK and brings it again. The label stays with the draft.
     let again = save(&house, &by, &octets("a", "a", "1"), &Marks::default(), None)
@@ -136,7 +136,7 @@ async fn a_draft_and_its_flags_come_in_one_commit_and_a_retry_doubles_nothing() 
         .unwrap();
     assert_eq!(drafts(&house, &by).await, [again.0, third.0]);
     assert!(
-        items::flags(house.db(), house.tenant, by.user, third)
+        flags::flags(house.db(), house.tenant, by.user, third)
             .unwrap()
             .is_none()
     );

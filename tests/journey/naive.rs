@@ -9,7 +9,7 @@ use kepd::domain::org::Permission;
 use kepd::domain::rule::{Need, Who};
 use kepd::id::{ItemId, TenantId, UserId};
 use kepd::store::db::Db;
-use kepd::store::tables::{items, jobs};
+use kepd::store::tables::{flags, items, jobs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of a unit.
@@ -484,8 +484,8 @@ impl Drawing {
     ) -> BTreeSet<ItemId> {
         let mut all = BTreeSet::new();
         for (id, mail) in &log.0 {
-            let flags = items::flags(db, tenant, UserId(user), *id).unwrap();
-            let flags = flags.map(|f| f.row).unwrap_or_default();
+            let flags = flags::flags(db, tenant, UserId(user), *id).unwrap();
+            let flags = flags.unwrap_or_default();
             if self.shows(user, mailbox, mail, &flags, log, now) {
                 all.insert(*id);
             }

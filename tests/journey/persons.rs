@@ -68,12 +68,7 @@ fn a_signed_mail_arrives_as_it_was_signed_and_its_evidence_tells_by_whom() {
         assert!(reply.starts_with("250 2.0.0 accepted as "), "{reply}");
     }
     for subject in ["Birinci", "Ikinci"] {
-        let bundle = house
-            .hs02
-            .bundle("alici", "alici@alici", subject, house.dir.path());
-        let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
-        let court = Court::new(&house.hs01.trust_pem(), SystemClock.now());
-        let heard = court.opened(&dispatch, true).unwrap();
+        let (court, heard) = house.arrived(subject);
         let original = heard.original.unwrap();
         assert_eq!(house.openssl_reads(&original), Ok(text.clone()), "{subject}");
         let xml = String::from_utf8(heard.evidence).unwrap();

@@ -3,6 +3,7 @@
 
 use super::certificate_login::{Authority, params, person};
 use super::kepctl::{Daemon, kepctl, start};
+use super::outside::{Court, Heard};
 use kepd::clock::{Clock as _, SystemClock, UtcTime};
 use kepd::cms::RevocationReason;
 use kepd::cms::algorithm::sha256;
@@ -226,6 +227,15 @@ fn publish(list: std::sync::Arc<std::sync::Mutex<Vec<u8>>>) -> String {
 }
 
 impl House {
+    /// The mail that arrived under that subject, as an outside court opens it by the trust of the provider that sealed it.
+    pub fn arrived(&self, subject: &str) -> (Court, Heard) {
+        let bundle = self.hs02.bundle("alici", "alici@alici", subject, self.dir.path());
+        let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
+        let court = Court::new(&self.hs01.trust_pem(), SystemClock.now());
+        let heard = court.opened(&dispatch, true).unwrap();
+        (court, heard)
+    }
+
     pub fn open() -> Self {
         Self::open_with(&[])
     }

@@ -42,12 +42,7 @@ fn send(house: &House, mails: &[String]) -> Vec<String> {
 
 /// The signature that arrived under that subject, which openssl has judged, its time-stamp with it; and its evidence.
 fn arrived(house: &House, subject: &str, stamped: bool) -> (PersonSignature, String) {
-    let bundle = house
-        .hs02
-        .bundle("alici", "alici@alici", subject, house.dir.path());
-    let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
-    let court = Court::new(&house.hs01.trust_pem(), SystemClock.now());
-    let heard = court.opened(&dispatch, true).unwrap();
+    let (court, heard) = house.arrived(subject);
     let original = heard.original.unwrap();
     // Anchored at the persons' authority, of which the authority of time is too.
     let of_persons = Court::new(house.root.pem().as_bytes(), SystemClock.now());

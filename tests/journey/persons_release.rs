@@ -1,9 +1,7 @@
 //! An account whose mail leaves with an officer's signature: what was approved is released by handing the same mail in,
 //! signed, and by nothing else.
 
-use super::outside::Court;
 use super::persons_house::{ALICI, AYSE, House, ORNEKAS, entity};
-use kepd::clock::{Clock as _, SystemClock};
 use kepd::domain::evidence::AuthMethod;
 use kepd::rem::evidence_read;
 use serde_json::Value;
@@ -172,12 +170,7 @@ fn an_approved_mail_leaves_only_with_an_officers_signature_on_the_same_content()
         "{later}"
     );
 
-    let bundle = house
-        .hs02
-        .bundle("alici", "alici@alici", SUBJECT, house.dir.path());
-    let dispatch = std::fs::read(bundle.join("dispatch.eml")).unwrap();
-    let court = Court::new(&house.hs01.trust_pem(), SystemClock.now());
-    let heard = court.opened(&dispatch, true).unwrap();
+    let (_, heard) = house.arrived(SUBJECT);
     let original = heard.original.unwrap();
     let read = house.openssl_reads(&original).unwrap();
     assert_eq!(read, parts("y", same));

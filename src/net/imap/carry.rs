@@ -27,6 +27,9 @@ const CLIENT_TOLD_CHARS: usize = 64;
 /// meanwhile: some hundred rows.
 const SEAT_HELD: Duration = Duration::from_millis(1);
 
+/// Lines of an answer that are taken from the engine together: some fifty of flags.
+const GATHERED_OCTETS: usize = 4096;
+
 /// Flags by UID with their mod-sequence, as this connection set them.
 pub(super) type Echo = HashMap<u32, (Flags, u64)>;
 
@@ -360,6 +363,9 @@ impl Connection<'_> {
         let modified = modified.filter_map(|item| uids.get(item).copied()).collect();
         let echo = rows.iter().map(|t| (t.uid, (t.flags.clone(), t.modseq)));
         self.echo.extend(echo);
+        if let Some(opened) = &mut self.opened {
+            opened.answered(marked.changed_at);
+        }
         self.apply_news().await?;
         Ok(Answer::Stored {
             rows,
@@ -413,27 +419,37 @@ impl Connection<'_> {
         let mut undecoded = false;
         let mut turn = Turn::begin();
         let mut seat = mailboxes.seat(by)?;
+        let mut reader = mailboxes.mark_reader(by, opened.known_to());
         let mut seated = (self.writes, Instant::now());
         for member in members {
             // Rights may be lost in the middle of a long answer, and a client may take its time to read it.
             if seated.0 != self.writes || seated.1.elapsed() >= SEAT_HELD {
                 seat = mailboxes.seat(by)?;
+                reader = mailboxes.mark_reader(by, opened.known_to());
                 seated = (self.writes, Instant::now());
             }
             let viewer = seat.viewer();
-            let made = row::make(&mailboxes, by, &viewer, &opened, *member, ask, &wanted).await?;
+            let sight = (&viewer, &mut reader);
+            let made = row::make(&mailboxes, by, sight, &opened, *member, ask, &wanted).await?;
             undecoded |= matches!(made, row::Made::Undecodable);
             if let row::Made::Row(row, fresh, sheet) = made {
                 self.at_hand = sheet.map(|sheet| (member.key, sheet));
                 if let Some(flags) = row.flags.as_ref().filter(|_| fresh) {
                     let modseq = row.modseq.unwrap_or(0);
                     self.echo.insert(member.uid, (flags.clone(), modseq));
+                    if let Some(opened) = &mut self.opened {
+                        opened.answered([(ItemId(member.key), ModSeq(modseq))]);
+                    }
                 }
                 self.session.fetched(*row);
-                self.gather().await?;
+                // Contents are those of the message at hand; lines alone may wait for each other.
+                if self.at_hand.is_some() || self.session.output_octets() >= GATHERED_OCTETS {
+                    self.gather().await?;
+                }
             }
             turn.share().await;
         }
+        self.gather().await?;
         self.at_hand = None;
         self.apply_news().await?;
         if undecoded {

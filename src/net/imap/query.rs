@@ -141,8 +141,9 @@ impl Connection<'_> {
             if turn.is_empty() {
                 return Ok(lost);
             }
+            let mut marks = mailboxes.mark_reader(by, opened.known_to());
             for &(uid, item) in &turn {
-                match question.verdict(uid, item) {
+                match question.verdict(uid, item, &mut marks)? {
                     Some(false) => continue,
                     Some(true) if standing.is_some_and(|standing| standing.has(uid)) => {
                         keep(Known::new(uid, item))?;

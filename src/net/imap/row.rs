@@ -15,7 +15,7 @@ use crate::mime::structure::{self, Part, PartKind};
 use crate::mime::summary::Summary;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Mailboxes, MarkHow, Marks, Opened, Preview, Sheet, Shown};
+use crate::service::mailbox::{Letter, Mailboxes, MarkHow, MarkReader, Marks, Opened, Preview, Sheet, Shown};
 use std::collections::HashMap;
 
 /// What a FETCH needs of each message, found once.
@@ -139,20 +139,24 @@ fn place_of(text: &SectionText) -> structure::Section {
 pub(super) async fn make(
     mailboxes: &Mailboxes,
     by: &Principal,
-    viewer: &Viewer<'_>,
+    (viewer, reader): (&Viewer<'_>, &mut MarkReader<'_>),
     opened: &Opened,
     member: Member,
     ask: &FetchAsk,
     wanted: &Wanted,
 ) -> Result<Made, Failure> {
     let id = ItemId(member.key);
+    let marked = wanted.flags || ask.mark_seen || ask.with_modseq || ask.since.is_some();
+    if marked {
+        reader.turn_to(id)?;
+    }
     let Some(shown) = mailboxes.visible(viewer, id)? else {
         return Ok(Made::Gone);
     };
     let item = &shown.row;
     let (mut marks, mut modseq) = (None, None);
-    if wanted.flags || ask.mark_seen || ask.with_modseq || ask.since.is_some() {
-        let (now, changed_at) = mailboxes.marks_of(viewer, item)?;
+    if marked {
+        let (now, changed_at) = reader.marks_of(viewer, item)?;
         marks = Some(now);
         if ask.with_modseq || ask.since.is_some() {
             // Read with the marks, so that nothing newer is promised than what is shown.

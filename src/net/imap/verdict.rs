@@ -14,12 +14,12 @@ use crate::domain::folding::turkish_fold;
 use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
 use crate::id::ItemId;
-use crate::imap::flag::Flags;
+use crate::imap::flag::{Flag, Flags};
 use crate::imap::search::{Charset, Date, MONTHS, SearchKey, When};
 use crate::imap::set::UidRanges;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
-use crate::service::mailbox::{Letter, Look, Mailboxes, MayBeUnread, Opened};
+use crate::service::mailbox::{Letter, Look, Mailboxes, MarkReader, MayBeUnread, Opened, Said};
 use crate::service::searched::{BodyText, Passage, header_passages, in_list};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct Question {
     now: UtcTime,
     /// Sizes are asked for, which are had without the outline.
     sizes: bool,
+    /// Flags are asked for, which are had without the item.
+    flags: bool,
     /// What the index says.
     narrowing: Narrowing,
     /// Given when the texts of mails are asked about.
@@ -67,6 +69,7 @@ pub(super) struct Known {
     pub item: ItemId,
     modseq: Option<u64>,
     pub look: Option<(Look, Flags)>,
+    said: Option<Said>,
     /// Whether its text must not be told of.
     unread: Option<bool>,
     pub size_bytes: Option<u64>,
@@ -85,7 +88,8 @@ impl Question {
     ) -> Result<Self, Failure> {
         let size = |key: &Key| matches!(key, SearchKey::LargerThan(_) | SearchKey::SmallerThan(_));
         let text = |key: &Key| matches!(key, SearchKey::Body(_) | SearchKey::Text(_));
-        let sizes = key.mentions(&size);
+        let flag = |key: &Key| matches!(key, SearchKey::Flag(_));
+        let (sizes, flags) = (key.mentions(&size), key.mentions(&flag));
         let unread = match key.mentions(&text) {
             true => Some(mailboxes.may_be_unread(by).await?),
             false => None,
@@ -96,15 +100,24 @@ impl Question {
             key,
             now,
             sizes,
+            flags,
             unread,
         })
     }
 
-    /// What can be said of a message of which nothing but its UID and item is known.
-    pub(super) fn verdict(&self, uid: u32, item: ItemId) -> Option<bool> {
+    /// What can be said of a message of which nothing but its UID and item is known, and what its user marked.
+    pub(super) fn verdict(
+        &self,
+        uid: u32,
+        item: ItemId,
+        marks: &mut MarkReader<'_>,
+    ) -> Result<Option<bool>, Failure> {
         let mut known = Known::new(uid, item);
         known.unread = self.read_already(item);
-        known.verdict(&self.key, self)
+        if self.flags {
+            known.said = Some(marks.said(item)?);
+        }
+        Ok(known.verdict(&self.key, self))
     }
 
     /// Whether an index was wanted that knows the item, and there is none.
@@ -210,6 +223,7 @@ impl Known {
             item,
             modseq: None,
             look: None,
+            said: None,
             unread: None,
             size_bytes: None,
             letter: None,
@@ -265,7 +279,10 @@ impl Known {
             },
             SearchKey::Set(uids) => Some(uids.contains(self.uid)),
             SearchKey::ModSeq(least) => self.modseq.map(|modseq| modseq >= *least),
-            SearchKey::Flag(flag) => self.look.as_ref().map(|(_, flags)| flags.contains(flag)),
+            SearchKey::Flag(flag) => match &self.look {
+                Some((_, flags)) => Some(flags.contains(flag)),
+                None => self.said.and_then(|said| marked(said, flag)),
+            },
             SearchKey::EmailId(id) => Some(*id == email_id(self.item)),
             SearchKey::SaveDateSupported => Some(true),
             SearchKey::Internal(when, day) => {
@@ -353,6 +370,18 @@ impl Known {
                 .iter()
                 .any(|(n, passage)| n.eq_ignore_ascii_case(name) && passage.holds(wanted)),
         )
+    }
+}
+
+/// Whether a flag is set, by what its user marked; keywords are also labels and reports, and a draft is one unmarked.
+fn marked(said: Said, flag: &Flag) -> Option<bool> {
+    match flag {
+        Flag::Seen => Some(said.seen),
+        Flag::Answered => Some(said.answered),
+        Flag::Flagged => Some(said.flagged),
+        Flag::Deleted => Some(said.deleted),
+        Flag::Draft => said.draft.then_some(true),
+        Flag::Keyword(_) => None,
     }
 }
 

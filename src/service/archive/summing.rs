@@ -15,14 +15,14 @@ use crate::pdf::summary::{
 };
 use crate::rem::Parsed;
 use crate::rem::personal::ELEMENT as PERSON_ELEMENT;
-use crate::seal::{self, TrustStore, verify_evidence};
+use crate::seal::{self, TrustStore, verify_tree};
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
 use crate::validation::personal::masked_number;
 use crate::validation::preserved::{self, judge_record};
 use crate::validation::{Piece, judge};
-use crate::xml::Level;
+use crate::xml::{Level, Source};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -205,8 +205,10 @@ impl Sums {
         let issuer = row.issuer.to_string();
         let pem = summing.trust.iter().find(|(domain, _)| *domain == issuer);
         let trust = self.store(pem.map_or("", |(_, pem)| pem));
-        let parsed = Parsed::of(&evidence.xml);
-        let report = verify_evidence(&evidence.xml, &trust, |_| parsed.check_schema());
+        let source = Source::of(&evidence.xml);
+        let tree = source.tree();
+        let parsed = Parsed::of_tree(&tree);
+        let report = verify_tree(&tree, &trust, || parsed.check_schema());
         let found = report.findings;
         // Without anchors nothing can be said of trust, which is not the same as distrust.
         let unknown = trust.anchors().is_empty() && found.signature.is_ok();

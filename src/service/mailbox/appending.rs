@@ -24,6 +24,7 @@ use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::{Batch, CommitError};
 use crate::store::spool::{BlobWriter, Pending, SpoolError};
+use crate::store::tables::flags::FlagEdits;
 use crate::store::tables::items::{self, Content, Stamped};
 use crate::store::tables::{Stored, drafts, drafts::LatestDraft, mails};
 use std::collections::HashMap;
@@ -303,6 +304,7 @@ impl Appending {
                 drafts::set_latest(&mut batch, by.tenant, by.user, message_id, latest.as_ref(), new)?;
             }
         }
+        let mut edits = FlagEdits::new(by.tenant, by.user);
         for ((item, flags), draft) in items.iter().zip(drafts) {
             items::add(
                 &mut batch,
@@ -311,9 +313,10 @@ impl Appending {
                 &draft.outline.body(draft.content.clone()),
             )?;
             if *flags != UserFlags::default() {
-                items::put_flags(&mut batch, by.tenant, by.user, item.id, None, flags)?;
+                edits.put(item.id, None, flags)?;
             }
         }
+        edits.write_into(&mut batch);
         Ok(batch)
     }
 

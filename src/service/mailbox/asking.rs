@@ -11,6 +11,7 @@ use crate::id::{ItemId, ModSeq, TenantId, UserId};
 use crate::service::failure::Failure;
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
+use crate::store::tables::flags::FlagReader;
 use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::mails::digest;
 use crate::store::tables::views::{self, Scope, View};
@@ -19,8 +20,10 @@ use std::ops::RangeInclusive;
 
 /// Items asked about before what came of it is written down, when it is little.
 const UNWRITTEN_MAX: usize = 20 * STEP;
-/// Changes without effect that are read again rather than written down.
-const LAG_MAX: usize = 200;
+/// Changes without effect that are read again rather than written down: rows of the log, and what they speak of, which is
+/// a few slices of it.
+const LAG_MAX_ROWS: usize = 200;
+const LAG_MAX: usize = 8 * STEP;
 /// Items that enter or leave in one batch: three rows each, and the tombstones it drops, below what a batch may hold.
 const MOVED_MAX: usize = 4000;
 /// From so many items on, the UIDs of a step are read in one go.
@@ -127,6 +130,8 @@ pub(super) struct Turn<'a> {
     /// Asked about since the batch was begun.
     asked: HashSet<ItemId>,
     unwritten: usize,
+    unwritten_rows: usize,
+    flags: FlagReader<'a>,
     /// UIDs of all members among these items.
     uids: Option<(RangeInclusive<ItemId>, HashMap<ItemId, u32>)>,
 }
@@ -142,6 +147,8 @@ impl<'a> Turn<'a> {
             moved: 0,
             asked: HashSet::new(),
             unwritten: 0,
+            unwritten_rows: 0,
+            flags: FlagReader::new(db, tenant, asker.question.viewer.user.id),
             uids: None,
         }
     }
@@ -161,6 +168,7 @@ impl<'a> Turn<'a> {
     /// Asks about the next items of all.
     fn step_all(&mut self, from: ItemId) -> Result<Step, Failure> {
         let items = items::step(self.db, self.tenant, from, STEP)?;
+        self.flags.renew();
         self.read_uids(items.iter().map(|item| item.id))?;
         for item in &items {
             let about = self.about(item)?;
@@ -183,6 +191,8 @@ impl<'a> Turn<'a> {
         let Some(slice) = changes.after(self.db, self.tenant, before)? else {
             return Ok(Step::Done);
         };
+        // Flags are read behind what the log says of them.
+        self.flags.renew();
         let own_flags = match (self.asker.mailbox(), self.asker.scope) {
             (Mailbox::Important, Scope::User(user)) => Some(user),
             _ => None,
@@ -194,12 +204,15 @@ impl<'a> Turn<'a> {
             ChangeOf::Word(_) => false,
         };
         let concerned: Vec<&Changed> = slice.after(before).filter(concerns).collect();
-        self.read_uids(concerned.iter().map(|change| change.item.id))?;
+        self.read_uids(concerned.iter().map(|change| change.id))?;
         for change in &concerned {
-            self.ask(&change.item, change.about.as_ref())?;
+            let Some(read) = change.read(self.db, self.tenant)? else {
+                continue;
+            };
+            self.ask(&read.item, read.about.as_ref())?;
             if change.of == ChangeOf::Item && self.asker.shows_evidence() {
-                for evidence in slice.evidence(self.db, &change.item)? {
-                    self.ask(evidence, Some(&change.item))?;
+                for evidence in slice.evidence(self.db, &read.item)? {
+                    self.ask(evidence, Some(&read.item))?;
                 }
             }
             if self.moved >= MOVED_MAX {
@@ -210,7 +223,9 @@ impl<'a> Turn<'a> {
         }
         self.next.caught_up = slice.last;
         self.unwritten += slice.after(before).count();
-        let write = self.moved > 0 || self.unwritten >= LAG_MAX;
+        self.unwritten_rows += slice.rows_after(before);
+        let lags = self.unwritten >= LAG_MAX || self.unwritten_rows >= LAG_MAX_ROWS;
+        let write = self.moved > 0 || lags;
         Ok(if write { Step::Write } else { Step::More })
     }
 
@@ -238,6 +253,7 @@ impl<'a> Turn<'a> {
             return Ok(());
         };
         let about = self.about(&now.row)?;
+        self.flags.renew();
         match (uid, self.answer(&now.row, about.as_ref())?) {
             (None, Some(only)) => {
                 views::enter(&mut self.batch, self.tenant, &mut self.next, item.id, only);
@@ -254,13 +270,13 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn answer(&self, item: &Item, about: Option<&Item>) -> Result<Option<Option<UserId>>, StoreError> {
+    fn answer(&mut self, item: &Item, about: Option<&Item>) -> Result<Option<Option<UserId>>, StoreError> {
         let question = &self.asker.question;
         let flags = match question.mailbox {
-            Mailbox::Important => items::flags(self.db, self.tenant, question.viewer.user.id, item.id)?,
+            Mailbox::Important => self.flags.flags(item.id)?,
             _ => None,
         };
-        Ok(self.asker.ask(item, about, flags.as_ref().map(|f| &f.row)))
+        Ok(self.asker.ask(item, about, flags.as_ref()))
     }
 
     fn uid_of(&self, item: ItemId) -> Result<Option<u32>, StoreError> {

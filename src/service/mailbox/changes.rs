@@ -8,7 +8,9 @@ use crate::domain::item::{Item, ItemKind};
 use crate::id::{ItemId, LabelId, ModSeq, TenantId};
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::tables::flags::PAGE_ITEMS;
 use crate::store::tables::items::{self, ChangeOf};
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -17,13 +19,43 @@ pub(super) const STEP: usize = 500;
 /// Slices kept for other views: a few hundred kilobytes each, so some ten megabytes.
 const SLICES_MAX: usize = 24;
 
-/// One change, with its item as it stood when it was read.
+/// One change. A change of flags is its user's alone, so the item is read by whom it concerns.
 pub(super) struct Changed {
     pub modseq: ModSeq,
     pub of: ChangeOf,
+    pub id: ItemId,
+    read: Option<Box<Read>>,
+}
+
+/// An item as it stood when it was read.
+#[derive(Clone)]
+pub(super) struct Read {
     pub item: Item,
     /// For evidence, the item it speaks of.
     pub about: Option<Item>,
+}
+
+impl Read {
+    fn of(db: &dyn Db, tenant: TenantId, id: ItemId) -> Result<Option<Self>, StoreError> {
+        let Some(item) = items::item(db, tenant, id)? else {
+            return Ok(None);
+        };
+        let about = items::about(db, tenant, &item.row)?;
+        Ok(Some(Self {
+            item: item.row,
+            about,
+        }))
+    }
+}
+
+impl Changed {
+    /// The item that changed, or on which the flags did.
+    pub fn read(&self, db: &dyn Db, tenant: TenantId) -> Result<Option<Cow<'_, Read>>, StoreError> {
+        match &self.read {
+            Some(read) => Ok(Some(Cow::Borrowed(read))),
+            None => Ok(Read::of(db, tenant, self.id)?.map(Cow::Owned)),
+        }
+    }
 }
 
 /// A run of the log of one tenant, never a part of one commit.
@@ -49,14 +81,15 @@ impl Slice {
                 words.push((change.modseq, label));
                 continue;
             }
-            let Some(item) = items::item(db, tenant, change.item)? else {
-                continue;
+            let read = match change.of {
+                ChangeOf::Item => Read::of(db, tenant, change.item)?.map(Box::new),
+                _ => None,
             };
             changes.push(Changed {
                 modseq: change.modseq,
                 of: change.of,
-                about: items::about(db, tenant, &item.row)?,
-                item: item.row,
+                id: change.item,
+                read,
             });
         }
         Ok(Some(Self {
@@ -74,6 +107,21 @@ impl Slice {
         self.changes.iter().filter(move |change| change.modseq > since)
     }
 
+    /// How many rows of the log the changes behind `since` are: what one commit marked on a page of items is one.
+    pub fn rows_after(&self, since: ModSeq) -> usize {
+        let row = |c: &Changed| match c.of {
+            ChangeOf::FlagsOf(user) => (c.modseq, Some(user), c.id.0 / PAGE_ITEMS),
+            ChangeOf::Item | ChangeOf::Word(_) => (c.modseq, None, c.id.0),
+        };
+        let (mut rows, mut last) = (0, None);
+        for change in self.after(since) {
+            let row = Some(row(change));
+            rows += usize::from(row != last);
+            last = row;
+        }
+        rows
+    }
+
     /// Labels whose words changed behind `since`, and not behind `until`.
     pub fn words(&self, since: ModSeq, until: ModSeq) -> impl Iterator<Item = LabelId> + '_ {
         let within = move |at: &ModSeq| since < *at && *at <= until;
@@ -86,7 +134,8 @@ impl Slice {
         if self.evidence.get().is_none() {
             let mut all = HashMap::new();
             let items = self.changes.iter().filter(|c| c.of == ChangeOf::Item);
-            for item in items.map(|c| &c.item).filter(|i| bears_evidence(i)) {
+            let items = items.filter_map(|c| Some(&c.read.as_ref()?.item));
+            for item in items.filter(|i| bears_evidence(i)) {
                 let mut found = Vec::new();
                 for id in items::speaking_of(db, self.tenant, item.id)? {
                     found.extend(items::item(db, self.tenant, id)?.map(|stamped| stamped.row));

@@ -8,7 +8,8 @@ use crate::domain::selector::Viewer;
 use crate::id::{ItemId, ModSeq, ViewId};
 use crate::service::failure::Failure;
 use crate::store::StoreError;
-use crate::store::tables::items::{self, Stamped};
+use crate::store::tables::flags;
+use crate::store::tables::items::Stamped;
 use crate::store::tables::views;
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 pub(super) struct Condition {
     view: ViewId,
     uids: HashMap<ItemId, u32>,
+    as_of: ModSeq,
     unchanged_since: Option<ModSeq>,
 }
 
@@ -29,9 +31,15 @@ impl Condition {
         let opened = opened?;
         Some(Self {
             view: opened.view?,
+            as_of: opened.known_to,
             uids: which.iter().map(|(uid, id)| (*id, *uid)).collect(),
             unchanged_since,
         })
+    }
+
+    /// What the user was told everything up to.
+    pub fn as_of(&self) -> ModSeq {
+        self.as_of
     }
 
     /// Whether a limit was named at all.
@@ -50,7 +58,7 @@ impl Mailboxes {
         &self,
         viewer: &Viewer<'_>,
         item: &Stamped<Item>,
-        flags: Option<&Stamped<UserFlags>>,
+        flags: Option<&UserFlags>,
         condition: Option<&Condition>,
     ) -> Result<ModSeq, StoreError> {
         let flags = flags.map_or(ModSeq(0), |flags| flags.modseq);
@@ -74,7 +82,7 @@ impl Mailboxes {
                 continue;
             };
             let item: &Shown = &item;
-            let flags = items::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, *id)?;
+            let flags = flags::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, *id)?;
             let at = self.changed_at(viewer, item, flags.as_ref(), Some(condition))?;
             match condition.is_broken_by(at) {
                 true => changed.push(*id),

@@ -11,6 +11,7 @@ use crate::id::{ItemId, ModSeq, TenantId, UserId, ViewId};
 use crate::roster::{Entry, Roster};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::store::tables::flags::{FlagReader, Said};
 use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::views;
 use std::collections::{BTreeSet, HashMap};
@@ -88,13 +89,6 @@ impl Tally {
         put(&mut self.unseen, |said| !said.seen);
         put(&mut self.deleted, |said| said.deleted);
     }
-}
-
-/// What a user has said about a message.
-#[derive(Debug, Clone, Copy, Default)]
-struct Said {
-    seen: bool,
-    deleted: bool,
 }
 
 type Place = (TenantId, ViewId, UserId);
@@ -256,7 +250,7 @@ impl Mailboxes {
             for change in slice.after(at) {
                 read += 1;
                 if change.of == ChangeOf::FlagsOf(by.user) {
-                    let uid = views::uid_of(db, by.tenant, of.view, change.item.id)?;
+                    let uid = views::uid_of(db, by.tenant, of.view, change.id)?;
                     touched.extend(uid.filter(|uid| *uid < tally.uid_next));
                 }
             }
@@ -304,30 +298,12 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// What the user has said about some messages. They mostly lie side by side, and are read in one go.
+    /// What the user has said about some messages.
     fn said(&self, by: &Principal, which: &[Entry]) -> Result<Vec<(Entry, Said)>, Failure> {
-        let numbers = || which.iter().map(|e| ItemId(e.key));
-        let (Some(low), Some(high)) = (numbers().min(), numbers().max()) else {
-            return Ok(Vec::new());
-        };
-        let most = 4 * STEP;
-        let together = match which {
-            // One row is a look into memory, a range is not.
-            [_] => None,
-            _ => items::flags_between(&*self.db, by.tenant, by.user, &(low..=high), most)?,
-        };
+        let mut reader = FlagReader::new(&*self.db, by.tenant, by.user);
         let mut all = Vec::with_capacity(which.len());
         for entry in which {
-            let item = ItemId(entry.key);
-            let said = |flags: &crate::domain::item::UserFlags| Said {
-                seen: flags.seen,
-                deleted: flags.deleted,
-            };
-            let said = match &together {
-                Some(all) => all.get(&item).map(said),
-                None => items::flags(&*self.db, by.tenant, by.user, item)?.map(|f| said(&f.row)),
-            };
-            all.push((*entry, said.unwrap_or_default()));
+            all.push((*entry, reader.said(ItemId(entry.key))?));
         }
         Ok(all)
     }

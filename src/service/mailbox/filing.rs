@@ -33,6 +33,7 @@ use crate::domain::selector::{Mailbox, Viewer};
 use crate::id::{ItemId, LabelId, RuleId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
+use crate::store::tables::flags::FlagReader;
 use crate::store::tables::items;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -389,9 +390,9 @@ impl Mailboxes {
         let mut which = Vec::new();
         match among {
             Some(among) => {
+                let mut reader = FlagReader::new(&*self.db, by.tenant, by.user);
                 for (uid, id) in among {
-                    let flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
-                    if flags.is_some_and(|f| f.row.deleted) {
+                    if reader.said(*id)?.deleted {
                         which.push((*uid, *id));
                     }
                 }

@@ -94,7 +94,7 @@ impl Mailboxes {
             }
             for change in slice.after(at).take_while(|change| change.modseq <= to) {
                 let others = matches!(change.of, ChangeOf::FlagsOf(user) if user != by.user);
-                if !others && self.known_uid(by, opened, change.item.id)?.is_some() {
+                if !others && self.known_uid(by, opened, change.id)?.is_some() {
                     return Ok(false);
                 }
             }

@@ -19,6 +19,7 @@ use crate::service::approval::DecisionAsked;
 use crate::service::declaring::DeclarationAsked;
 use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError};
+use crate::store::tables::flags::FlagEdits;
 use crate::store::tables::items;
 use std::collections::{BTreeSet, HashMap};
 
@@ -61,7 +62,7 @@ pub(super) fn decision(keyword: &str) -> Option<Decision> {
     named.map(|(_, decision)| *decision)
 }
 
-/// Items changed in one batch: some nine rows and conditions each, below what a batch may hold.
+/// Items changed in one batch: at most some nine rows and conditions each, below what a batch may hold.
 pub(super) const CHUNK: usize = 1000;
 
 /// What a user sees marked on an item.
@@ -95,10 +96,9 @@ pub struct Marked {
 }
 
 /// The marks of an item as one user sees them.
-pub(super) fn marks(org: &Organisation, item: &Item, flags: Option<&UserFlags>) -> Marks {
-    let none = UserFlags::default();
-    let flags = flags.unwrap_or(&none);
-    let mut keywords = flags.keywords.clone();
+pub(super) fn marks(org: &Organisation, item: &Item, flags: Option<UserFlags>) -> Marks {
+    let flags = flags.unwrap_or_default();
+    let mut keywords = flags.keywords;
     keywords.extend(item.reports.iter().map(|r| r.keyword().to_owned()));
     let labels = item.labels.iter().filter_map(|l| org.labels.get(l));
     keywords.extend(labels.map(|l| l.keyword()));
@@ -382,13 +382,19 @@ impl Mailboxes {
             let (mut batch, mut account) = (Batch::new(), Account::default());
             let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
             let (mut at, mut stale) = (Vec::with_capacity(chunk.len()), Vec::new());
+            let mut reader = self.mark_reader(by, condition.map_or(ModSeq(0), Condition::as_of));
+            let mut edits = FlagEdits::new(by.tenant, by.user);
+            let limit = condition.filter(|c| c.is_set());
             for id in chunk {
+                reader.turn_to(*id)?;
                 let Some(old) = self.visible(&viewer, *id)? else {
                     continue;
                 };
-                let old_flags = items::flags(&*self.db, by.tenant, by.user, *id)?;
-                let changed_at = self.changed_at(&viewer, &old, old_flags.as_ref(), condition)?;
-                if condition.is_some_and(|c| c.is_broken_by(changed_at)) {
+                let old_flags = reader.flags(&old.row)?;
+                let changed_at = || self.changed_at(&viewer, &old, old_flags.as_ref(), condition);
+                if let Some(limit) = limit
+                    && limit.is_broken_by(changed_at()?)
+                {
                     stale.push(*id);
                     continue;
                 }
@@ -396,8 +402,8 @@ impl Mailboxes {
                 // A label whose definition is gone is on no mail; it goes for good when the mail changes anyway.
                 base.labels.retain(|l| seat.organisation.labels.contains_key(l));
                 let mut item = base.clone();
-                let mut flags = old_flags.as_ref().map(|f| f.row.clone()).unwrap_or_default();
-                let before = flags.clone();
+                let before = old_flags.clone().unwrap_or_default();
+                let mut flags = before.clone();
                 if let Err(failure) = edit(&viewer, &mut item, &mut flags) {
                     keep_first(&mut refused, failure)?;
                     continue;
@@ -411,19 +417,17 @@ impl Mailboxes {
                     items::replace(&mut batch, by.tenant, &old, &item)?;
                 }
                 if flags != before {
-                    items::put_flags(&mut batch, by.tenant, by.user, *id, old_flags.as_ref(), &flags)?;
+                    edits.put(*id, old_flags.as_ref(), &flags)?;
                 }
                 let changes = item != base || flags != before;
-                if condition.is_some_and(Condition::is_set) && changes {
+                if limit.is_some() && changes {
                     old.require_unchanged(&mut batch);
-                    match &old_flags {
-                        Some(old) => old.require_unchanged(&mut batch),
-                        None => items::require_no_flags(&mut batch, by.tenant, by.user, *id),
-                    }
+                    edits.require_unchanged(*id, old_flags.as_ref());
                 }
-                at.push((*id, (!changes).then_some(changed_at)));
-                done.push((*id, marks(&seat.organisation, &item, Some(&flags))));
+                at.push((*id, if changes { None } else { Some(changed_at()?) }));
+                done.push((*id, marks(&seat.organisation, &item, Some(flags))));
             }
+            edits.write_into(&mut batch);
             let mut committed = ModSeq(0);
             if !batch.is_empty() {
                 account.write(&mut batch, by.tenant, &by.author(route), self.clock.now())?;

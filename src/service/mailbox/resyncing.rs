@@ -5,8 +5,8 @@
 //! message keeps its UID. Nothing else changes what is shown: reports and the state of a job stand on the item, and the
 //! size, the date and the octets never change.
 
-use super::marking::{Marks, marks};
-use super::{Mailboxes, Opened};
+use super::marking::Marks;
+use super::{Mailboxes, MarkReader, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;
@@ -44,23 +44,15 @@ pub(super) fn words_of(org: &Organisation, item: &Item) -> ModSeq {
 }
 
 impl Mailboxes {
-    /// The marks of an item as it was read.
-    pub fn marks_of(&self, viewer: &Viewer<'_>, item: &Item) -> Result<(Marks, ModSeq), Failure> {
-        let flags = items::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, item.id)?;
-        let flags_at = flags.as_ref().map_or(ModSeq(0), |f| f.modseq);
-        let at = item.modseq.max(flags_at).max(words_of(viewer.org, item));
-        Ok((marks(viewer.org, item, flags.as_ref().map(|f| &f.row)), at))
-    }
-
     /// The marks of an item under a UID, and the message's number.
     pub(super) fn marks_in(
         &self,
         viewer: &Viewer<'_>,
-        view: ViewId,
-        uid: u32,
+        reader: &mut MarkReader<'_>,
+        (view, uid): (ViewId, u32),
         item: &Item,
     ) -> Result<(Marks, ModSeq), Failure> {
-        let (marks, at) = self.marks_of(viewer, item)?;
+        let (marks, at) = reader.marks_of(viewer, item)?;
         let member = views::member(&*self.db, viewer.org.tenant.id, view, uid)?;
         let entered = member.map_or(ModSeq(0), |member| member.entered);
         Ok((marks, at.max(entered)))

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items::{self, ChangeOf, Stamped};
 use crate::store::tables::views::{self, Scope, View};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Members given new UIDs in one batch: five rows each, and the tombstones it drops, below what a batch may hold.
 const RENUMBERED_MAX: usize = 2000;
@@ -37,6 +37,8 @@ pub struct Opened {
     pub(super) view: Option<ViewId>,
     pub(super) roster: Roster,
     pub(super) known_to: ModSeq,
+    /// Flags that its user set himself since he was told everything, by the commits that he was answered.
+    pub(super) answered: HashMap<ItemId, ModSeq>,
 }
 
 impl Opened {
@@ -44,6 +46,11 @@ impl Opened {
     /// anything never changes either: 1.
     pub fn known_to(&self) -> ModSeq {
         self.known_to
+    }
+
+    /// Its user was answered what he marked, by these commits: that is no news to him.
+    pub fn answered(&mut self, marked: impl IntoIterator<Item = (ItemId, ModSeq)>) {
+        self.answered.extend(marked);
     }
 }
 
@@ -84,6 +91,7 @@ impl Mailboxes {
                 view: None,
                 roster: Roster::default(),
                 known_to: ModSeq(1),
+                answered: HashMap::new(),
             });
         }
         let caught = self.catch_up(by, mailbox, None).await?;
@@ -95,6 +103,7 @@ impl Mailboxes {
             view: Some(caught.view.id),
             roster: present.roster,
             known_to: caught.to,
+            answered: HashMap::new(),
         })
     }
 
@@ -131,49 +140,63 @@ impl Mailboxes {
         let first_new = present.roster.position(opened.uid_next);
         let added = present.roster.range(first_new..present.roster.len());
         news.added = added.map(|e| (e.uid, ItemId(e.key))).collect();
-        let before = (opened.known_to, opened.uid_next);
-        let marks = self
-            .remarked(by, known, &present.roster, before, caught.to)
-            .await?;
+        let marks = self.remarked(by, (known, &present.roster), opened, caught.to);
+        let marks = marks.await?;
         news.marks = marks;
         opened.roster = present.roster;
         opened.uid_next = present.uid_next;
         opened.known_to = opened.known_to.max(caught.to);
+        opened.answered.clear();
         Ok(news)
     }
 
-    /// The marks of members with UIDs below `before.1` that changed by commits behind `before.0`, up to `until`.
+    /// The marks of members of a view that their user knows, and that changed behind what he was told, up to `until`.
+    ///
+    /// What he was answered when he set it himself is left out. His answer showed the item as it was read then; had
+    /// somebody else changed it since, the log says that, too.
     ///
     /// What changed again behind `until` is left out: it stands behind `until` in the log and is told the next time.
     /// Otherwise its number would be known before what happened between the two.
     async fn remarked(
         &self,
         by: &Principal,
-        view: ViewId,
-        there: &Roster,
-        before: (ModSeq, u32),
+        (view, there): (ViewId, &Roster),
+        known: &Opened,
         until: ModSeq,
     ) -> Result<Vec<(u32, Marks, ModSeq)>, Failure> {
         let db = &*self.db;
         let (mut told, mut words) = (BTreeMap::new(), BTreeSet::new());
-        let (mut at, new_from) = before;
+        let (mut at, new_from) = (known.known_to, known.uid_next);
         while at < until {
             let Some(slice) = self.changes.after(db, by.tenant, at)? else {
                 break;
             };
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
+            let mut reader = self.mark_reader(by, until);
             words.extend(slice.words(at, until));
             for change in slice.after(at).take_while(|change| change.modseq <= until) {
-                if change.of != ChangeOf::Item && change.of != ChangeOf::FlagsOf(by.user) {
-                    continue;
+                let answered = || {
+                    known
+                        .answered
+                        .get(&change.id)
+                        .is_some_and(|at| change.modseq <= *at)
+                };
+                match change.of {
+                    ChangeOf::Item => {}
+                    ChangeOf::FlagsOf(user) if user == by.user && !answered() => {}
+                    ChangeOf::FlagsOf(_) | ChangeOf::Word(_) => continue,
                 }
-                let uid = views::uid_of(db, by.tenant, view, change.item.id)?;
+                let uid = views::uid_of(db, by.tenant, view, change.id)?;
                 let Some(uid) = uid.filter(|uid| *uid < new_from && there.contains(*uid)) else {
                     continue;
                 };
-                if viewer.sees(&change.item, change.about.as_ref()) {
-                    told.insert(uid, self.marks_in(&viewer, view, uid, &change.item)?);
+                let Some(read) = change.read(db, by.tenant)? else {
+                    continue;
+                };
+                if viewer.sees(&read.item, read.about.as_ref()) {
+                    let marks = self.marks_in(&viewer, &mut reader, (view, uid), &read.item)?;
+                    told.insert(uid, marks);
                 }
             }
             at = slice.last;
@@ -213,7 +236,8 @@ impl Mailboxes {
             let seat = self.seat(by)?;
             let about = items::about(&*self.db, by.tenant, &item.row)?;
             if seat.viewer().sees(&item.row, about.as_ref()) {
-                let marks = self.marks_in(&seat.viewer(), view, entry.uid, &item.row)?;
+                let reader = &mut self.mark_reader(by, ModSeq(0));
+                let marks = self.marks_in(&seat.viewer(), reader, (view, entry.uid), &item.row)?;
                 told.insert(entry.uid, marks);
             }
         }

@@ -1,21 +1,19 @@
-//! The item log of a tenant: items, what they contain, the flags of each user, and the change log.
+//! The item log of a tenant: items, what they contain, and the change log.
 //!
-//! The change log has one row for each item at its latest change (and one for each user's flags on it), keyed by the
-//! commit that made it. The committer stamps its own number into these rows, so they appear in order whoever wrote
-//! them, and a reader who has caught up to a number has missed nothing below it. A change moves the row up: catching
-//! up costs what changed, not what is there.
+//! The change log has one row for each item at its latest change, keyed by the commit that made it, and one for all
+//! flags of a user that were last changed by one commit on one page of items (`flags`). The committer's own number is
+//! in these rows, so they appear in order whoever wrote them, and a reader who has caught up to a number has missed
+//! nothing below it. A change moves its item up: catching up costs what changed, not what is there.
 
 pub use super::stamped::Stamped;
-use super::{Key, Stored, drafts, for_each_raw, insert, read, rows, stamped};
-use crate::domain::item::{Item, UserFlags};
+use super::{Key, Stored, drafts, flags, for_each_raw, insert, read, rows, stamped};
+use crate::domain::item::Item;
 use crate::id::{ItemId, LabelId, ModSeq, TenantId, UserId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
-use crate::store::row::{self, Row, RowError};
+use crate::store::row::{self, RowError};
 use crate::store::spool::BlobId;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
 /// A run of octets of one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +57,6 @@ pub struct ItemBody {
 
 rows! {
     Item => "items" v 3;
-    UserFlags => "user flags" v 1;
     ItemBody => "item bodies" v 1;
 }
 
@@ -83,10 +80,6 @@ pub fn key(tenant: TenantId, item: ItemId) -> Vec<u8> {
     Key::tenant(tenant, b"it").long(item.0).done()
 }
 
-fn flags_key(tenant: TenantId, user: UserId, item: ItemId) -> Vec<u8> {
-    Key::tenant(tenant, b"fl").number(user.0).long(item.0).done()
-}
-
 fn body_key(tenant: TenantId, item: ItemId) -> Vec<u8> {
     Key::tenant(tenant, b"ib").long(item.0).done()
 }
@@ -100,30 +93,32 @@ pub(super) fn change_stamp_at(tenant: TenantId) -> usize {
     change_prefix(tenant).len()
 }
 
-pub(super) fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId, of: ChangeOf) -> Vec<u8> {
-    let user = match of {
-        ChangeOf::Item => 0,
-        ChangeOf::FlagsOf(user) => user.0,
-        ChangeOf::Word(label) => label.0,
-    };
+pub(super) fn change_key(tenant: TenantId, modseq: ModSeq, item: ItemId) -> Vec<u8> {
+    place(tenant, modseq, item, 0)
+}
+
+/// Of a user's flags on the page that ends with an item.
+pub(super) fn flags_change_key(tenant: TenantId, modseq: ModSeq, last: ItemId, user: UserId) -> Vec<u8> {
+    place(tenant, modseq, last, user.0)
+}
+
+/// Of a label's word. The item's number is 0, which no item has and no page ends with.
+pub(super) fn word_change_key(tenant: TenantId, modseq: ModSeq, label: LabelId) -> Vec<u8> {
+    place(tenant, modseq, ItemId(0), label.0)
+}
+
+fn place(tenant: TenantId, modseq: ModSeq, item: ItemId, of: u32) -> Vec<u8> {
     change_prefix(tenant)
         .long(modseq.0)
         .long(item.0)
-        .number(user)
+        .number(of)
         .done()
 }
 
-/// Puts a row and what the change log says of it.
-fn put_stamped<R: Row>(
-    batch: &mut Batch,
-    tenant: TenantId,
-    key: Vec<u8>,
-    row: &R,
-    item: ItemId,
-    of: ChangeOf,
-) -> Result<(), RowError> {
-    stamped::put(batch, key, row)?;
-    let key = change_key(tenant, ModSeq(0), item, of);
+/// Puts an item and what the change log says of it.
+fn put_item(batch: &mut Batch, tenant: TenantId, item: &Item) -> Result<(), RowError> {
+    stamped::put(batch, key(tenant, item.id), item)?;
+    let key = change_key(tenant, ModSeq(0), item.id);
     batch.put_stamped(key, Some(change_stamp_at(tenant)), Vec::new(), None);
     Ok(())
 }
@@ -168,7 +163,7 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
         batch.put(about_key(tenant, about, item.id), Vec::new());
     }
     drafts::list(batch, tenant, item);
-    put_stamped(batch, tenant, key(tenant, item.id), item, item.id, ChangeOf::Item)?;
+    put_item(batch, tenant, item)?;
     match row::encode(body) {
         Ok(octets) if octets.len() <= crate::store::db::ROW_MAX_BYTES => {
             batch.put(body_key(tenant, item.id), octets);
@@ -187,50 +182,17 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
 /// Writes a changed item, only if nobody changed it meanwhile.
 pub fn replace(batch: &mut Batch, tenant: TenantId, old: &Stamped<Item>, new: &Item) -> Result<(), RowError> {
     old.require_unchanged(batch);
-    batch.delete(change_key(tenant, old.modseq, new.id, ChangeOf::Item));
+    batch.delete(change_key(tenant, old.modseq, new.id));
     drafts::list(batch, tenant, new);
-    put_stamped(batch, tenant, key(tenant, new.id), new, new.id, ChangeOf::Item)
+    put_item(batch, tenant, new)
 }
 
 pub fn body(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stored<ItemBody>>, StoreError> {
     read(db, body_key(tenant, item))
 }
 
-/// The flags of one user on one item, if he ever set any.
-pub fn flags(
-    db: &dyn Db,
-    tenant: TenantId,
-    user: UserId,
-    item: ItemId,
-) -> Result<Option<Stamped<UserFlags>>, StoreError> {
-    let mut found = stamped::read::<UserFlags>(db, flags_key(tenant, user, item))?;
-    if let Some(stamped) = &mut found {
-        stamped.row.modseq = stamped.modseq;
-    }
-    Ok(found)
-}
-
-/// Writes a user's flags, only if they are still as they were read.
-pub fn put_flags(
-    batch: &mut Batch,
-    tenant: TenantId,
-    user: UserId,
-    item: ItemId,
-    old: Option<&Stamped<UserFlags>>,
-    new: &UserFlags,
-) -> Result<(), RowError> {
-    let key = flags_key(tenant, user, item);
-    match old {
-        Some(old) => {
-            old.require_unchanged(batch);
-            batch.delete(change_key(tenant, old.modseq, item, ChangeOf::FlagsOf(user)));
-        }
-        None => {
-            batch.require_absent(key.clone());
-        }
-    }
-    put_stamped(batch, tenant, key, new, item, ChangeOf::FlagsOf(user))
-}
+/// Rows of the change log read in one go: a page of flags may bring a hundred changes by itself.
+const LOG_STEP_ROWS: usize = 128;
 
 /// The changes after `since`, in order, about `limit` of them: never only a part of what one commit changed, so that
 /// a reader can go on behind the last one.
@@ -240,26 +202,35 @@ pub fn changes_after(
     since: ModSeq,
     limit: usize,
 ) -> Result<Vec<Change>, StoreError> {
-    let from = change_prefix(tenant).long(since.0.saturating_add(1)).done();
+    let mut from = change_prefix(tenant).long(since.0.saturating_add(1)).done();
     let end = crate::store::prefix_end(&change_prefix(tenant).done());
-    let mut limit = limit.max(1);
+    let mut changes: Vec<Change> = Vec::new();
     loop {
-        let rows = db.range(&from, &end, limit)?;
-        let full = rows.len() == limit;
-        let mut changes: Vec<Change> = rows
-            .iter()
-            .filter_map(|(key, _)| parse_change(tenant, key))
-            .collect();
-        if !full {
-            return Ok(changes);
+        let rows = db.range(&from, &end, LOG_STEP_ROWS)?;
+        for (key, value) in &rows {
+            let Some(row) = parse_change(tenant, key) else {
+                continue;
+            };
+            let last = changes.last().map(|c| c.modseq);
+            // A commit has a bounded number of rows.
+            if changes.len() >= limit.max(1) && last != Some(row.modseq) {
+                return Ok(changes);
+            }
+            match row.of {
+                ChangeOf::FlagsOf(_) => {
+                    let marked = flags::changed_items(row.item, value);
+                    changes.extend(marked.map(|item| Change { item, ..row }));
+                }
+                ChangeOf::Item | ChangeOf::Word(_) => changes.push(row),
+            }
         }
-        let last = changes.last().map(|c| c.modseq);
-        if changes.first().map(|c| c.modseq) != last {
-            changes.retain(|c| Some(c.modseq) != last);
-            return Ok(changes);
+        match rows.last() {
+            Some((last, _)) if rows.len() == LOG_STEP_ROWS => {
+                from.clone_from(last);
+                from.push(0);
+            }
+            _ => return Ok(changes),
         }
-        // One commit fills the step: a commit has a bounded number of rows.
-        limit *= 2;
     }
 }
 
@@ -273,8 +244,9 @@ pub fn last_modseq(db: &dyn Db, tenant: TenantId) -> Result<ModSeq, StoreError> 
         .map_or(ModSeq(0), |c| c.modseq))
 }
 
+/// A row of the log; for flags its item is the last one of the page.
 fn parse_change(tenant: TenantId, key: &[u8]) -> Option<Change> {
-    let rest = key.strip_prefix(change_prefix(tenant).done().as_slice())?;
+    let rest = key.get(change_stamp_at(tenant)..)?;
     let (modseq, rest) = rest.split_first_chunk::<8>()?;
     let (item, rest) = rest.split_first_chunk::<8>()?;
     let user = u32::from_be_bytes(rest.try_into().ok()?);
@@ -335,38 +307,6 @@ pub fn step_back(
         })
     };
     rows.into_iter().map(item).collect()
-}
-
-/// Adds to the batch: only if the user has said nothing about the item meanwhile. [`Stamped::require_unchanged`] where
-/// he had said something.
-pub fn require_no_flags(batch: &mut Batch, tenant: TenantId, user: UserId, item: ItemId) {
-    batch.require_absent(flags_key(tenant, user, item));
-}
-
-/// Flags of one user on items of a range; `None` when there are more than `limit` of them.
-pub fn flags_between(
-    db: &dyn Db,
-    tenant: TenantId,
-    user: UserId,
-    items: &RangeInclusive<ItemId>,
-    limit: usize,
-) -> Result<Option<HashMap<ItemId, UserFlags>>, StoreError> {
-    let end = flags_key(tenant, user, ItemId(items.end().0.saturating_add(1)));
-    let rows = db.range(
-        &flags_key(tenant, user, *items.start()),
-        &end,
-        limit.saturating_add(1),
-    )?;
-    if rows.len() > limit {
-        return Ok(None);
-    }
-    let mut all = HashMap::with_capacity(rows.len());
-    for (key, octets) in rows {
-        let item = key.last_chunk::<8>().map(|n| ItemId(u64::from_be_bytes(*n)));
-        let flags = Stamped::<UserFlags>::decode(key, octets)?.row;
-        all.extend(item.map(|item| (item, flags)));
-    }
-    Ok(Some(all))
 }
 
 /// The highest item number in use.

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod certificates;
 pub mod drafts;
 pub mod evidence;
+pub mod flags;
 pub mod fulltext;
 pub mod items;
 pub mod jobs;

@@ -4,12 +4,11 @@
 //! show without changing one of them; so the change log says it in one row for the label, as it does for an item, and
 //! each label keeps the number of the commit that last changed its word.
 
-use super::items::change_key;
+use super::items::{change_stamp_at, word_change_key};
 use super::{Key, for_each_raw};
-use crate::id::{ItemId, LabelId, ModSeq, TenantId};
+use crate::id::{LabelId, ModSeq, TenantId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
-use crate::store::tables::items::{ChangeOf, change_stamp_at};
 use std::collections::BTreeMap;
 
 fn prefix(tenant: TenantId) -> Key {
@@ -18,13 +17,12 @@ fn prefix(tenant: TenantId) -> Key {
 
 /// The word changes by this batch. `before` is its last change so far; the batch must hold on to the organisation.
 pub fn changed(batch: &mut Batch, tenant: TenantId, label: LabelId, before: Option<ModSeq>) {
-    let of = ChangeOf::Word(label);
     if let Some(before) = before {
-        batch.delete(change_key(tenant, before, ItemId(0), of));
+        batch.delete(word_change_key(tenant, before, label));
     }
     let key = prefix(tenant).number(label.0).done();
     batch.put_stamped(key, None, vec![0; 8], Some(0));
-    let key = change_key(tenant, ModSeq(0), ItemId(0), of);
+    let key = word_change_key(tenant, ModSeq(0), label);
     batch.put_stamped(key, Some(change_stamp_at(tenant)), Vec::new(), None);
 }
 

@@ -15,7 +15,7 @@ use kepd::store::tables::words;
 use kepd::store::tables::work::{
     self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
 };
-use kepd::store::tables::{Key, evidence, for_each_raw, items, jobs, mails};
+use kepd::store::tables::{evidence, flags, items, jobs, mails};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -245,7 +245,7 @@ async fn octets(p: &Provider, tenant: TenantId, item: kepd::id::ItemId) -> Vec<u
     octets
 }
 
-/// Each item and each user's flags have exactly one row in the change log, at their stamp.
+/// Each item and each user's flags on it stand in the change log exactly once, at their number.
 fn change_log(p: &Provider, tenant: TenantId) {
     let mut wanted = BTreeSet::new();
     items::for_each(&*p.db, tenant, |item| {
@@ -253,12 +253,8 @@ fn change_log(p: &Provider, tenant: TenantId) {
         Ok(())
     })
     .unwrap();
-    let prefix = Key::tenant(tenant, b"fl").done();
-    for_each_raw(&*p.db, &prefix, |key, value| {
-        let number = |octets: &[u8]| octets.iter().fold(0, |n, o| n << 8 | u64::from(*o));
-        let user = number(&key[prefix.len()..prefix.len() + 4]);
-        wanted.insert((number(&value[..8]), number(&key[prefix.len() + 4..]), user));
-        Ok(())
+    flags::for_each(&*p.db, tenant, |user, item, flags| {
+        wanted.insert((flags.modseq.0, item.0, u64::from(user.0)));
     })
     .unwrap();
     let words = words::all(&*p.db, tenant).unwrap();
