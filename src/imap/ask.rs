@@ -228,6 +228,8 @@ pub struct StoreAsk {
     pub members: Vec<Member>,
     pub how: StoreHow,
     pub flags: Flags,
+    /// The client does not want to hear what it sets; of what others did it hears all the same (RFC 9051 6.4.6).
+    pub silent: bool,
     /// Leave alone what has a higher mod-sequence, and say so; looking and changing are one step (RFC 7162 3.1.3).
     pub unchanged_since: Option<u64>,
 }

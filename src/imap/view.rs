@@ -141,6 +141,15 @@ impl View {
         }
     }
 
+    /// The client has set flags and is not told so. What it is still to hear of that message is what it shows now.
+    pub fn set_silently(&mut self, now: &Told) {
+        if let Some(told) = self.flags.get_mut(&now.uid)
+            && told.modseq <= now.modseq
+        {
+            told.clone_from(now);
+        }
+    }
+
     /// Takes away what is to be told of flags, to be put [back](Self::flags_back).
     pub fn flags_aside(&mut self) -> BTreeMap<u32, Told> {
         std::mem::take(&mut self.flags)

@@ -34,6 +34,11 @@ pub trait Revision: std::fmt::Debug + Send + Sync {
 
     /// How many rows it writes at most.
     fn rows_max(&self) -> usize;
+
+    /// Octets that it brings, about.
+    fn brought_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Rows with their new values; `None` deletes.

@@ -25,7 +25,7 @@ const QUEUE_MAX: usize = 1024;
 const GROUP_MAX: usize = 256;
 /// Octets in one group.
 const GROUP_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// What a row that a revision writes counts for in a group: they are small, and their size is not known before.
+/// What a row that a revision writes counts for in a group, beside what the revision brings: their size is not known before.
 const REVISED_BYTES: usize = 256;
 /// Free space below which nothing is written, so that a full disk is met before the engine's own files meet it.
 const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -44,8 +44,10 @@ pub(super) trait Engine: Send + Sync + 'static {
 
 struct Request {
     batch: Batch,
-    answer: oneshot::Sender<Result<CommitSeq, CommitError>>,
+    answer: Answer,
 }
+
+type Answer = oneshot::Sender<Result<CommitSeq, CommitError>>;
 
 struct GroupDb {
     engine: Arc<dyn Engine>,
@@ -199,6 +201,7 @@ impl Committer {
         }
         let mut changes = Changes::new();
         let mut passed = Vec::with_capacity(group.len());
+        let mut refused = Vec::new();
         let before = self.seq;
         for request in group {
             let checked = self.check(&request.batch, &changes);
@@ -212,14 +215,21 @@ impl Committer {
                     }
                     passed.push((request.answer, CommitSeq(self.seq)));
                 }
-                Err(error) => {
-                    let _ = request.answer.send(Err(error));
-                }
+                Err(error) => refused.push((request.answer, error)),
             }
         }
-        if passed.is_empty() {
-            return;
+        if !passed.is_empty() {
+            self.write(changes, passed, before);
         }
+        // Only now: who is refused because of another of this group reads what that one wrote when he tries again.
+        for (answer, error) in refused {
+            let _ = answer.send(Err(error));
+        }
+    }
+
+    /// Writes what a group changes, and answers those whose batches passed; `before` is the number of the last commit
+    /// before them.
+    fn write(&mut self, mut changes: Changes, passed: Vec<(Answer, CommitSeq)>, before: u64) {
         changes.insert(SEQ_KEY.to_vec(), Some(self.seq.to_be_bytes().to_vec()));
         self.probe.reached(probe::BEFORE_WRITE);
         let written = self.engine.write(&changes, &*self.probe);
@@ -303,7 +313,10 @@ impl Committer {
 fn size(batch: &Batch) -> usize {
     let written = batch.writes.iter();
     let written = written.map(|w| w.key.len() + w.value.as_ref().map_or(0, Vec::len));
-    let revised = batch.revisions.iter().map(|(_, r)| r.rows_max() * REVISED_BYTES);
+    let revised = batch
+        .revisions
+        .iter()
+        .map(|(_, r)| r.rows_max() * REVISED_BYTES + r.brought_bytes());
     written.chain(revised).sum()
 }
 

@@ -116,6 +116,38 @@ async fn what_was_set_at_once_is_told_once_and_to_the_others() {
     assert_eq!(search(&mut one, "SEEN").await.len(), ids.len() - 3);
 }
 
+/// RFC 9051 6.4.6: who sets flags in silence is spared what he set, and hears what others did to the same message.
+#[tokio::test]
+async fn silence_hides_nothing_that_others_did() {
+    let (house, _) = filled(3).await;
+    let (mut one, mut other) = (
+        Client::of(&house, "mudur").await,
+        Client::of(&house, "mudur").await,
+    );
+    for client in [&mut one, &mut other] {
+        client.say("SELECT INBOX (CONDSTORE)").await;
+    }
+    one.say("STORE 2 +FLAGS (\\Flagged)").await;
+    let said = other.say("STORE 1:3 +FLAGS.SILENT (\\Seen)").await;
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("FLAGS (")).collect();
+    let [line] = lines.as_slice() else {
+        panic!("{said}");
+    };
+    assert!(
+        line.starts_with("* 2 FETCH") && line.contains("\\Flagged") && line.contains("\\Seen"),
+        "{line}"
+    );
+    assert!(!other.say("NOOP").await.contains("FETCH"));
+    // Nothing was to be set: what somebody else did is told all the same.
+    one.say("STORE 3 +FLAGS (\\Answered)").await;
+    let said = other.say("STORE 3 +FLAGS.SILENT (\\Seen)").await;
+    let told = |said: &str, word: &str| {
+        said.lines()
+            .any(|line| line.starts_with("* 3 FETCH") && line.contains(word))
+    };
+    assert!(told(&said, "\\Answered"), "{said}");
+}
+
 /// Marks on many messages are few rows, so a page that was written by many commits and by one says the same to a client
 /// that comes back.
 #[tokio::test]

@@ -98,7 +98,7 @@ fn certificate_values(value: &Tlv<'_>) -> Result<Vec<Certificate>, CmsError> {
     Ok(certificates)
 }
 
-/// SEQUENCE { crlVals [0], ocspVals [1], other [2] }, tagged explicitly (RFC 5126 annex A).
+/// `SEQUENCE { crlVals [0], ocspVals [1], other [2] }`, tagged explicitly (RFC 5126 annex A).
 fn revocation_values(value: &Tlv<'_>) -> Result<RevocationValues, CmsError> {
     if value.tag != der::SEQUENCE {
         return Err(DerError("revocation values").into());

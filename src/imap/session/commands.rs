@@ -208,6 +208,7 @@ impl Session {
                         members: found.members,
                         how,
                         flags,
+                        silent,
                         unchanged_since,
                     }),
                 )

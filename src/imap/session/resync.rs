@@ -300,7 +300,11 @@ impl Session {
             let Some(number) = open.view.number_of(told.uid) else {
                 continue;
             };
-            open.view.told_flags(told.uid, told.modseq);
+            if silent {
+                open.view.set_silently(&told);
+            } else {
+                open.view.told_flags(told.uid, told.modseq);
+            }
             // RFC 7162 3.1.3: the mod-sequence is told even if .SILENT was asked.
             let line = match silent {
                 true if !self.resync.condstore || told.modseq == 0 => continue,

@@ -16,7 +16,7 @@ use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{DECISIONS, Filed, MarkHow, Marks, News, Verb};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -361,12 +361,34 @@ impl Connection<'_> {
         let rows: Vec<Told> = marked.done.iter().filter_map(row).collect();
         let modified = marked.changed_since.iter();
         let modified = modified.filter_map(|item| uids.get(item).copied()).collect();
-        let echo = rows.iter().map(|t| (t.uid, (t.flags.clone(), t.modseq)));
+        // What others did to it before is told by a line of its own, which an answer in silence is not.
+        let known_to = self.opened.as_ref().map_or(ModSeq(0), |opened| opened.known_to());
+        let unheard = |item: &ItemId| ask.silent && marked.read_at.get(item).is_some_and(|at| *at > known_to);
+        let hidden: HashSet<u32> = uids
+            .iter()
+            .filter(|(item, _)| unheard(item))
+            .map(|(_, uid)| *uid)
+            .collect();
+        let answered = rows.iter().filter(|t| !hidden.contains(&t.uid));
+        let echo = answered.map(|t| (t.uid, (t.flags.clone(), t.modseq)));
         self.echo.extend(echo);
         if let Some(opened) = &mut self.opened {
-            opened.answered(marked.changed_at);
+            opened.answered(
+                marked
+                    .changed_at
+                    .iter()
+                    .filter(|(item, _)| !unheard(item))
+                    .map(|(i, at)| (*i, *at)),
+            );
         }
-        self.apply_news().await?;
+        if let Err(why) = self.apply_news().await {
+            // The client hears NO and none of these lines: they are news to it.
+            self.echo.clear();
+            if let Some(opened) = &mut self.opened {
+                opened.unanswered();
+            }
+            return Err(why);
+        }
         Ok(Answer::Stored {
             rows,
             modified,

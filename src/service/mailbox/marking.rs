@@ -90,6 +90,8 @@ pub struct Marked {
     pub done: Vec<(ItemId, Marks)>,
     /// The commit at which each of those done last changed; in any order.
     pub changed_at: HashMap<ItemId, ModSeq>,
+    /// The number of each of those done before that: of what else happened to it.
+    pub read_at: HashMap<ItemId, ModSeq>,
     /// Those left alone because they had changed behind the commit that was named.
     pub changed_since: Vec<ItemId>,
     pub refused: Option<Failure>,
@@ -382,6 +384,7 @@ impl Mailboxes {
             let (mut batch, mut account) = (Batch::new(), Account::default());
             let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
             let (mut at, mut stale) = (Vec::with_capacity(chunk.len()), Vec::new());
+            let mut read = Vec::with_capacity(chunk.len());
             let mut reader = self.mark_reader(by, condition.map_or(ModSeq(0), Condition::as_of));
             let mut edits = FlagEdits::new(by.tenant, by.user);
             let limit = condition.filter(|c| c.is_set());
@@ -424,7 +427,9 @@ impl Mailboxes {
                     old.require_unchanged(&mut batch);
                     edits.require_unchanged(*id, old_flags.as_ref());
                 }
-                at.push((*id, if changes { None } else { Some(changed_at()?) }));
+                let read_at = changed_at()?;
+                read.push((*id, read_at));
+                at.push((*id, if changes { None } else { Some(read_at) }));
                 done.push((*id, marks(&seat.organisation, &item, Some(flags))));
             }
             edits.write_into(&mut batch);
@@ -443,6 +448,7 @@ impl Mailboxes {
             marked.done.extend(done);
             let at = at.into_iter().map(|(id, at)| (id, at.unwrap_or(committed)));
             marked.changed_at.extend(at);
+            marked.read_at.extend(read);
             marked.changed_since.extend(stale);
             if let Some(failure) = refused {
                 marked.refused.get_or_insert(failure);

@@ -52,6 +52,11 @@ impl Opened {
     pub fn answered(&mut self, marked: impl IntoIterator<Item = (ItemId, ModSeq)>) {
         self.answered.extend(marked);
     }
+
+    /// He was not answered after all.
+    pub fn unanswered(&mut self) {
+        self.answered.clear();
+    }
 }
 
 /// What changed in an open mailbox since it was asked last.

@@ -65,14 +65,21 @@ struct FlagPage {
     behind: Vec<u64>,
 }
 
-/// Keywords that did not fit the page.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Keywords(BTreeSet<String>);
+/// Keywords that did not fit the page. They are written whenever their item changes, so they have its number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Keywords {
+    at: u64,
+    words: BTreeSet<String>,
+}
 
 rows! {
     FlagPage => "user flags" v 2;
     Keywords => "keywords apart" v 1;
 }
+
+/// How often a page and the keywords beside it are read until they are of one moment. A writer would have to come between
+/// each time.
+const READ_ATTEMPTS: usize = 16;
 
 fn page_of(item: ItemId) -> u64 {
     item.0 / PAGE_ITEMS
@@ -140,6 +147,20 @@ impl FlagPage {
             flagged: self.flagged & bit != 0,
             draft: self.draft & bit != 0,
             deleted: self.deleted & bit != 0,
+        }
+    }
+
+    /// All that was said about an item, with the keywords that the caller has found.
+    fn flags(&self, bit: Column, keywords: BTreeSet<String>) -> UserFlags {
+        let said = self.said(bit);
+        UserFlags {
+            seen: said.seen,
+            answered: said.answered,
+            flagged: said.flagged,
+            draft: said.draft,
+            deleted: said.deleted,
+            keywords,
+            modseq: ModSeq(self.number(bit)),
         }
     }
 
@@ -234,30 +255,28 @@ impl<'d> FlagReader<'d> {
 
     /// His flags on an item, if he ever set any.
     pub fn flags(&mut self, item: ItemId) -> Result<Option<UserFlags>, StoreError> {
-        let (db, tenant, user, bit) = (self.db, self.tenant, self.user, bit_of(item));
-        let page = self.page(item)?;
-        if page.known & bit == 0 {
-            return Ok(None);
+        let (db, bit) = (self.db, bit_of(item));
+        let (tenant, user) = (self.tenant, self.user);
+        let key = || keywords_key(tenant, user, item);
+        for _ in 0..READ_ATTEMPTS {
+            let page = self.page(item)?;
+            if page.known & bit == 0 {
+                return Ok(None);
+            }
+            if page.apart & bit == 0 {
+                let set = page.words.iter().filter(|(_, column)| **column & bit != 0);
+                let keywords = set.map(|(word, _)| word.clone()).collect();
+                return Ok(Some(page.flags(bit, keywords)));
+            }
+            // Two rows are two reads: these are of the page only with its number.
+            let found = super::read::<Keywords>(db, key())?;
+            if let Some(found) = found.filter(|found| found.row.at == page.number(bit)) {
+                return Ok(Some(page.flags(bit, found.row.words)));
+            }
+            self.renew();
         }
-        let said = page.said(bit);
-        let modseq = ModSeq(page.number(bit));
-        let keywords = if page.apart & bit != 0 {
-            // Gone: they were changed since the page was read.
-            let found = super::read::<Keywords>(db, keywords_key(tenant, user, item))?;
-            found.map(|found| found.row.0).unwrap_or_default()
-        } else {
-            let set = page.words.iter().filter(|(_, column)| **column & bit != 0);
-            set.map(|(word, _)| word.clone()).collect()
-        };
-        Ok(Some(UserFlags {
-            seen: said.seen,
-            answered: said.answered,
-            flagged: said.flagged,
-            draft: said.draft,
-            deleted: said.deleted,
-            keywords,
-            modseq,
-        }))
+        let error = RowError::unreadable("keywords apart", "not of the page's number");
+        Err(StoreError::Unreadable { key: key(), error })
     }
 }
 
@@ -301,7 +320,10 @@ impl FlagEdits {
     pub fn put(&mut self, item: ItemId, old: Option<&UserFlags>, new: &UserFlags) -> Result<(), RowError> {
         // A row of their own has to hold the keywords should the page be full.
         if !new.keywords.is_empty() {
-            row::encode(&Keywords(new.keywords.clone()))?;
+            row::encode(&Keywords {
+                at: u64::MAX,
+                words: new.keywords.clone(),
+            })?;
         }
         self.edit(item, old).new = Some(new.clone());
         Ok(())
@@ -366,6 +388,11 @@ impl Revision for PageEdits {
         2 + 2 * self.edits.len()
     }
 
+    fn brought_bytes(&self) -> usize {
+        let new = self.edits.values().filter_map(|edit| edit.new.as_ref());
+        new.flat_map(|flags| &flags.keywords).map(String::len).sum()
+    }
+
     fn revise(&self, now: Option<&[u8]>, seq: CommitSeq) -> Result<Option<Revised>, StoreError> {
         let before = match now {
             Some(octets) => FlagPage::decode(octets)?,
@@ -381,7 +408,7 @@ impl Revision for PageEdits {
             let bit = 1 << n;
             changed |= bit;
             page.set_said(bit, new);
-            self.set_words(&mut page, n, new, &mut rows)?;
+            self.set_words(&mut page, n, (new, seq.0), &mut rows)?;
         }
         if changed == 0 {
             return Ok(Some(rows));
@@ -398,7 +425,7 @@ impl PageEdits {
         &self,
         page: &mut FlagPage,
         n: u32,
-        new: &UserFlags,
+        (new, at): (&UserFlags, u64),
         rows: &mut Revised,
     ) -> Result<(), RowError> {
         let bit = 1 << n;
@@ -406,7 +433,11 @@ impl PageEdits {
         let key = || keywords_key(self.tenant, self.user, item);
         if !page.set_words(bit, &new.keywords) {
             page.apart |= bit;
-            rows.push((key(), Some(row::encode(&Keywords(new.keywords.clone()))?)));
+            let apart = Keywords {
+                at,
+                words: new.keywords.clone(),
+            };
+            rows.push((key(), Some(row::encode(&apart)?)));
         } else if page.apart & bit != 0 {
             page.apart &= !bit;
             rows.push((key(), None));
@@ -435,9 +466,14 @@ impl PageEdits {
 }
 
 /// The items that a row of the change log speaks of, by the item it names and its value.
-pub(super) fn changed_items(last: ItemId, value: &[u8]) -> impl Iterator<Item = ItemId> + use<> {
-    let column = value.try_into().map_or(0, Column::from_be_bytes);
-    items_of(page_of(last), column)
+pub(super) fn changed_items(
+    last: ItemId,
+    value: &[u8],
+) -> Result<impl Iterator<Item = ItemId> + use<>, RowError> {
+    let column = value
+        .try_into()
+        .map_err(|_| RowError::unreadable("changes of flags", "not of 16 octets"))?;
+    Ok(items_of(page_of(last), Column::from_be_bytes(column)))
 }
 
 /// What all users of a tenant have said, in no order that means anything.

@@ -245,6 +245,49 @@ fn keywords_without_end_stand_in_rows_of_their_own() {
     assert!(huge.is_err_and(|error| error.too_large));
 }
 
+/// A page that was read and the keywords beside it that are read later are of one moment, or read again.
+#[test]
+fn keywords_apart_are_of_their_page() {
+    let (_dir, db) = fresh(EngineKind::Fjall);
+    let user = UserId(1);
+    let wordy = |count: usize| UserFlags {
+        keywords: (0..count).map(|n| format!("{n:060}")).collect(),
+        ..UserFlags::default()
+    };
+    let put = |new: &UserFlags| {
+        let old = flags(&*db, TENANT, user, ItemId(5)).unwrap();
+        let mut batch = Batch::new();
+        put_flags(&mut batch, TENANT, user, ItemId(5), old.as_ref(), new).unwrap();
+        run(db.commit(batch)).unwrap();
+    };
+    put(&wordy(60));
+    for new in [
+        UserFlags {
+            seen: true,
+            ..wordy(61)
+        },
+        wordy(2),
+        seen(),
+        wordy(60),
+    ] {
+        let mut reader = FlagReader::new(&*db, TENANT, user);
+        reader.said(ItemId(5)).unwrap();
+        let before = flags(&*db, TENANT, user, ItemId(5)).unwrap().unwrap();
+        put(&new);
+        let after = flags(&*db, TENANT, user, ItemId(5)).unwrap().unwrap();
+        let read = reader.flags(ItemId(5)).unwrap().unwrap();
+        assert!(read == before || read == after, "{read:?}");
+    }
+    // Keywords that no page speaks of are damage.
+    let mut batch = Batch::new();
+    batch.delete(keywords_key(TENANT, user, ItemId(5)));
+    run(db.commit(batch)).unwrap();
+    assert!(matches!(
+        flags(&*db, TENANT, user, ItemId(5)),
+        Err(StoreError::Unreadable { .. })
+    ));
+}
+
 #[test]
 fn a_full_page_is_a_small_row() {
     let (_dir, db) = fresh(EngineKind::Fjall);

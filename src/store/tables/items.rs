@@ -219,6 +219,10 @@ pub fn changes_after(
             match row.of {
                 ChangeOf::FlagsOf(_) => {
                     let marked = flags::changed_items(row.item, value);
+                    let marked = marked.map_err(|error| StoreError::Unreadable {
+                        key: key.clone(),
+                        error,
+                    })?;
                     changes.extend(marked.map(|item| Change { item, ..row }));
                 }
                 ChangeOf::Item | ChangeOf::Word(_) => changes.push(row),
