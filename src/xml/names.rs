@@ -119,38 +119,32 @@ fn check_name(name: &[u8]) -> Result<(), XmlError> {
     }
 }
 
-/// RFC 3986 4.3, with a fragment allowed. A reference in it is refused: nobody needs one. Only the default namespace is
-/// undone by an empty name (clause 6.2).
+/// Only the default namespace is undone by an empty name (clause 6.2).
 fn check_namespace(name: &[u8], is_default: bool) -> Result<(), XmlError> {
-    let is_scheme = |scheme: &[u8]| {
-        scheme.first().is_some_and(u8::is_ascii_alphabetic)
-            && scheme
-                .iter()
-                .all(|o| o.is_ascii_alphanumeric() || b"+-.".contains(o))
-    };
-    let is_absolute = || {
-        let colon = memchr(b':', name)?;
-        let (scheme, rest) = (&name[..colon], &name[colon + 1..]);
-        let hashes = rest.iter().filter(|o| **o == b'#').count();
-        let allowed = |o: &u8| o.is_ascii_alphanumeric() || b"-._~:/?#@!$()*+,;=%'".contains(o);
-        let escaped = |(at, _): (usize, &u8)| {
-            rest.get(at + 1..at + 3)
-                .is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit))
-        };
-        let holds = is_scheme(scheme)
-            && !rest.is_empty()
-            && hashes <= 1
-            && rest.iter().all(allowed)
-            && rest.iter().enumerate().filter(|(_, o)| **o == b'%').all(escaped);
-        holds.then_some(())
-    };
-    if (is_default && name.is_empty()) || is_absolute().is_some() {
+    if (is_default && name.is_empty()) || is_absolute_uri(name) {
         Ok(())
     } else {
         Err(XmlError::Parse(
             "a namespace whose name is no absolute URI".to_owned(),
         ))
     }
+}
+
+/// RFC 3986 4.3, with a fragment allowed. A character reference in it is refused: nobody needs one.
+fn is_absolute_uri(name: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', name) else {
+        return false;
+    };
+    let (scheme, rest) = (&name[..colon], &name[colon + 1..]);
+    let in_scheme = |o: &u8| o.is_ascii_alphanumeric() || b"+-.".contains(o);
+    let allowed = |o: &u8| o.is_ascii_alphanumeric() || b"-._~:/?#@!$()*+,;=%'".contains(o);
+    let is_escape = |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(in_scheme)
+        && !rest.is_empty()
+        && rest.iter().all(allowed)
+        && rest.iter().filter(|o| **o == b'#').count() <= 1
+        && rest.split(|o| *o == b'%').skip(1).all(is_escape)
 }
 
 #[cfg(test)]

@@ -143,24 +143,20 @@ impl<'a> Known<'a> {
         };
         let (mut room_for_lists, mut room_for_replies) = (VALUES_MAX, VALUES_MAX);
         for side in &self.sides {
-            let before = out.facts.len();
             let lists = Self::ask(
                 question,
-                (&side.lists, room_for_lists),
-                &mut out,
+                &side.lists,
+                (&mut room_for_lists, &mut out),
                 |list| list.moment(question),
                 |list| self.told_by_list(question, list, side.origin),
             );
-            room_for_lists -= (out.facts.len() - before).min(room_for_lists);
-            let before = out.facts.len();
             let replies = Self::ask(
                 question,
-                (&side.replies, room_for_replies),
-                &mut out,
+                &side.replies,
+                (&mut room_for_replies, &mut out),
                 |reply| reply.moment(question),
                 |reply| self.told_by_reply(question, reply, side.origin),
             );
-            room_for_replies -= (out.facts.len() - before).min(room_for_replies);
             if lists.and(replies).is_err() {
                 // What the judge knows may hide a revocation. What a document brings may be left out: it could have left it out.
                 match side.origin {
@@ -172,11 +168,11 @@ impl<'a> Known<'a> {
         question.conclude(&out.facts, out.doubt)
     }
 
-    /// Chooses of the values of one kind: each that is about the certificate has its moment.
+    /// Chooses of the values of one kind: each that is about the certificate has its moment. What they tell takes of `room`.
     fn ask<V>(
         question: &Question<'_>,
-        (values, room): (&[V], usize),
-        out: &mut Gathered,
+        values: &[V],
+        (room, out): (&mut usize, &mut Gathered),
         moment: impl Fn(&V) -> Result<Option<UtcTime>, Doubt>,
         tell: impl Fn(&V) -> Result<Result<Option<Fact>, Doubt>, Over>,
     ) -> Result<(), Over> {
@@ -188,7 +184,10 @@ impl<'a> Known<'a> {
                 Err(why) => out.doubts(why),
             }
         }
-        question.choose(candidates, room, out, tell)
+        let before = out.facts.len();
+        let chosen = question.choose(candidates, *room, out, tell);
+        *room = room.saturating_sub(out.facts.len() - before);
+        chosen
     }
 
     fn told_by_list(
