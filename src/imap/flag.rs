@@ -20,9 +20,21 @@ pub enum Flag {
 #[derive(Debug, Clone)]
 pub struct Keyword(String);
 
-/// The flags of one message.
+/// The flags of one message: bits for those that have a name of their own, so that most cost no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
-pub struct Flags(BTreeSet<Flag>);
+pub struct Flags {
+    system: u8,
+    keywords: BTreeSet<Flag>,
+}
+
+/// In the order in which they are told; a flag's place is its bit.
+const SYSTEM: [Flag; 5] = [
+    Flag::Answered,
+    Flag::Deleted,
+    Flag::Draft,
+    Flag::Flagged,
+    Flag::Seen,
+];
 
 impl Keyword {
     /// Refuses what is not an atom (RFC 9051 9) or is too long.
@@ -68,15 +80,22 @@ impl Flag {
         let Some(system) = text.strip_prefix('\\') else {
             return Keyword::new(text).map(Flag::Keyword);
         };
-        [
-            Flag::Answered,
-            Flag::Deleted,
-            Flag::Draft,
-            Flag::Flagged,
-            Flag::Seen,
-        ]
-        .into_iter()
-        .find(|flag| flag.as_str()[1..].eq_ignore_ascii_case(system))
+        SYSTEM
+            .into_iter()
+            .find(|flag| flag.as_str()[1..].eq_ignore_ascii_case(system))
+    }
+
+    /// The bit of a system flag.
+    fn bit(&self) -> Option<u8> {
+        let place = match self {
+            Flag::Answered => 0,
+            Flag::Deleted => 1,
+            Flag::Draft => 2,
+            Flag::Flagged => 3,
+            Flag::Seen => 4,
+            Flag::Keyword(_) => return None,
+        };
+        Some(1 << place)
     }
 
     pub fn as_str(&self) -> &str {
@@ -99,24 +118,42 @@ impl fmt::Display for Flag {
 
 impl Flags {
     pub fn contains(&self, flag: &Flag) -> bool {
-        self.0.contains(flag)
+        match flag.bit() {
+            Some(bit) => self.system & bit != 0,
+            None => self.keywords.contains(flag),
+        }
     }
 
     /// Whether it was not there before.
     pub fn insert(&mut self, flag: Flag) -> bool {
-        self.0.insert(flag)
+        match flag.bit() {
+            Some(bit) => {
+                let fresh = self.system & bit == 0;
+                self.system |= bit;
+                fresh
+            }
+            None => self.keywords.insert(flag),
+        }
     }
 
     pub fn remove(&mut self, flag: &Flag) -> bool {
-        self.0.remove(flag)
+        match flag.bit() {
+            Some(bit) => {
+                let there = self.system & bit != 0;
+                self.system &= !bit;
+                there
+            }
+            None => self.keywords.remove(flag),
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Flag> {
-        self.0.iter()
+        let set = |flag: &&Flag| flag.bit().is_some_and(|bit| self.system & bit != 0);
+        SYSTEM.iter().filter(set).chain(&self.keywords)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.system == 0 && self.keywords.is_empty()
     }
 }
 
@@ -135,7 +172,7 @@ impl FromIterator<Flag> for Flags {
 impl fmt::Display for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(")?;
-        for (i, flag) in self.0.iter().enumerate() {
+        for (i, flag) in self.iter().enumerate() {
             f.write_str(if i == 0 { "" } else { " " })?;
             f.write_str(flag.as_str())?;
         }

@@ -7,6 +7,7 @@ use super::flag::Flags;
 use super::search::SearchKey;
 use super::set::UidRanges;
 use super::view::View;
+use std::fmt;
 
 /// The recent messages of the selected mailbox.
 #[derive(Debug, Clone, Default)]
@@ -59,15 +60,23 @@ impl Recent {
     }
 }
 
-/// `(\Recent \Seen)`.
-pub fn flags_text(flags: &Flags, recent: bool) -> String {
-    let text = flags.to_string();
-    match text.strip_prefix('(') {
-        Some(rest) if recent => {
-            let space = if rest == ")" { "" } else { " " };
-            format!("(\\Recent{space}{rest}")
+/// The flags of a message as a session tells them: `(\Recent \Seen)`.
+pub struct ToldFlags<'f> {
+    pub flags: &'f Flags,
+    pub recent: bool,
+}
+
+impl fmt::Display for ToldFlags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.recent {
+            return self.flags.fmt(f);
         }
-        _ => text,
+        f.write_str("(\\Recent")?;
+        for flag in self.flags.iter() {
+            f.write_str(" ")?;
+            f.write_str(flag.as_str())?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -112,8 +121,9 @@ mod tests {
     #[test]
     fn flags_are_written_with_it() {
         let some: Flags = [Flag::Seen].into_iter().collect();
-        assert_eq!(flags_text(&some, true), "(\\Recent \\Seen)");
-        assert_eq!(flags_text(&some, false), "(\\Seen)");
-        assert_eq!(flags_text(&Flags::default(), true), "(\\Recent)");
+        let text = |flags, recent| ToldFlags { flags, recent }.to_string();
+        assert_eq!(text(&some, true), "(\\Recent \\Seen)");
+        assert_eq!(text(&some, false), "(\\Seen)");
+        assert_eq!(text(&Flags::default(), true), "(\\Recent)");
     }
 }

@@ -5,7 +5,7 @@
 use super::ask::{Content, Member, Out, Refusal, Row, Status};
 use super::command::{FetchItem, Section, SectionForm, SectionItem, SectionText, StatusItems};
 use super::name::{MailboxName, Spelling};
-use super::recent::flags_text;
+use super::recent::ToldFlags;
 use super::response_fetch::More;
 use super::structure::Detail;
 
@@ -79,8 +79,8 @@ impl Writer {
     }
 
     /// `* ` text CRLF.
-    pub fn untagged(&mut self, text: &str) {
-        self.line.extend_from_slice(format!("* {text}\r\n").as_bytes());
+    pub fn untagged(&mut self, text: impl std::fmt::Display) {
+        self.print(format_args!("* {text}\r\n"));
     }
 
     /// `+ ` text CRLF.
@@ -234,8 +234,8 @@ impl Writer {
                 FetchItem::Uid => self.words(&mut first, format_args!("UID {}", member.uid)),
                 FetchItem::Flags => {
                     if let Some(flags) = &row.flags {
-                        self.word(&mut first, "FLAGS ");
-                        self.put(&flags_text(flags, extra.recent));
+                        let recent = extra.recent;
+                        self.words(&mut first, format_args!("FLAGS {}", ToldFlags { flags, recent }));
                     }
                 }
                 FetchItem::ModSeq => {
@@ -280,8 +280,8 @@ impl Writer {
             }
         }
         if let (true, Some(flags)) = (extra.flags && !items.contains(&FetchItem::Flags), &row.flags) {
-            self.word(&mut first, "FLAGS ");
-            self.put(&flags_text(flags, extra.recent));
+            let recent = extra.recent;
+            self.words(&mut first, format_args!("FLAGS {}", ToldFlags { flags, recent }));
         }
         if first {
             // The line wants an item (RFC 9051 9, `msg-att`), and nothing that was asked for is there.

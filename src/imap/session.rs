@@ -554,8 +554,8 @@ impl Session {
         }
         for (number, told) in news.flags {
             let recent = !self.rev2 && open.recent.contains(told.uid);
-            let line = self.resync.flags_line(number, &told, true, recent);
-            self.out.untagged(&line);
+            let line = self.resync.line(number, &told, true);
+            self.out.untagged(line.with_flags(recent));
         }
         self.heard_of(news.fresh);
     }

@@ -150,7 +150,7 @@ async fn three_routes_lead_to_one_declaration_that_the_sender_hears() {
                 };
                 let marked = mark(hs02, item, MarkHow::Add, &[keyword]).await;
                 assert_eq!(marked.refused, None);
-                let shown = &marked.done[0].1.keywords;
+                let shown = &marked.done[0].marks.keywords;
                 let report = Report::from(declared).keyword();
                 assert_eq!(shown, &BTreeSet::from([report.to_owned()]));
             }

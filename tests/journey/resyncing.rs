@@ -536,7 +536,7 @@ async fn of_many_who_store_under_one_condition_one_does() {
             .mailboxes
             .mark_in(&by, Some(&opened), &which, MarkHow::Add, &seen, Some(since))
     };
-    assert_eq!(mark(since).await.unwrap().changed_since, [id]);
+    assert_eq!(mark(since).await.unwrap().changed_since, [1]);
     assert_eq!(mark(ModSeq(u64::MAX)).await.unwrap().done.len(), 1);
 }
 

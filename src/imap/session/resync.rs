@@ -6,13 +6,14 @@
 
 use super::super::ask::{Ask, Changes, FetchAsk, Refusal, Since, Told};
 use super::super::command::{ChangedSince, Command, FetchItem, Numbering, SearchReturns, SelectWith};
-use super::super::recent::flags_text;
+use super::super::recent::ToldFlags;
 use super::super::response::Extra;
 use super::super::search::SearchKey;
 use super::super::set::{SearchSet, SequenceSet, UidRanges};
 use super::super::view::Expunging;
 use super::{About, Doing, Open, Phase, Session, expunging_for};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// RFC 9586 3: said when a message is named by its number all the same.
 pub(super) const UID_REQUIRED: &str = "[UIDREQUIRED] name messages by their UIDs";
@@ -54,6 +55,48 @@ impl Seen {
     }
 }
 
+/// What is told of a message, without the `* `: `3 FETCH (UID 5 MODSEQ (17))`, as it answers a STORE whose client did not
+/// want to hear of flags.
+pub(super) struct Line<'t> {
+    number: u32,
+    told: &'t Told,
+    uid: bool,
+    uid_only: bool,
+    flags: Option<ToldFlags<'t>>,
+    modseq: Option<u64>,
+}
+
+impl Line<'_> {
+    /// `3 FETCH (UID 5 FLAGS (...) MODSEQ (17))`.
+    pub(super) fn with_flags(mut self, recent: bool) -> Self {
+        let flags = &self.told.flags;
+        self.flags = Some(ToldFlags { flags, recent });
+        self
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.uid_only {
+            true => write!(f, "{} UIDFETCH (", self.told.uid)?,
+            false => write!(f, "{} FETCH (", self.number)?,
+        }
+        let mut space = "";
+        if self.uid {
+            write!(f, "UID {}", self.told.uid)?;
+            space = " ";
+        }
+        if let Some(flags) = &self.flags {
+            write!(f, "{space}FLAGS {flags}")?;
+            space = " ";
+        }
+        if let Some(modseq) = self.modseq {
+            write!(f, "{space}MODSEQ ({modseq})")?;
+        }
+        f.write_str(")")
+    }
+}
+
 impl Open {
     pub(super) fn apply(&mut self, changes: Changes) {
         self.seen.highest = self.seen.highest.max(changes.highest_modseq);
@@ -88,31 +131,15 @@ impl Resync {
         }
     }
 
-    /// `3 FETCH (UID 5 FLAGS (...) MODSEQ (17))`: what a message shows, without the `* `.
-    pub(super) fn flags_line(&self, number: u32, told: &Told, with_uid: bool, recent: bool) -> String {
-        let flags = flags_text(&told.flags, recent);
-        let modseq = self.modseq_item(told, " ");
-        match (self.uid_only, with_uid) {
-            (true, _) => format!("{} UIDFETCH (FLAGS {flags}{modseq})", told.uid),
-            (false, true) => format!("{number} FETCH (UID {} FLAGS {flags}{modseq})", told.uid),
-            (false, false) => format!("{number} FETCH (FLAGS {flags}{modseq})"),
-        }
-    }
-
-    /// The answer to a STORE whose client did not want to hear of flags.
-    fn silent_line(&self, number: u32, told: &Told, with_uid: bool) -> String {
-        let modseq = self.modseq_item(told, "");
-        match (self.uid_only, with_uid) {
-            (true, _) => format!("{} UIDFETCH ({modseq})", told.uid),
-            (false, true) => format!("{number} FETCH (UID {} {modseq})", told.uid),
-            (false, false) => format!("{number} FETCH ({modseq})"),
-        }
-    }
-
-    fn modseq_item(&self, told: &Told, before: &str) -> String {
-        match self.condstore && told.modseq > 0 {
-            true => format!("{before}MODSEQ ({})", told.modseq),
-            false => String::new(),
+    /// What is told of a message to this client.
+    pub(super) fn line<'t>(&self, number: u32, told: &'t Told, with_uid: bool) -> Line<'t> {
+        Line {
+            number,
+            told,
+            uid: with_uid && !self.uid_only,
+            uid_only: self.uid_only,
+            flags: None,
+            modseq: (self.condstore && told.modseq > 0).then_some(told.modseq),
         }
     }
 
@@ -305,16 +332,16 @@ impl Session {
             } else {
                 open.view.told_flags(told.uid, told.modseq);
             }
-            // RFC 7162 3.1.3: the mod-sequence is told even if .SILENT was asked.
-            let line = match silent {
-                true if !self.resync.condstore || told.modseq == 0 => continue,
-                true => self.resync.silent_line(number, &told, with_uid),
+            let line = self.resync.line(number, &told, with_uid);
+            match silent {
+                // RFC 7162 3.1.3: the mod-sequence is told even if .SILENT was asked.
+                true if line.modseq.is_some() => self.out.untagged(line),
+                true => {}
                 false => {
                     let recent = !self.rev2 && open.recent.contains(told.uid);
-                    self.resync.flags_line(number, &told, with_uid, recent)
+                    self.out.untagged(line.with_flags(recent));
                 }
-            };
-            self.out.untagged(&line);
+            }
         }
     }
 

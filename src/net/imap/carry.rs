@@ -15,8 +15,8 @@ use crate::imap::flag::{Flag, Flags};
 use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::service::mailbox::{DECISIONS, Filed, MarkHow, Marks, News, Verb};
-use std::collections::{HashMap, HashSet};
+use crate::service::mailbox::{DECISIONS, Done, Filed, MarkHow, Marks, News, Verb};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -345,42 +345,32 @@ impl Connection<'_> {
             StoreHow::Add => MarkHow::Add,
             StoreHow::Remove => MarkHow::Remove,
         };
-        let uids: HashMap<ItemId, u32> = ask.members.iter().map(|m| (ItemId(m.key), m.uid)).collect();
         let (mailboxes, wanted) = (&self.door.mailboxes, marks(&ask.flags));
         let (which, since) = (pairs(&ask.members), ask.unchanged_since.map(ModSeq));
         let opened = self.opened.as_ref();
         let marked = mailboxes.mark_in(by, opened, &which, how, &wanted, since).await?;
-        let row = |(item, marks): &(ItemId, Marks)| {
-            let modseq = marked.changed_at.get(item).map_or(0, |at| at.0);
-            Some(Told {
-                uid: *uids.get(item)?,
-                flags: flags(marks),
-                modseq,
-            })
-        };
-        let rows: Vec<Told> = marked.done.iter().filter_map(row).collect();
-        let modified = marked.changed_since.iter();
-        let modified = modified.filter_map(|item| uids.get(item).copied()).collect();
         // What others did to it before is told by a line of its own, which an answer in silence is not.
-        let known_to = self.opened.as_ref().map_or(ModSeq(0), |opened| opened.known_to());
-        let unheard = |item: &ItemId| ask.silent && marked.read_at.get(item).is_some_and(|at| *at > known_to);
-        let hidden: HashSet<u32> = uids
+        let known_to = opened.map_or(ModSeq(0), |opened| opened.known_to());
+        let heard = |done: &&Done| !ask.silent || done.read_at <= known_to;
+        let told = |done: &Done| Told {
+            uid: done.uid,
+            flags: flags(&done.marks),
+            modseq: done.changed_at.0,
+        };
+        // His own flags are no news to who was answered; what all see of it is told to all, and so has its echo.
+        let echo = marked
+            .done
             .iter()
-            .filter(|(item, _)| unheard(item))
-            .map(|(_, uid)| *uid)
-            .collect();
-        let answered = rows.iter().filter(|t| !hidden.contains(&t.uid));
-        let echo = answered.map(|t| (t.uid, (t.flags.clone(), t.modseq)));
-        self.echo.extend(echo);
+            .filter(|done| done.of_all)
+            .filter(heard)
+            .map(told);
+        self.echo
+            .extend(echo.map(|told| (told.uid, (told.flags, told.modseq))));
         if let Some(opened) = &mut self.opened {
-            opened.answered(
-                marked
-                    .changed_at
-                    .iter()
-                    .filter(|(item, _)| !unheard(item))
-                    .map(|(i, at)| (*i, *at)),
-            );
+            let heard = marked.done.iter().filter(heard);
+            opened.answered(heard.map(|done| (done.item, done.changed_at)));
         }
+        let rows = marked.done.iter().map(told).collect();
         if let Err(why) = self.apply_news().await {
             // The client hears NO and none of these lines: they are news to it.
             self.echo.clear();
@@ -391,7 +381,7 @@ impl Connection<'_> {
         }
         Ok(Answer::Stored {
             rows,
-            modified,
+            modified: marked.changed_since,
             refused: marked.refused.map(refusal),
         })
     }

@@ -199,7 +199,7 @@ pub(super) async fn make(
     let fresh = ask.mark_seen && marks.as_ref().is_some_and(|marks| !marks.seen);
     if fresh && let Some((now, at)) = seen(mailboxes, by, id).await? {
         marks = Some(now);
-        modseq = modseq.max(at.map(|at| at.0));
+        modseq = modseq.max(Some(at.0));
     }
     row.modseq = modseq;
     let marks = marks.filter(|_| wanted.flags || fresh);
@@ -221,18 +221,14 @@ pub(super) async fn make(
 }
 
 /// Marks a message as seen by its reader.
-async fn seen(
-    mailboxes: &Mailboxes,
-    by: &Principal,
-    id: ItemId,
-) -> Result<Option<(Marks, Option<ModSeq>)>, Failure> {
+async fn seen(mailboxes: &Mailboxes, by: &Principal, id: ItemId) -> Result<Option<(Marks, ModSeq)>, Failure> {
     let seen = Marks {
         seen: true,
         ..Marks::default()
     };
     let marked = mailboxes.mark(by, &[id], MarkHow::Add, &seen).await?;
-    let at = marked.changed_at.get(&id).copied();
-    Ok(marked.done.into_iter().next().map(|(_, now)| (now, at)))
+    let done = marked.done.into_iter().next();
+    Ok(done.map(|done| (done.marks, done.changed_at)))
 }
 
 /// What the outline and the octets of a letter tell. The outline is taken apart: nothing of it is copied.

@@ -27,6 +27,7 @@ use crate::store::spool::{BlobWriter, Pending, SpoolError};
 use crate::store::tables::flags::FlagEdits;
 use crate::store::tables::items::{self, Content, Stamped};
 use crate::store::tables::{Stored, drafts, drafts::LatestDraft, mails};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -372,12 +373,12 @@ impl Appending {
             if let Some((from, _)) = self.replaces.filter(|(_, old)| *old == item.id) {
                 return expunging(item, from)?.apply(item, flags, hand);
             }
-            let (mut item_marked, mut flags_marked) = (item.clone(), flags.clone());
+            let (mut item_marked, mut flags_marked) = (Cow::Borrowed(&*item), flags.clone());
             let taken = wishes
                 .get(&item.id)
                 .map(|wish| wish.apply(&mut item_marked, &mut flags_marked));
             if matches!(taken, Some(Ok(()))) && check_change(viewer, item, &item_marked).is_ok() {
-                (*item, *flags) = (item_marked, flags_marked);
+                (*item, *flags) = (item_marked.into_owned(), flags_marked);
             }
             Ok(())
         })
@@ -386,7 +387,7 @@ impl Appending {
             return Err(failure);
         }
         match old {
-            Some(old) if !marked.done.iter().any(|(id, _)| *id == old) => Err(not_there_any_more()),
+            Some(old) if !marked.done.iter().any(|done| done.item == old) => Err(not_there_any_more()),
             _ => Ok(known),
         }
     }
@@ -472,9 +473,9 @@ async fn keep(messages: Vec<Brought>) -> Result<Vec<Kept>, Failure> {
 /// RFC 9051 6.3.12 sets no flag that cannot be set; the message is worth more than its flags.
 fn flagged(item: Item, marks: &Marks, organisation: &Organisation) -> Result<(Item, UserFlags), Failure> {
     let wish = Wish::new(organisation, MarkHow::Add, marks)?;
-    let (mut marked, mut flags) = (item.clone(), UserFlags::default());
+    let (mut marked, mut flags) = (Cow::Borrowed(&item), UserFlags::default());
     match wish.apply(&mut marked, &mut flags) {
-        Ok(()) => Ok((marked, flags)),
+        Ok(()) => Ok((marked.into_owned(), flags)),
         Err(failure) => {
             tracing::debug!(%failure, "flags of an appended message were not taken");
             Ok((item, UserFlags::default()))

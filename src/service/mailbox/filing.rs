@@ -22,7 +22,7 @@
 //! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
 //! there; a draft goes (`versions` says how it can come back); everything else goes to the bin, and in the bin what is on the legal record stays.
 
-use super::marking::{CHUNK, Decision, Marked, Marks, check_change, check_labels, keep_first, not_come_in};
+use super::marking::{CHUNK, Decision, Marked, check_change, check_labels, keep_first, not_come_in};
 use super::{Mailboxes, Opened};
 use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Filed as FiledAway, Item, ItemKind, JobPhase, UserFlags};
@@ -320,13 +320,20 @@ impl Mailboxes {
             )
             .await?;
         }
+        let mut refused = marked.refused;
+        let mut done: BTreeSet<ItemId> = marked.done.iter().map(|done| done.item).collect();
         for (id, deed) in others {
             match self.do_deed(by, id, deed).await {
-                Ok(()) => marked.done.push((id, Marks::default())),
-                Err(failure) => keep_first(&mut marked.refused, failure)?,
+                Ok(()) => drop(done.insert(id)),
+                Err(failure) => keep_first(&mut refused, failure)?,
             }
         }
-        self.filed(by, opened, which, to, verb, marked).await
+        let moved: Vec<(u32, ItemId)> = which
+            .iter()
+            .filter(|(_, id)| done.contains(id))
+            .copied()
+            .collect();
+        self.filed(by, opened, moved, to, verb, refused).await
     }
 
     async fn do_deed(&self, by: &Principal, id: ItemId, deed: Deed) -> Result<(), Failure> {
@@ -353,17 +360,11 @@ impl Mailboxes {
         &self,
         by: &Principal,
         opened: &mut Opened,
-        which: &[(u32, ItemId)],
+        moved: Vec<(u32, ItemId)>,
         to: Mailbox,
         verb: Verb,
-        marked: Marked,
+        refused: Option<Failure>,
     ) -> Result<Filed, Failure> {
-        let done: BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
-        let moved: Vec<(u32, ItemId)> = which
-            .iter()
-            .filter(|(_, id)| done.contains(id))
-            .copied()
-            .collect();
         if verb == Verb::Move && !moved.is_empty() {
             self.catch_up(by, opened.mailbox, None).await?;
             self.renumber(by, opened.mailbox, &moved).await?;
@@ -376,7 +377,7 @@ impl Mailboxes {
         Ok(Filed {
             pairs: moved.iter().map(|(uid, _)| *uid).zip(there).collect(),
             uid_validity,
-            refused: marked.refused,
+            refused,
         })
     }
 
@@ -438,7 +439,7 @@ impl Mailboxes {
         if marked.done.is_empty() {
             return Ok(filed);
         }
-        let done: BTreeSet<ItemId> = marked.done.iter().map(|(id, _)| *id).collect();
+        let done: BTreeSet<ItemId> = marked.done.iter().map(|done| done.item).collect();
         let gone: Vec<(u32, ItemId)> = which
             .iter()
             .filter(|(_, id)| done.contains(id))

@@ -5,7 +5,7 @@
 //! set, and replacing all marks never takes a label away: labels are the tenant's.
 
 use super::accounting::Account;
-use super::conditions::Condition;
+use super::conditions::{Condition, read_at};
 use super::{ATTEMPTS, Mailboxes, Opened, conflict};
 use crate::domain::audit::AuditRoute;
 use crate::domain::item::{Item, ItemKind, KEYWORDS_MAX, LABELS_MAX, Report, UserFlags};
@@ -21,7 +21,8 @@ use crate::service::failure::{Failure, Kind};
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::flags::FlagEdits;
 use crate::store::tables::items;
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What somebody decides by filing or marking a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,17 +85,29 @@ pub enum MarkHow {
     Remove,
 }
 
-/// What came of marking: those done with their marks now, and why others were not.
+/// What came of marking: those done, and why others were not.
 #[derive(Debug, Default)]
 pub struct Marked {
-    pub done: Vec<(ItemId, Marks)>,
-    /// The commit at which each of those done last changed; in any order.
-    pub changed_at: HashMap<ItemId, ModSeq>,
-    /// The number of each of those done before that: of what else happened to it.
-    pub read_at: HashMap<ItemId, ModSeq>,
-    /// Those left alone because they had changed behind the commit that was named.
-    pub changed_since: Vec<ItemId>,
+    pub done: Vec<Done>,
+    /// The UIDs of those left alone because they had changed behind the commit that was named.
+    pub changed_since: Vec<u32>,
     pub refused: Option<Failure>,
+}
+
+/// One that was marked.
+#[derive(Debug)]
+pub struct Done {
+    pub item: ItemId,
+    /// In the mailbox that was named; 0 where none was.
+    pub uid: u32,
+    /// As they are now.
+    pub marks: Marks,
+    /// The commit at which it last changed for who marked it.
+    pub changed_at: ModSeq,
+    /// The number of the message itself and of its marks before that: of what else happened to it.
+    pub read_at: ModSeq,
+    /// Whether something was changed that others see, too.
+    pub of_all: bool,
 }
 
 /// The marks of an item as one user sees them.
@@ -165,8 +178,8 @@ impl Wish {
         Ok(wish)
     }
 
-    /// What the wish makes of an item and of the user's flags on it.
-    pub fn apply(&self, item: &mut Item, flags: &mut UserFlags) -> Result<(), Failure> {
+    /// What the wish makes of an item, which is copied only if it changes, and of the user's flags on it.
+    pub fn apply(&self, item: &mut Cow<'_, Item>, flags: &mut UserFlags) -> Result<(), Failure> {
         if self.reports.iter().any(|r| match self.how {
             MarkHow::Add => !item.reports.contains(r),
             MarkHow::Remove => item.reports.contains(r),
@@ -201,6 +214,10 @@ impl Wish {
             let say = format!("a message has at most {KEYWORDS_MAX} keywords of one user");
             return Err(Failure::refused(Kind::TooMany, say));
         }
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let item = item.to_mut();
         match self.how {
             MarkHow::Remove => item.labels.retain(|l| !self.labels.contains(l)),
             _ => item.labels.extend(self.labels.iter().copied()),
@@ -269,28 +286,27 @@ impl Mailboxes {
     ) -> Result<Marked, Failure> {
         let wish = Wish::new(&self.seat(by)?.organisation, how, wanted)?;
         let mut marked = Marked::default();
-        let condition = Condition::new(opened, which, unchanged_since);
-        let mut rest: Vec<ItemId> = which.iter().map(|(_, id)| *id).collect();
+        let mut condition = Condition::new(opened, unchanged_since);
+        let mut rest = Cow::Borrowed(which);
         // A decision is a commit of its own, with conditions of its own; the mark that goes with it follows from it.
-        let decides = wish.decision.is_some();
-        if let (Some(condition), true) = (&condition, decides) {
-            let seat = self.seat(by)?;
-            let (same, changed) = self.unchanged(&seat.viewer(), &rest, condition)?;
-            (rest, marked.changed_since) = (same, changed);
-        }
-        let condition = condition.filter(|_| !decides);
-        let which = rest.clone();
         if let Some(decision) = wish.decision {
-            rest.clear();
-            for id in which {
-                match self.decide_by(by, id, decision, Route::Keyword).await {
-                    Ok(()) => rest.push(id),
+            if let Some(condition) = condition.take() {
+                let seat = self.seat(by)?;
+                let (same, changed) = self.unchanged(&seat.viewer(), which, &condition)?;
+                (rest, marked.changed_since) = (Cow::Owned(same), changed);
+            }
+            let mut decided = Vec::with_capacity(rest.len());
+            for member in rest.iter() {
+                match self.decide_by(by, member.1, decision, Route::Keyword).await {
+                    Ok(()) => decided.push(*member),
                     Err(failure) => keep_first(&mut marked.refused, failure)?,
                 }
             }
+            rest = Cow::Owned(decided);
         }
         for chunk in rest.chunks(CHUNK) {
-            let wished = |_: &Viewer<'_>, item: &mut Item, flags: &mut UserFlags| wish.apply(item, flags);
+            let wished =
+                |_: &Viewer<'_>, item: &mut Cow<'_, Item>, flags: &mut UserFlags| wish.apply(item, flags);
             self.change_if(
                 by,
                 AuditRoute::Imap,
@@ -365,7 +381,11 @@ impl Mailboxes {
         marked: &mut Marked,
         edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.change_if(by, route, chunk, None, marked, edit).await
+        let edit = |viewer: &Viewer<'_>, item: &mut Cow<'_, Item>, flags: &mut UserFlags| {
+            edit(viewer, item.to_mut(), flags)
+        };
+        let chunk: Vec<(u32, ItemId)> = chunk.iter().map(|id| (0, *id)).collect();
+        self.change_if(by, route, &chunk, None, marked, edit).await
     }
 
     /// The same for those that fulfil a condition when the batch is committed.
@@ -373,83 +393,98 @@ impl Mailboxes {
         &self,
         by: &Principal,
         route: AuditRoute,
-        chunk: &[ItemId],
+        chunk: &[(u32, ItemId)],
         condition: Option<&Condition>,
         marked: &mut Marked,
-        edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
+        edit: impl Fn(&Viewer<'_>, &mut Cow<'_, Item>, &mut UserFlags) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
             let (mut batch, mut account) = (Batch::new(), Account::default());
             let (mut done, mut refused) = (Vec::with_capacity(chunk.len()), None);
-            let (mut at, mut stale) = (Vec::with_capacity(chunk.len()), Vec::new());
-            let mut read = Vec::with_capacity(chunk.len());
+            let mut stale = Vec::new();
             let mut reader = self.mark_reader(by, condition.map_or(ModSeq(0), Condition::as_of));
             let mut edits = FlagEdits::new(by.tenant, by.user);
             let limit = condition.filter(|c| c.is_set());
-            for id in chunk {
+            for (uid, id) in chunk {
                 reader.turn_to(*id)?;
                 let Some(old) = self.visible(&viewer, *id)? else {
                     continue;
                 };
                 let old_flags = reader.flags(&old.row)?;
-                let changed_at = || self.changed_at(&viewer, &old, old_flags.as_ref(), condition);
+                let read_at = read_at(&viewer, &old, old_flags.as_ref());
+                let entered = || self.entered(&viewer, *uid, condition);
                 if let Some(limit) = limit
-                    && limit.is_broken_by(changed_at()?)
+                    && limit.is_broken_by(read_at.max(entered()?))
                 {
-                    stale.push(*id);
+                    stale.push(*uid);
                     continue;
                 }
-                let mut base = old.row.clone();
                 // A label whose definition is gone is on no mail; it goes for good when the mail changes anyway.
-                base.labels.retain(|l| seat.organisation.labels.contains_key(l));
-                let mut item = base.clone();
-                let before = old_flags.clone().unwrap_or_default();
-                let mut flags = before.clone();
+                let mut base = Cow::Borrowed(&old.row);
+                if base
+                    .labels
+                    .iter()
+                    .any(|l| !seat.organisation.labels.contains_key(l))
+                {
+                    base.to_mut()
+                        .labels
+                        .retain(|l| seat.organisation.labels.contains_key(l));
+                }
+                let mut item = Cow::Borrowed(&*base);
+                let mut flags = old_flags.clone().unwrap_or_default();
                 if let Err(failure) = edit(&viewer, &mut item, &mut flags) {
                     keep_first(&mut refused, failure)?;
                     continue;
                 }
-                if let Err(failure) = check_change(&viewer, &base, &item) {
-                    keep_first(&mut refused, failure)?;
-                    continue;
-                }
-                if item != base {
+                let of_all = matches!(item, Cow::Owned(_)) && item != base;
+                if of_all {
+                    if let Err(failure) = check_change(&viewer, &base, &item) {
+                        keep_first(&mut refused, failure)?;
+                        continue;
+                    }
                     account.tell(&seat.organisation, &base, &item);
                     items::replace(&mut batch, by.tenant, &old, &item)?;
                 }
-                if flags != before {
+                let of_his = old_flags
+                    .as_ref()
+                    .map_or_else(|| flags != UserFlags::default(), |old| *old != flags);
+                if of_his {
                     edits.put(*id, old_flags.as_ref(), &flags)?;
                 }
-                let changes = item != base || flags != before;
-                if limit.is_some() && changes {
+                if limit.is_some() && (of_all || of_his) {
                     old.require_unchanged(&mut batch);
                     edits.require_unchanged(*id, old_flags.as_ref());
                 }
-                let read_at = changed_at()?;
-                read.push((*id, read_at));
-                at.push((*id, if changes { None } else { Some(read_at) }));
-                done.push((*id, marks(&seat.organisation, &item, Some(flags))));
+                done.push(Done {
+                    item: *id,
+                    uid: *uid,
+                    // What is changed here has the number of the commit, which is known behind it.
+                    changed_at: match of_all || of_his {
+                        true => ModSeq(0),
+                        false => read_at.max(entered()?),
+                    },
+                    read_at,
+                    marks: marks(&seat.organisation, &item, Some(flags)),
+                    of_all,
+                });
             }
             edits.write_into(&mut batch);
-            let mut committed = ModSeq(0);
             if !batch.is_empty() {
                 account.write(&mut batch, by.tenant, &by.author(route), self.clock.now())?;
                 match self.db.commit(batch).await {
                     Ok(seq) => {
-                        committed = ModSeq(seq.0);
+                        let changed = done.iter_mut().filter(|one| one.changed_at == ModSeq(0));
+                        changed.for_each(|one| one.changed_at = ModSeq(seq.0));
                         self.bells.mailboxes.ring(by.tenant);
                     }
                     Err(CommitError::Conflict { .. }) => continue,
                     Err(other) => return Err(other.into()),
                 }
             }
-            marked.done.extend(done);
-            let at = at.into_iter().map(|(id, at)| (id, at.unwrap_or(committed)));
-            marked.changed_at.extend(at);
-            marked.read_at.extend(read);
-            marked.changed_since.extend(stale);
+            marked.done.append(&mut done);
+            marked.changed_since.append(&mut stale);
             if let Some(failure) = refused {
                 marked.refused.get_or_insert(failure);
             }

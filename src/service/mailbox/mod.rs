@@ -43,7 +43,7 @@ pub use handling::Handling;
 pub use listening::Listening;
 pub use looking_up::Standing;
 pub use mark_reader::MarkReader;
-pub use marking::{DECISIONS, Decision, MarkHow, Marked, Marks};
+pub use marking::{DECISIONS, Decision, Done, MarkHow, Marked, Marks};
 pub use preview::{PREVIEW_MAX_CHARS, Preview};
 pub use properties::Holder;
 pub use resyncing::MayHaveChanged;

@@ -136,6 +136,9 @@ fn unreadable(error: RowError, key: &[u8]) -> StoreError {
     }
 }
 
+/// What most keys have room in: a table of a tenant, and three numbers.
+const KEY_OCTETS: usize = 32;
+
 /// A key under construction. Numbers are big-endian, so that keys sort as their numbers do.
 #[derive(Debug, Clone)]
 pub struct Key(Vec<u8>);
@@ -152,7 +155,10 @@ impl Key {
     }
 
     fn raw(start: &[u8]) -> Self {
-        Self(start.to_vec())
+        // Room for all that most keys hold: they are made for every row that is read.
+        let mut key = Vec::with_capacity(KEY_OCTETS);
+        key.extend_from_slice(start);
+        Self(key)
     }
 
     pub fn number(mut self, n: u32) -> Self {

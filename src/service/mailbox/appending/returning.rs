@@ -17,6 +17,7 @@ use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::tables::items;
+use std::borrow::Cow;
 
 /// Octets by which a message may have grown or shrunk on its way: clients add a header field of their own
 /// (`X-TUID`, `X-OfflineIMAP`), or take it out again.
@@ -64,14 +65,14 @@ impl Appending {
                     return Err(Failure::Broken("bringing a message back decides nothing".into()));
                 };
                 edit.apply(item, flags, hand)?;
-                let (mut item_marked, mut flags_marked) = (item.clone(), flags.clone());
+                let (mut item_marked, mut flags_marked) = (Cow::Borrowed(&*item), flags.clone());
                 let taken = wish.apply(&mut item_marked, &mut flags_marked);
                 // RFC 9051 6.3.12: flags that cannot be set are left out.
                 if taken
                     .and_then(|()| check_change(viewer, item, &item_marked))
                     .is_ok()
                 {
-                    (*item, *flags) = (item_marked, flags_marked);
+                    (*item, *flags) = (item_marked.into_owned(), flags_marked);
                 }
                 Ok(())
             },
