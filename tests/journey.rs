@@ -29,6 +29,8 @@ mod auditing_doors;
 mod auditing_forged;
 #[path = "journey/autoconfig.rs"]
 mod autoconfig;
+#[path = "journey/bin_daemon.rs"]
+mod bin_daemon;
 #[path = "journey/binary.rs"]
 mod binary;
 #[path = "journey/bound_login.rs"]
@@ -85,6 +87,8 @@ mod lasting_daemon;
 mod lasting_troubles;
 #[path = "journey/listening.rs"]
 mod listening;
+#[path = "journey/mail_client.rs"]
+mod mail_client;
 #[path = "journey/mailbox_drafts.rs"]
 mod mailbox_drafts;
 #[path = "journey/mailbox_house.rs"]
@@ -105,6 +109,8 @@ mod naive;
 mod office;
 #[path = "journey/officers.rs"]
 mod officers;
+#[path = "journey/one_moment.rs"]
+mod one_moment;
 #[path = "journey/outside.rs"]
 mod outside;
 #[path = "journey/persons.rs"]
@@ -119,6 +125,8 @@ mod persons_once;
 mod persons_profiles;
 #[path = "journey/persons_release.rs"]
 mod persons_release;
+#[path = "journey/plain_extensions.rs"]
+mod plain_extensions;
 #[path = "journey/preserving.rs"]
 mod preserving;
 #[path = "journey/provider.rs"]
@@ -157,6 +165,8 @@ mod stamping;
 mod telling;
 #[path = "journey/transfers.rs"]
 mod transfers;
+#[path = "journey/upper_units.rs"]
+mod upper_units;
 #[path = "journey/walked.rs"]
 mod walked;
 #[path = "journey/way.rs"]

@@ -7,9 +7,11 @@ use crate::net::relay_out::RelayOut;
 use crate::service::account::Accounts;
 use crate::service::account::visits::TELL_EVERY;
 use crate::service::bell::Bell;
+use crate::service::emptying::Emptying;
 use crate::service::failure::Failure;
 use crate::service::indexing::Indexing;
 use crate::store::db::Db;
+use crate::store::tables::bin::BinStay;
 use crate::store::tables::work::{
     self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedPreservation,
     OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
@@ -62,6 +64,16 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
     tasks.spawn(desk("herald", &bells.herald, next_word).run(move || {
         let herald = herald.clone();
         async move { herald.run_due().await }
+    }));
+    let emptying = Arc::new(Emptying {
+        db: services.db.clone(),
+        clock: services.clock.clone(),
+        bells: services.bells.clone(),
+    });
+    // Nobody rings for it: what it does is due weeks after it was listed.
+    tasks.spawn(desk("emptying", &Bell::default(), next::<BinStay>).run(move || {
+        let emptying = emptying.clone();
+        async move { emptying.run_due().await }
     }));
     let auditing = services.auditing.clone();
     // It knows itself when its day is over: no row is believed for that.

@@ -8,6 +8,7 @@ use crate::domain::job::Delegation;
 use crate::domain::mail::Declared;
 use crate::domain::org::{Capacity, Organisation};
 use crate::domain::rule::Who;
+use crate::domain::schedule::{DAY, KEPT_DAYS};
 use crate::id::{ItemId, JobId, LabelId, MailId, ModSeq, UnitId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -203,6 +204,9 @@ impl From<Declared> for Report {
     }
 }
 
+/// The keyword by which clients mark what matters (RFC 8457 2); `\Flagged` says the same here.
+pub const IMPORTANT: &str = "$Important";
+
 /// Flags of one user on one item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UserFlags {
@@ -214,6 +218,21 @@ pub struct UserFlags {
     /// The user's own keywords.
     pub keywords: BTreeSet<String>,
     pub modseq: ModSeq,
+}
+
+impl UserFlags {
+    /// Whether the user marked it as one that matters, by whichever word his client has for that.
+    pub fn is_important(&self) -> bool {
+        self.flagged || self.keywords.iter().any(|k| k.eq_ignore_ascii_case(IMPORTANT))
+    }
+
+    /// Marks it, or takes both words away.
+    pub fn set_important(&mut self, important: bool) {
+        self.flagged = important;
+        if !important {
+            self.keywords.retain(|k| !k.eq_ignore_ascii_case(IMPORTANT));
+        }
+    }
 }
 
 impl Item {
@@ -277,6 +296,12 @@ impl Item {
             trashed: None,
             ..self.clone()
         }
+    }
+
+    /// When it leaves the bin by itself, if it lies there and is not on the legal record.
+    pub fn leaves_bin_at(&self) -> Option<UtcTime> {
+        let filed = self.trashed.filter(|_| !self.gone && !self.on_record())?;
+        Some(filed.at.plus(DAY * KEPT_DAYS))
     }
 
     /// Whether it stands on the legal record: then no user can destroy it.

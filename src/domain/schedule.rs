@@ -15,6 +15,10 @@ pub const UNDO_DEFAULT: Duration = Duration::from_secs(60);
 /// For how long a release is held back: a mail that an officer sends leaves at once.
 pub const SEND_DELAY_DEFAULT: Duration = Duration::ZERO;
 
+/// For so many days what somebody threw away can be had back, out of the bin or by `kepctl`: a mistake is noticed within a
+/// month, and what was thrown away is not at hand for ever. Then what is not on the legal record leaves the bin by itself.
+pub const KEPT_DAYS: u32 = 30;
+
 /// First pause after a failed attempt.
 pub const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause between attempts: a peer that comes back is noticed within this time.

@@ -262,7 +262,7 @@ impl<'a> Question<'a> {
             Mailbox::Inbox => matches!(item.kind, ItemKind::Incoming | ItemKind::Notice) && unfiled,
             Mailbox::Sent => item.kind == ItemKind::Outgoing && unfiled,
             Mailbox::Drafts => item.kind == ItemKind::Draft,
-            Mailbox::Important => flags.is_some_and(|f| f.flagged),
+            Mailbox::Important => flags.is_some_and(UserFlags::is_important),
             Mailbox::All => item.kind != ItemKind::Evidence,
             Mailbox::Archive => item.archived.is_some(),
             Mailbox::Evidence => item.kind == ItemKind::Evidence && unfiled,

@@ -6,6 +6,7 @@
 //! done safely the session ends.
 
 use super::limits::*;
+use super::literal::{ANNOUNCEMENT_MAX, Literal, announcement, is_message};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What the stream amounted to.
@@ -43,16 +44,6 @@ pub struct AppendHead {
     pub literal8: bool,
 }
 
-/// An announcement at the end of a line: `{12}`, `{12+}`, `~{12}`, `~{12+}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Literal {
-    size: u64,
-    synchronising: bool,
-    literal8: bool,
-    /// Octets of the announcement itself, with CRLF.
-    width: usize,
-}
-
 #[derive(Debug)]
 enum State {
     Line,
@@ -88,9 +79,6 @@ pub struct Framer {
     /// The end of the line being skipped: long enough for an announcement.
     tail: Vec<u8>,
 }
-
-/// `~{18446744073709551615+}` CRLF.
-const ANNOUNCEMENT_MAX: usize = 26;
 
 impl Default for Framer {
     fn default() -> Self {
@@ -390,52 +378,6 @@ impl Framer {
 
 fn clamp(left: u64, available: usize) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX).min(available)
-}
-
-/// The announcement at the end of a line with CRLF. A quoted string cannot run over a line end, so one that looks
-/// like an announcement is one. A size past u64 counts as u64::MAX.
-fn announcement(line: &[u8]) -> Option<Literal> {
-    let inner = line.strip_suffix(b"}\r\n")?;
-    let (inner, synchronising) = match inner.strip_suffix(b"+") {
-        Some(inner) => (inner, false),
-        None => (inner, true),
-    };
-    let digits = inner.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let (head, number) = inner.split_at(inner.len() - digits);
-    let head = head.strip_suffix(b"{").filter(|_| digits > 0)?;
-    let literal8 = head.ends_with(b"~");
-    let size = std::str::from_utf8(number).ok()?.parse().unwrap_or(u64::MAX);
-    let width = line.len() - head.len() + usize::from(literal8);
-    Some(Literal {
-        size,
-        synchronising,
-        literal8,
-        width,
-    })
-}
-
-/// Whether this literal is the message of APPEND, REPLACE or UID REPLACE, and not its mailbox name.
-fn is_message(command: &[u8], literal: Literal) -> bool {
-    let mut rest = command;
-    let mut word = || {
-        let at = rest.iter().position(|&b| b == b' ')?;
-        let (word, behind) = rest.split_at(at);
-        rest = &behind[1..];
-        Some(word)
-    };
-    let _tag = word();
-    let first = word().unwrap_or_default();
-    let verb = match first.eq_ignore_ascii_case(b"UID") {
-        true => word().filter(|verb| verb.eq_ignore_ascii_case(b"REPLACE")),
-        false => Some(first),
-    };
-    let named = match verb {
-        Some(verb) if verb.eq_ignore_ascii_case(b"APPEND") => true,
-        // Which message it replaces stands before the mailbox.
-        Some(verb) if verb.eq_ignore_ascii_case(b"REPLACE") => word().is_some(),
-        _ => false,
-    };
-    named && rest.len() > literal.width
 }
 
 /// The tag of a command that could not be read, if it can be answered to.

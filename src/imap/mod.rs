@@ -16,6 +16,7 @@ pub mod flag;
 pub mod framer;
 pub mod grammar;
 pub mod limits;
+mod literal;
 pub mod name;
 pub mod notify;
 pub mod parse;
@@ -51,6 +52,8 @@ mod test_content;
 mod test_door;
 #[cfg(test)]
 mod test_folders;
+#[cfg(test)]
+mod test_mailbox;
 #[cfg(test)]
 mod test_search;
 

@@ -2,7 +2,8 @@
 
 use super::ask::{Content, Transfer};
 use super::command::{Section, SectionText};
-use super::test_door::{Message, decoded, encoding};
+use super::test_door::{decoded, encoding};
+use super::test_mailbox::Message;
 
 pub(super) fn binary(message: &Message, part: &[u32], body_at: usize) -> Content {
     let (offset, len) = (body_at as u64, (message.octets.len() - body_at) as u64);

@@ -9,6 +9,7 @@ use super::set::UidRanges;
 use super::structure::{Address, BodyStructure, Envelope, SingleKind, SinglePart};
 use super::test_content::{binary, section};
 use super::test_folders;
+use super::test_mailbox::{Folder, Message};
 use super::test_search::{self, header, holds, split};
 use crate::clock::UtcTime;
 use std::collections::BTreeMap;
@@ -17,26 +18,6 @@ const FIRST: &str =
     "From: Ayse <ayse@example.test>\r\nTo: onay@example.test\r\nSubject: Teklif\r\n\r\nMerhaba\r\nDunya\r\n";
 const SECOND: &str =
     "From: b@example.test\r\nSubject: ikinci\r\nDate: Wed, 4 Nov 2026 10:00:00 +0300\r\n\r\nKisa";
-
-#[derive(Debug, Clone)]
-pub(super) struct Message {
-    pub uid: u32,
-    pub flags: Flags,
-    pub date: UtcTime,
-    pub octets: Vec<u8>,
-    pub modseq: u64,
-}
-
-#[derive(Debug, Default, Clone)]
-struct Folder {
-    messages: Vec<Message>,
-    uid_next: u32,
-    highest_modseq: u64,
-    /// (mod-sequence, UID) of those that left.
-    left: Vec<(u64, u32)>,
-    subscribed: bool,
-    special_use: Option<SpecialUse>,
-}
 
 /// A message of an APPEND.
 #[derive(Debug)]
@@ -59,71 +40,6 @@ pub struct Door {
 
 fn flags(text: &str) -> Flags {
     text.split_whitespace().filter_map(Flag::parse).collect()
-}
-
-impl Folder {
-    fn put(&mut self, octets: &[u8], flags: Flags, date: UtcTime) -> u32 {
-        let uid = self.uid_next.max(1);
-        self.uid_next = uid + 1;
-        let modseq = self.next_modseq();
-        self.messages.push(Message {
-            modseq,
-            uid,
-            flags,
-            date,
-            octets: octets.to_vec(),
-        });
-        uid
-    }
-
-    fn next_modseq(&mut self) -> u64 {
-        self.highest_modseq += 1;
-        self.highest_modseq
-    }
-
-    fn take_out(&mut self, gone: impl Fn(&Message) -> bool) -> Vec<u32> {
-        let going = self.messages.iter().filter(|m| gone(m));
-        let uids: Vec<u32> = going.map(|m| m.uid).collect();
-        for uid in &uids {
-            let modseq = self.next_modseq();
-            self.left.push((modseq, *uid));
-        }
-        self.messages.retain(|m| !uids.contains(&m.uid));
-        uids
-    }
-
-    /// What a door says when it has looked again.
-    fn news(&self) -> Changes {
-        Changes {
-            highest_modseq: self.highest_modseq,
-            ..Changes::default()
-        }
-    }
-
-    fn get(&mut self, uid: u32) -> Option<&mut Message> {
-        self.messages.iter_mut().find(|m| m.uid == uid)
-    }
-
-    fn status(&self) -> Status {
-        let count = |flag, want| {
-            self.messages
-                .iter()
-                .filter(|m| m.flags.contains(&flag) == want)
-                .count() as u32
-        };
-        Status {
-            messages: self.messages.len() as u32,
-            uid_next: self.uid_next.max(1),
-            uid_validity: 7,
-            unseen: count(Flag::Seen, false),
-            deleted: count(Flag::Deleted, true),
-            highest_modseq: self.highest_modseq,
-            recent: 0,
-            mailbox_id: Some("F7".to_owned()),
-            size: self.messages.iter().map(|m| m.octets.len() as u64).sum(),
-            deleted_storage: 0,
-        }
-    }
 }
 
 fn member(uid: u32) -> Member {

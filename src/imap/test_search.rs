@@ -4,7 +4,7 @@ use super::ask::Answer;
 use super::search::{Date, SearchKey, When};
 use super::set::UidRanges;
 use super::sort::{SortField, SortKey};
-use super::test_door::Message;
+use super::test_mailbox::Message;
 use super::thread::{ThreadAlgorithm, Threaded};
 use crate::clock::UtcTime;
 use std::cmp::Ordering;

@@ -99,7 +99,7 @@ impl From<RowError> for Failure {
 impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Broken(text) => Failure::Broken(text),
+            CommitError::Broken(text) | CommitError::Unreadable(text) => Failure::Broken(text),
             CommitError::TooLarge(text) => {
                 Failure::refused(Kind::TooMany, format!("too much at once: {text}"))
             }

@@ -3,6 +3,7 @@
 //! Along the roads: `submission`, `approval`, `dispatch`, `relay` out; `intake`, `delivery`, `mailbox` in. A station
 //! never calls the next one: it commits its state with the work it leaves, and rings a bell. `declaring` is what a
 //! recipient says of a mail he has. The `herald` tells of every stage of an approval, and `answering` takes the answers.
+//! `emptying` lets go what has lain in the bin for its time.
 
 pub mod account;
 pub mod answering;
@@ -15,6 +16,7 @@ pub mod declaring;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;
+pub mod emptying;
 pub mod enquiry;
 pub mod evidence_records;
 pub mod failure;

@@ -178,6 +178,9 @@ pub enum CommitError {
     /// Disk full, input or output error: may work later.
     #[error("the store cannot write now: {0}")]
     Unavailable(String),
+    /// A row that was to be changed is damaged: it will not be read later either.
+    #[error("{0}")]
+    Unreadable(String),
     /// It is not known whether the last write reached the disk: nothing more is written until a restart.
     #[error("the store is closed for writing until a restart: {0}")]
     Broken(String),

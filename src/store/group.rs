@@ -285,7 +285,7 @@ impl Committer {
         for (key, revision) in &batch.revisions {
             let now = self.row_now(key, [&revised, changes])?;
             let rows = revision.revise(now.as_deref(), seq);
-            let rows = rows.map_err(|e| CommitError::Unavailable(e.to_string()))?;
+            let rows = rows.map_err(|error| not_revised(key, error))?;
             let rows = rows.ok_or_else(|| CommitError::Conflict { key: key.clone() })?;
             for (key, value) in rows {
                 check_row(&key, value.as_deref().unwrap_or_default())?;
@@ -307,6 +307,19 @@ impl Committer {
         let stored = self.engine.get(key);
         let stored = stored.map_err(|e| CommitError::Unavailable(e.to_string()))?;
         Ok(stored.map(Cow::Owned))
+    }
+}
+
+/// Why a revision made nothing of its row, by the words of who reads it.
+fn not_revised(key: &[u8], error: StoreError) -> CommitError {
+    match error {
+        StoreError::Row(error) if error.too_large => CommitError::TooLarge(error.to_string()),
+        StoreError::Row(error) => {
+            let key = key.to_vec();
+            CommitError::Unreadable(StoreError::Unreadable { key, error }.to_string())
+        }
+        StoreError::Unreadable { .. } => CommitError::Unreadable(error.to_string()),
+        StoreError::Io(_) => CommitError::Unavailable(error.to_string()),
     }
 }
 

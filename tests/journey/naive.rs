@@ -358,7 +358,7 @@ impl Drawing {
             "INBOX" => matches!(item.kind, ItemKind::Incoming | ItemKind::Notice) && !archived,
             "Giden Kutusu" => item.kind == ItemKind::Outgoing && !archived,
             "Taslaklar" => item.kind == ItemKind::Draft,
-            "Önemli" => flags.flagged,
+            "Önemli" => flags.flagged || flags.keywords.contains("$Important"),
             "Tüm Postalar" => !evidence,
             "Arşiv" => archived,
             "Deliller" => evidence && !archived,

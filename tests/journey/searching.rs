@@ -219,15 +219,26 @@ async fn the_text_of_a_mail_that_nobody_has_read_is_not_searched() {
     let mut client = Client::connect(&house).await;
     let by = house.user("mudur");
     for indexed in [false, true, false] {
-        for (key, found) in [
-            ("BODY kelime", "2"),
-            ("TEXT kelime", "2"),
-            ("TEXT konu", "1 2"),
-            ("NOT BODY kelime", "1"),
-            ("OR BODY gizli SUBJECT konu", "1 2"),
-            ("BODY \"\"", "1 2"),
+        // With whether something was left out: told whatever stands in the text, and not where something else decides.
+        for (key, found, told) in [
+            ("BODY kelime", "2", true),
+            ("BODY yok", "", true),
+            ("TEXT kelime", "2", true),
+            ("TEXT konu", "1 2", false),
+            ("NOT BODY kelime", "1", true),
+            ("OR BODY gizli SUBJECT konu", "1 2", false),
+            ("SUBJECT baska BODY kelime", "", false),
+            ("SUBJECT konu BODY kelime", "2", true),
+            ("BODY kelime LARGER 100000", "", false),
+            ("SEEN TEXT kelime", "", false),
+            ("UID 2 BODY kelime", "2", false),
+            ("BODY \"\"", "1 2", false),
         ] {
-            assert_eq!(client.search(key).await, found, "{key}, indexed: {indexed}");
+            assert_eq!(
+                searched(&mut client, key).await,
+                (told, found.into()),
+                "{key}, indexed: {indexed}"
+            );
         }
         let sought = Sought {
             text: Some("kelime".into()),
@@ -250,9 +261,39 @@ async fn the_text_of_a_mail_that_nobody_has_read_is_not_searched() {
             .would_be_reading(&by, &house.item(ItemId(1)))
             .unwrap()
     );
+    let lines = client.ask("SORT (ARRIVAL) UTF-8 BODY kelime").await;
+    assert!(
+        lines[0].starts_with(LEFT_OUT) && lines[1] == "* SORT 2",
+        "{lines:?}"
+    );
+    let lines = client.ask("THREAD REFERENCES UTF-8 BODY kelime").await;
+    assert!(
+        lines[0].starts_with(LEFT_OUT) && lines[1] == "* THREAD (2)",
+        "{lines:?}"
+    );
     client.ask("FETCH 1 BODY.PEEK[TEXT]").await;
     assert_eq!(client.search("BODY kelime").await, "1 2");
     assert_eq!(client.search("TEXT KELIME NOT BODY yok").await, "1 2");
+}
+
+const LEFT_OUT: &str = "* OK the text of mail that nobody has read yet was not searched";
+
+/// Whether the searcher is told once that a text was left out, in letters that every client reads, and what was found.
+async fn searched(client: &mut Client, key: &str) -> (bool, String) {
+    let mut lines = client.ask(&format!("SEARCH {key}")).await;
+    let told = lines[0].starts_with(LEFT_OUT);
+    if told {
+        let note = lines.remove(0);
+        assert!(
+            note.is_ascii() && note.contains(" / kimsenin okumadigi postalarin metni aranmadi"),
+            "{note}"
+        );
+    }
+    let [found, done] = lines.as_slice() else {
+        panic!("{key}: {lines:?}");
+    };
+    assert!(done.starts_with("OK "), "{done}");
+    (told, found.trim_start_matches("* SEARCH").trim().to_owned())
 }
 
 /// One mail whose octets are gone does not break the search of the others, and the searcher is told of it.

@@ -11,6 +11,7 @@ use super::super::view::{Expunging, View};
 use super::commands::SYSTEM_FLAGS;
 use super::{About, Doing, Open, Phase, Session, expunge_issued, expunging_for, listing, resync};
 use base64::Engine;
+use std::collections::BTreeSet;
 
 impl Session {
     pub(super) fn answered(&mut self, tag: String, about: About, answer: Answer) {
@@ -363,11 +364,18 @@ impl Session {
     }
 }
 
-/// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when the message has no UID where it went.
+/// `[APPENDUID validity uid] ` (RFC 4315 3), or nothing when a message has no UID where it went, or two of them have one: what
+/// was brought twice and stands there once. A client pairs its messages with the UIDs by their order, and a set that names
+/// one UID twice may be read as naming it once (RFC 9051 9); without the code it looks for its messages itself.
 fn append_uid(uid: Option<&AppendUid>) -> String {
-    uid.map_or(String::new(), |AppendUid { uid_validity, uids }| {
-        format!("[APPENDUID {uid_validity} {}] ", in_order(uids.iter().copied()))
-    })
+    let Some(AppendUid { uid_validity, uids }) = uid else {
+        return String::new();
+    };
+    let different: BTreeSet<u32> = uids.iter().copied().collect();
+    if different.len() < uids.len() {
+        return String::new();
+    }
+    format!("[APPENDUID {uid_validity} {}] ", in_order(uids.iter().copied()))
 }
 
 /// `[COPYUID validity from to] ` (RFC 4315 3), or nothing when no target UID is known.

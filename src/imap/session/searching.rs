@@ -104,6 +104,12 @@ impl Session {
         self.out.untagged(&format!("NO [{}] {text}", code.as_str()));
     }
 
+    /// Word to the client of what an answer leaves out as it should (RFC 9051 7.1.1).
+    pub fn inform(&mut self, text: &str) {
+        let text = self.out.readable(text);
+        self.out.untagged(&format!("OK {text}"));
+    }
+
     /// What SEARCH or SORT found, in the order in which it is to be told.
     pub(super) fn found(
         &mut self,

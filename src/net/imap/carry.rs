@@ -5,6 +5,7 @@ use super::recents::recent_from;
 use super::status::counting;
 use super::turn::Turn;
 use super::{Connection, Ended, row};
+use crate::domain::item::IMPORTANT;
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, ModSeq};
 use crate::imap::ask::{
@@ -303,7 +304,8 @@ impl Connection<'_> {
         let labels = labels.filter(|l| viewer.knows(l.id)).map(|l| l.keyword());
         let reports = crate::domain::item::Report::ALL.map(|r| r.keyword().to_owned());
         let decisions = DECISIONS.map(|(word, _)| word.to_owned());
-        let settable: Vec<Flag> = labels.chain(decisions).filter_map(|k| Flag::parse(&k)).collect();
+        let settable = labels.chain(decisions).chain([IMPORTANT.to_owned()]);
+        let settable: Vec<Flag> = settable.filter_map(|k| Flag::parse(&k)).collect();
         let mut keywords = settable.clone();
         keywords.extend(reports.iter().filter_map(|k| Flag::parse(k)));
         let system = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"];
@@ -370,14 +372,20 @@ impl Connection<'_> {
             let heard = marked.done.iter().filter(heard);
             opened.answered(heard.map(|done| (done.item, done.changed_at)));
         }
-        let rows = marked.done.iter().map(told).collect();
-        if let Err(why) = self.apply_news().await {
-            // The client hears NO and none of these lines: they are news to it.
-            self.echo.clear();
-            if let Some(opened) = &mut self.opened {
-                opened.unanswered();
+        let mut rows: Vec<Told> = marked.done.iter().map(told).collect();
+        match self.news().await {
+            Ok(changes) => {
+                as_it_is_now(&mut rows, &changes);
+                self.session.mailbox_changed(changes);
             }
-            return Err(why);
+            Err(why) => {
+                // The client hears NO and none of these lines: they are news to it.
+                self.echo.clear();
+                if let Some(opened) = &mut self.opened {
+                    opened.unanswered();
+                }
+                return Err(why);
+            }
         }
         Ok(Answer::Stored {
             rows,
@@ -470,6 +478,20 @@ impl Connection<'_> {
             return Ok(Answer::Refused(Refusal::new(Code::UnknownCte, say)));
         }
         Ok(Answer::Done)
+    }
+}
+
+/// A message is shown in the answer to a STORE as it was read before the commit, under the number of the commit. What
+/// somebody else changed of it between the two is told with a number that is no higher, and would be taken for known.
+fn as_it_is_now(rows: &mut [Told], changes: &Changes) {
+    if changes.flags.is_empty() {
+        return;
+    }
+    let now: HashMap<u32, &Told> = changes.flags.iter().map(|told| (told.uid, told)).collect();
+    for row in rows {
+        if let Some(told) = now.get(&row.uid).filter(|told| told.modseq >= row.modseq) {
+            row.clone_from(told);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::turn::Turn;
 use super::{Connection, Ended, carry, row};
-use crate::id::{ItemId, ModSeq};
+use crate::id::ItemId;
 use crate::imap::ask::FetchAsk;
 use crate::service::failure::Failure;
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Connection<'_> {
             {
                 continue;
             }
-            let sight = (&seat.viewer(), &mut mailboxes.mark_reader(&by, ModSeq(0)));
+            let sight = (&seat.viewer(), &mut mailboxes.mark_reader(&by, opened.known_to()));
             let made = row::make(&mailboxes, &by, sight, &opened, *member, ask, &wanted).await?;
             if let row::Made::Row(row, _, sheet) = made {
                 self.at_hand = sheet.map(|sheet| (member.key, sheet));

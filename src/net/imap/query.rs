@@ -25,8 +25,20 @@ const ATTEMPTS: usize = 8;
 const LOST_MAX: usize = 16;
 /// Messages between two looks at the clock.
 const STEP: usize = 64;
+/// Said when a text was left out that nobody has read (decision 27): not which, and whatever stands in it.
+const LEFT_OUT: &str = "the text of mail that nobody has read yet was not searched; it is, once the mail has been opened / \
+    kimsenin okumadığı postaların metni aranmadı; posta açıldıktan sonra aranır";
 /// From so many messages on, ordering and threading would keep others waiting: they are done on the blocking pool.
 const LONG_WORK_FROM: usize = 10_000;
+
+/// What a walk could not look at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Omitted {
+    /// Messages that cannot be read.
+    lost: usize,
+    /// Text that nobody has read.
+    unread: bool,
+}
 
 impl Connection<'_> {
     pub(super) async fn query(&mut self, by: &Principal, ask: Ask) -> Result<Answer, Stop> {
@@ -56,9 +68,10 @@ impl Connection<'_> {
                 Ok(())
             };
             let sought = (Wanted::default(), Some(&standing));
-            self.sift(by, asked, sought, keep).await?;
+            let omitted = self.sift(by, asked, sought, keep).await?;
             // What was found without a look at the message was found by right of standing in the mailbox.
             if mailboxes.still_holds(by, &standing)? {
+                self.tell_omitted(omitted);
                 self.tell_found(by, asked.1, &found).await?;
                 return Ok(found);
             }
@@ -75,8 +88,9 @@ impl Connection<'_> {
     ) -> Result<Answer, Stop> {
         let wanted = sorting::wanted(&order);
         let mut entries = Entries::new(order);
-        self.sift(by, asked, (wanted, None), |known| entries.add(&known))
-            .await?;
+        let sifted = self.sift(by, asked, (wanted, None), |known| entries.add(&known));
+        let omitted = sifted.await?;
+        self.tell_omitted(omitted);
         let sorted = apart(entries.len(), move || entries.sorted()).await?;
         self.tell_found(by, asked.1, &sorted).await?;
         Ok(Answer::Found(sorted))
@@ -93,8 +107,9 @@ impl Connection<'_> {
             letter: true,
             ..Wanted::default()
         };
-        self.sift(by, asked, (wanted, None), |known| threading.add(&known))
-            .await?;
+        let sifted = self.sift(by, asked, (wanted, None), |known| threading.add(&known));
+        let omitted = sifted.await?;
+        self.tell_omitted(omitted);
         let threads = apart(threading.len(), move || threading.threads()).await?;
         Ok(Answer::Threaded(threads))
     }
@@ -106,19 +121,25 @@ impl Connection<'_> {
         asked: (Charset, &Key),
         sought: (Wanted, Option<&Standing>),
         keep: impl FnMut(Known) -> Result<(), Failure> + Send,
-    ) -> Result<(), Stop> {
+    ) -> Result<Omitted, Stop> {
         // Taken out, so that the client can be told meanwhile that it goes on.
         let opened = self.opened.take().ok_or_else(super::carry::nothing_open)?;
         let walked = self.walk(by, &opened, asked, sought, keep).await;
         self.opened = Some(opened);
-        let lost = walked?;
+        walked
+    }
+
+    /// Neither silent nor in the way: an untagged NO is a warning, an untagged OK a word (RFC 9051 7.1).
+    fn tell_omitted(&mut self, omitted: Omitted) {
+        let lost = omitted.lost;
         if lost > 0 {
-            // Neither silent nor in the way: an untagged NO is a warning (RFC 9051 7.1.2).
             let text =
                 format!("{lost} of the messages cannot be read and were not searched; it has been logged");
             self.session.warn(Code::ServerBug, &text);
         }
-        Ok(())
+        if omitted.unread {
+            self.session.inform(LEFT_OUT);
+        }
     }
 
     async fn walk(
@@ -128,7 +149,7 @@ impl Connection<'_> {
         asked: (Charset, &Key),
         (wanted, standing): (Wanted, Option<&Standing>),
         mut keep: impl FnMut(Known) -> Result<(), Failure> + Send,
-    ) -> Result<usize, Stop> {
+    ) -> Result<Omitted, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let now = mailboxes.clock.now();
         let question = Question::new(&mailboxes, by, asked, now).await?;
@@ -139,7 +160,8 @@ impl Connection<'_> {
         loop {
             let turn: Vec<(u32, ItemId)> = members.by_ref().take(STEP).collect();
             if turn.is_empty() {
-                return Ok(lost);
+                let unread = question.left_out();
+                return Ok(Omitted { lost, unread });
             }
             let mut marks = mailboxes.mark_reader(by, opened.known_to());
             for &(uid, item) in &turn {

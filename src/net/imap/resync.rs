@@ -52,7 +52,7 @@ impl Connection<'_> {
         for uid in found {
             let seat = mailboxes.seat(by)?;
             if let Some(item) = opened.item(*uid)
-                && let Some(look) = mailboxes.look(&seat.viewer(), item)?
+                && let Some(look) = mailboxes.look_behind(&seat.viewer(), item, opened.known_to())?
             {
                 let modseq = mailboxes.modseq(by, opened, *uid, look.changed_at)?;
                 self.session.found_modseq(*uid, modseq.0);

@@ -3,8 +3,9 @@
 //!
 //! Texts are compared decoded, by the letters of the search's charset (`narrowing`). A key is answered in stages, each
 //! knowing more: the UID, the flags, the size, the outline, the header block, the text. The text of a consigned mail that
-//! nobody has read is not searched (`service::mailbox::unread`). A mail that cannot be read is found by nothing, and the
-//! searcher is told that there was one.
+//! nobody has read is not searched (`service::mailbox::unread`), and the searcher is told so where nothing but that text
+//! could have decided: whatever stands in it, so that the word says nothing of it. A mail that cannot be read is found by
+//! nothing, and the searcher is told that there was one.
 
 use super::carry::flags;
 use super::narrowing::{Narrowing, Ready, Text};
@@ -21,6 +22,7 @@ use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::{Letter, Look, Mailboxes, MarkReader, MayBeUnread, Opened, Said};
 use crate::service::searched::{BodyText, Passage, header_passages, in_list};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(super) type Key = SearchKey<UidRanges>;
@@ -38,6 +40,8 @@ pub(super) struct Question {
     narrowing: Narrowing,
     /// Given when the texts of mails are asked about.
     unread: Option<MayBeUnread>,
+    /// Of some message only its text could have decided, and nobody has read it.
+    left_out: AtomicBool,
 }
 
 /// What came of asking about a message.
@@ -72,6 +76,8 @@ pub(super) struct Known {
     said: Option<Said>,
     /// Whether its text must not be told of.
     unread: Option<bool>,
+    /// Its text is as if no word stood in it.
+    without_text: bool,
     pub size_bytes: Option<u64>,
     pub letter: Option<Letter>,
     /// Its passages, with the names of their fields.
@@ -102,7 +108,13 @@ impl Question {
             sizes,
             flags,
             unread,
+            left_out: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the text of a message was left out that nobody has read, and that could have decided.
+    pub(super) fn left_out(&self) -> bool {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     /// What can be said of a message of which nothing but its UID and item is known, and what its user marked.
@@ -142,7 +154,7 @@ impl Question {
         let (uid, item) = (at.uid, at.item);
         let mut known = Known::new(uid, item);
         // A message that is not visible any more is found by nothing.
-        let Some(look) = mailboxes.look(viewer, item)? else {
+        let Some(look) = mailboxes.look_behind(viewer, item, at.opened.known_to())? else {
             return Ok(Asked::Not);
         };
         known.unread = self.read_already(item);
@@ -187,32 +199,48 @@ impl Question {
     }
 
     async fn holds(&self, mailboxes: &Mailboxes, known: &mut Known) -> Result<bool, Failure> {
-        if let Some(verdict) = known.verdict(&self.key, self) {
+        // Who is told so once needs to know it of no other message.
+        known.without_text = self.left_out();
+        if let Some(verdict) = self.but_for_the_text(mailboxes, known).await? {
             return Ok(verdict);
+        }
+        if known.unread == Some(true) {
+            self.left_out.store(true, Ordering::Relaxed);
+            known.without_text = true;
+        } else if let Some(letter) = &known.letter {
+            known.text = Some(mailboxes.text(letter).await?);
+        }
+        Ok(known.verdict(&self.key, self).unwrap_or(false))
+    }
+
+    /// What everything says that is not the text; `None`: only that decides.
+    async fn but_for_the_text(
+        &self,
+        mailboxes: &Mailboxes,
+        known: &mut Known,
+    ) -> Result<Option<bool>, Failure> {
+        if let Some(verdict) = known.verdict(&self.key, self) {
+            return Ok(Some(verdict));
         }
         if self.sizes {
             known.weigh(mailboxes)?;
             if let Some(verdict) = known.verdict(&self.key, self) {
-                return Ok(verdict);
+                return Ok(Some(verdict));
             }
         }
         if !known.read(mailboxes).await? {
-            return Ok(false);
+            return Ok(Some(false));
         }
         if let Some(verdict) = known.verdict(&self.key, self) {
-            return Ok(verdict);
+            return Ok(Some(verdict));
         }
         let Some(letter) = &known.letter else {
-            return Ok(false);
+            return Ok(Some(false));
         };
         if let Some(root) = letter.outline.structure.root().map(|root| root.header) {
             known.header = Some(header_passages(&mailboxes.header(letter, root).await?));
         }
-        if let Some(verdict) = known.verdict(&self.key, self) {
-            return Ok(verdict);
-        }
-        known.text = Some(mailboxes.text(letter).await?);
-        Ok(known.verdict(&self.key, self).unwrap_or(false))
+        Ok(known.verdict(&self.key, self))
     }
 }
 
@@ -225,6 +253,7 @@ impl Known {
             look: None,
             said: None,
             unread: None,
+            without_text: false,
             size_bytes: None,
             letter: None,
             header: None,
@@ -311,13 +340,13 @@ impl Known {
                 Some(false) => Some(false),
                 _ => self.in_field(name, text),
             },
-            SearchKey::Body(text) => self.in_body(text, &asked.narrowing),
+            SearchKey::Body(text) => self.in_body(text, asked),
             SearchKey::Text(text) => {
                 let in_header = asked.narrowing.in_header(self.item, text).or_else(|| {
                     let fields = self.header.as_ref()?;
                     Some(fields.iter().any(|(_, passage)| passage.holds(&text.wanted)))
                 });
-                match (in_header, self.in_body(text, &asked.narrowing)) {
+                match (in_header, self.in_body(text, asked)) {
                     (Some(true), _) | (_, Some(true)) => Some(true),
                     (Some(false), Some(false)) => Some(false),
                     _ => None,
@@ -326,16 +355,16 @@ impl Known {
         }
     }
 
-    fn in_body(&self, text: &Text, index: &Narrowing) -> Option<bool> {
+    fn in_body(&self, text: &Text, asked: &Question) -> Option<bool> {
         if text.wanted.is_empty() {
             return Some(true);
         }
-        match (self.unread, index.in_body(self.item, text)) {
-            (Some(true), _) | (_, Some(false)) => Some(false),
-            (Some(false), Some(true)) => Some(true),
-            // Whether it may be told of comes first.
-            (None, _) => None,
-            (Some(false), None) => self.text.as_ref().map(|body| body.holds(&text.wanted)),
+        let indexed = asked.narrowing.in_body(self.item, text);
+        match self.unread {
+            Some(true) => self.without_text.then_some(false),
+            Some(false) => indexed.or_else(|| self.text.as_ref().map(|body| body.holds(&text.wanted))),
+            // Whether it may be told of comes first, unless that changes nothing any more.
+            None => indexed.filter(|found| !found && asked.left_out()),
         }
     }
 

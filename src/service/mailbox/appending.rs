@@ -7,7 +7,8 @@
 
 mod returning;
 
-use super::filing::{Deed, expunging, foreseen};
+use super::expunging::expunging;
+use super::filing::{Deed, foreseen};
 use super::marking::{MarkHow, Marked, Marks, Wish, check_change, decision};
 use super::versions::draft;
 use super::{ATTEMPTS, Mailboxes, conflict};

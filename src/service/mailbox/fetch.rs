@@ -85,10 +85,22 @@ impl Mailboxes {
     }
 
     pub fn look(&self, viewer: &Viewer<'_>, id: ItemId) -> Result<Option<Look>, Failure> {
+        self.look_behind(viewer, id, ModSeq(0))
+    }
+
+    /// The same for who knows a commit that was visible before he asked for the viewer: what did not change behind it is
+    /// read once.
+    pub fn look_behind(
+        &self,
+        viewer: &Viewer<'_>,
+        id: ItemId,
+        as_of: ModSeq,
+    ) -> Result<Option<Look>, Failure> {
         let Some(shown) = self.visible(viewer, id)? else {
             return Ok(None);
         };
-        let (marks, changed_at) = self.marks_of(viewer, &shown.row)?;
+        let mut reader = self.reader_of(viewer, as_of);
+        let (marks, changed_at) = reader.marks_of(viewer, &shown.row)?;
         Ok(Some(Look {
             shown,
             marks,

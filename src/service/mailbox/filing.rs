@@ -19,8 +19,7 @@
 //! İşlerim/(others), Birimler: refused, they follow from decisions and labels
 //! ```
 //! Moving out of a label or of `Önemli` takes the label or the flag away as well, unless the way leads to the bin, to
-//! the archive or to a decision. Moving anywhere out of the bin restores. What is expunged loses its label or flag
-//! there; a draft goes (`versions` says how it can come back); everything else goes to the bin, and in the bin what is on the legal record stays.
+//! the archive or to a decision. Moving anywhere out of the bin restores. What expunging comes to is said by `expunging`.
 
 use super::marking::{CHUNK, Decision, Marked, check_change, check_labels, keep_first, not_come_in};
 use super::{Mailboxes, Opened};
@@ -33,9 +32,7 @@ use crate::domain::selector::{Mailbox, Viewer};
 use crate::id::{ItemId, LabelId, RuleId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
-use crate::store::tables::flags::FlagReader;
-use crate::store::tables::items;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
@@ -76,7 +73,7 @@ pub struct Filed {
     pub refused: Option<Failure>,
 }
 
-fn no<T>(kind: Kind, say: &str) -> Result<T, Failure> {
+pub(super) fn no<T>(kind: Kind, say: &str) -> Result<T, Failure> {
     Err(Failure::refused(kind, say))
 }
 
@@ -154,7 +151,7 @@ pub(super) fn translate(
     Ok(Deed::Edit(edit))
 }
 
-fn trash(item: &Item) -> Result<Edit, Failure> {
+pub(super) fn trash(item: &Item) -> Result<Edit, Failure> {
     if open_job(item) {
         return no(
             Kind::WrongState,
@@ -195,40 +192,7 @@ fn decision(viewer: &Viewer<'_>, item: &Item, to: Mailbox) -> Result<Deed, Failu
     }
 }
 
-/// What expunging an item in a mailbox comes to.
-pub(super) fn expunging(item: &Item, from: Mailbox) -> Result<Edit, Failure> {
-    let obeyed = Edit {
-        obeyed: true,
-        ..Edit::default()
-    };
-    Ok(match from {
-        Mailbox::Label(label) => Edit {
-            unlabel: Some(label),
-            ..obeyed
-        },
-        Mailbox::Important => Edit {
-            flagged: Some(false),
-            ..obeyed
-        },
-        Mailbox::Trash if item.on_record() => {
-            return no(
-                Kind::OnRecord,
-                "this message stands on the legal record; it stays in the bin and cannot be destroyed",
-            );
-        }
-        Mailbox::Trash | Mailbox::Drafts => Edit { gone: true, ..obeyed },
-        Mailbox::JobsPending | Mailbox::JobsElsewhere | Mailbox::JobsLate | Mailbox::JobsReady => {
-            return no(Kind::WrongState, "a job leaves this mailbox by a decision");
-        }
-        _ => Edit { ..trash(item)? }.with_obeyed(),
-    })
-}
-
 impl Edit {
-    fn with_obeyed(self) -> Self {
-        Self { obeyed: true, ..self }
-    }
-
     /// Writes the attributes.
     pub(super) fn apply(
         self,
@@ -253,7 +217,7 @@ impl Edit {
             item.labels.insert(label);
         }
         if let Some(flagged) = self.flagged {
-            flags.flagged = flagged;
+            flags.set_important(flagged);
         }
         if self.gone {
             *item = item.ended(hand);
@@ -379,90 +343,6 @@ impl Mailboxes {
             uid_validity,
             refused,
         })
-    }
-
-    /// Expunges what the user marked `\Deleted`: all, or those among `among`. Gives the UIDs of those done.
-    pub async fn expunge(
-        &self,
-        by: &Principal,
-        opened: &mut Opened,
-        among: Option<&[(u32, ItemId)]>,
-    ) -> Result<Filed, Failure> {
-        let mut which = Vec::new();
-        match among {
-            Some(among) => {
-                let mut reader = FlagReader::new(&*self.db, by.tenant, by.user);
-                for (uid, id) in among {
-                    if reader.said(*id)?.deleted {
-                        which.push((*uid, *id));
-                    }
-                }
-            }
-            None => which = self.deleted_in(by, opened).await?,
-        }
-        let mut marked = Marked::default();
-        let (now, from) = (self.clock.now(), opened.mailbox);
-        let hand = FiledAway { by: by.user, at: now };
-        for chunk in which.chunks(CHUNK) {
-            let mut ids: Vec<ItemId> = chunk.iter().map(|(_, id)| *id).collect();
-            let going: BTreeSet<ItemId> = ids.iter().copied().collect();
-            let followed = match from {
-                Mailbox::Drafts => self.followed(by, &ids).await?,
-                _ => Vec::new(),
-            };
-            ids.extend(
-                followed
-                    .iter()
-                    .map(|(new, _)| *new)
-                    .filter(|new| !going.contains(new)),
-            );
-            let earlier: BTreeMap<ItemId, ItemId> = followed.into_iter().collect();
-            let old = self.items_of(by, earlier.values())?;
-            self.change(by, AuditRoute::Imap, &ids, &mut marked, |_, item, flags| {
-                let before = earlier.get(&item.id).and_then(|id| old.get(id));
-                if let Some(before) = before.filter(|_| item.supersedes.is_none()) {
-                    item.take_place_of(before);
-                }
-                if going.contains(&item.id) {
-                    expunging(item, from)?.apply(item, flags, hand)?;
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        let refused = marked.refused.take();
-        // An expunged message never stays in the mailbox it was expunged in.
-        let mut filed = Filed {
-            refused,
-            ..Filed::default()
-        };
-        if marked.done.is_empty() {
-            return Ok(filed);
-        }
-        let done: BTreeSet<ItemId> = marked.done.iter().map(|done| done.item).collect();
-        let gone: Vec<(u32, ItemId)> = which
-            .iter()
-            .filter(|(_, id)| done.contains(id))
-            .copied()
-            .collect();
-        self.told_left(by, opened, &gone).await?;
-        filed.pairs = gone.iter().map(|(uid, _)| (*uid, 0)).collect();
-        filed.pairs.sort_unstable();
-        Ok(filed)
-    }
-
-    fn items_of<'i>(
-        &self,
-        by: &Principal,
-        which: impl Iterator<Item = &'i ItemId>,
-    ) -> Result<BTreeMap<ItemId, Item>, Failure> {
-        let mut found = BTreeMap::new();
-        for id in which {
-            if let Some(item) = items::item(&*self.db, by.tenant, *id)? {
-                found.insert(*id, item.row);
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -626,9 +506,6 @@ mod tests {
             )),
             "-"
         );
-        assert!(
-            expunging(&waiting, Mailbox::Sent).is_err() && expunging(&waiting, Mailbox::JobsReady).is_err()
-        );
         // Only an officer sends a draft without approval.
         let draft = item(ItemKind::Draft);
         assert_eq!(
@@ -641,22 +518,5 @@ mod tests {
             )),
             "-"
         );
-    }
-
-    #[test]
-    fn expunging_destroys_nothing_on_record() {
-        for kind in KINDS {
-            let item = item(kind);
-            let edit = expunging(&item, Mailbox::Trash);
-            assert_eq!(edit.is_ok_and(|e| e.gone), !item.on_record(), "{kind:?}");
-            for from in Mailbox::FIXED {
-                if from == Mailbox::Trash || from == Mailbox::Drafts {
-                    continue;
-                }
-                assert!(
-                    expunging(&item, from).is_ok_and(|e| !e.gone) || format!("{from:?}").starts_with("Jobs")
-                );
-            }
-        }
     }
 }

@@ -370,7 +370,8 @@ impl Mailboxes {
         self.declaring.declare(by, asked).await.map(|_| ())
     }
 
-    /// Changes items, and the user's flags on them, in one batch; tried until nobody else's change comes between.
+    /// Changes items, and the user's flags on them, in one batch; tried until nobody else's change comes between, so the
+    /// edit may be asked more than once.
     /// Items the user does not see are passed over; those he may only read are refused ([`check_change`]). What others
     /// see of it is on the audit record.
     pub(super) async fn change(
@@ -379,7 +380,7 @@ impl Mailboxes {
         route: AuditRoute,
         chunk: &[ItemId],
         marked: &mut Marked,
-        edit: impl Fn(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
+        mut edit: impl FnMut(&Viewer<'_>, &mut Item, &mut UserFlags) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let edit = |viewer: &Viewer<'_>, item: &mut Cow<'_, Item>, flags: &mut UserFlags| {
             edit(viewer, item.to_mut(), flags)
@@ -396,7 +397,7 @@ impl Mailboxes {
         chunk: &[(u32, ItemId)],
         condition: Option<&Condition>,
         marked: &mut Marked,
-        edit: impl Fn(&Viewer<'_>, &mut Cow<'_, Item>, &mut UserFlags) -> Result<(), Failure>,
+        mut edit: impl FnMut(&Viewer<'_>, &mut Cow<'_, Item>, &mut UserFlags) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         for _ in 0..ATTEMPTS {
             let seat = self.seat(by)?;

@@ -1,7 +1,7 @@
 //! Mailboxes: views over a tenant's items, and what clients do with them, translated into attributes.
 //!
 //! A mailbox is a saved question (`domain::selector`) with a persistent map of UIDs (`views`). Filing never copies
-//! anything: `filing` is the one table from moving, copying and expunging to attributes and decisions. Handing over
+//! anything: `filing` is the one table from moving and copying to attributes and decisions, `expunging` says what leaves. Handing over
 //! the content of a consigned mail is an event of its own (`reading`). This service knows nothing of IMAP.
 
 mod accounting;
@@ -12,6 +12,7 @@ mod comparing;
 mod conditions;
 mod counting;
 mod decoding;
+mod expunging;
 mod fetch;
 mod filing;
 mod handling;

@@ -20,6 +20,8 @@ use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
 use crate::domain::item::{Filed, Item, ItemKind};
+use crate::domain::schedule::DAY;
+pub use crate::domain::schedule::KEPT_DAYS;
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, UserId};
 use crate::mime::summary::Summary;
@@ -34,9 +36,6 @@ use std::time::Duration;
 
 /// Versions of one draft that are listed and can be brought back: a day of saving every ten minutes.
 pub const VERSIONS_MAX: usize = 144;
-/// How long what is gone can be brought back: a mistake is noticed within a month, and what somebody threw away is not
-/// at hand for ever.
-pub const KEPT_DAYS: u64 = 30;
 /// A draft that came so long before another is expunged took its place; clients save and expunge within seconds, and
 /// some wait until the window is closed.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -320,7 +319,7 @@ pub(super) fn draft(id: ItemId, author: UserId, at: UtcTime) -> Item {
 }
 
 fn kept(filed: Filed, now: UtcTime) -> bool {
-    filed.at.until(now) <= Duration::from_secs(KEPT_DAYS * 24 * 3600)
+    filed.at.until(now) <= DAY * KEPT_DAYS
 }
 
 fn too_late() -> Failure {

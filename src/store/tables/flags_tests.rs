@@ -339,4 +339,22 @@ fn a_damaged_page_is_told_and_not_read() {
     for damaged in damaged {
         assert!(FlagPage::decode(&row::encode(&damaged).unwrap()).is_err());
     }
+    // Who would change it hears the same as who reads it: it is damaged, and will be so the next time.
+    let (_dir, db) = fresh(EngineKind::Fjall);
+    let (user, item) = (UserId(1), ItemId(1));
+    let damaged = row::encode(&FlagPage {
+        behind: Vec::new(),
+        ..page
+    });
+    let mut batch = Batch::new();
+    batch.put(key(TENANT, user, page_of(item)), damaged.unwrap());
+    run(db.commit(batch)).unwrap();
+    let read = flags(&*db, TENANT, user, item).unwrap_err();
+    assert!(matches!(read, StoreError::Unreadable { .. }), "{read}");
+    let mut edits = FlagEdits::new(TENANT, user);
+    edits.put(item, None, &seen()).unwrap();
+    let mut batch = Batch::new();
+    edits.write_into(&mut batch);
+    let refused = run(db.commit(batch)).unwrap_err();
+    assert_eq!(refused, CommitError::Unreadable(read.to_string()));
 }

@@ -6,7 +6,7 @@
 //! nothing below it. A change moves its item up: catching up costs what changed, not what is there.
 
 pub use super::stamped::Stamped;
-use super::{Key, Stored, drafts, flags, for_each_raw, insert, read, rows, stamped};
+use super::{Key, Stored, bin, drafts, flags, for_each_raw, insert, read, rows, stamped};
 use crate::domain::item::Item;
 use crate::id::{ItemId, LabelId, ModSeq, TenantId, UserId};
 use crate::store::StoreError;
@@ -163,6 +163,7 @@ pub fn add(batch: &mut Batch, tenant: TenantId, item: &Item, body: &ItemBody) ->
         batch.put(about_key(tenant, about, item.id), Vec::new());
     }
     drafts::list(batch, tenant, item);
+    bin::list(batch, tenant, None, item)?;
     put_item(batch, tenant, item)?;
     match row::encode(body) {
         Ok(octets) if octets.len() <= crate::store::db::ROW_MAX_BYTES => {
@@ -184,6 +185,7 @@ pub fn replace(batch: &mut Batch, tenant: TenantId, old: &Stamped<Item>, new: &I
     old.require_unchanged(batch);
     batch.delete(change_key(tenant, old.modseq, new.id));
     drafts::list(batch, tenant, new);
+    bin::list(batch, tenant, Some(&old.row), new)?;
     put_item(batch, tenant, new)
 }
 

@@ -5,6 +5,7 @@
 //! the key space.
 
 pub mod audit;
+pub mod bin;
 pub mod certificates;
 pub mod drafts;
 pub mod evidence;

@@ -42,6 +42,11 @@ pub fn add<W: Work>(batch: &mut Batch, due: UtcTime, work: &W) -> Result<(), Row
     super::put(batch, key_of(due, work), work)
 }
 
+/// Takes away work that was to be done at `due`.
+pub(super) fn remove<W: Work>(batch: &mut Batch, due: UtcTime, work: &W) {
+    batch.delete(key_of(due, work));
+}
+
 /// Moves work to a later time, in its new form; only if nobody else took it meanwhile.
 pub fn postpone<W: Work>(batch: &mut Batch, old: &Stored<W>, due: UtcTime, new: &W) -> Result<(), RowError> {
     old.remove(batch);

@@ -455,3 +455,91 @@ async fn jobs_have_figures() {
     assert_eq!(list[0].value("operating_time_s"), Some(&json!(0)));
     assert_eq!(list[0].value("total_due"), Some(&json!("2026-11-26T20:45:05Z")));
 }
+
+#[tokio::test]
+async fn a_rule_is_typed_shown_and_typed_again() {
+    let r = run().await;
+    done(&r, "tenant|add|ornekas").await;
+    done(&r, "unit|add|ornekas|Mali İşler").await;
+    done(&r, "label|add|ornekas|Gelen").await;
+    done(&r, "role|add|ornekas|Kurul|--permit|approve").await;
+    done(&r, "role|add|ornekas|Boş|--permit|approve").await;
+    done(&r, "role|add|ornekas|Yazar|--permit|compose").await;
+    for user in ["a", "b", "c"] {
+        done(
+            &r,
+            &format!("user|add|{user}@ornekas|--unit|Mali İşler|--role|Kurul"),
+        )
+        .await;
+    }
+    let step = "2 of Kurul + all unit:Mali İşler + user:a:3,remind=1,escalate=user:b@1,expire=10";
+    let typed = format!(
+        "rule|add|ornekas|Teklif|--subject|teklif|--when|to is x@hs02.kep.test|--match|all|--for|unit:Mali İşler|\
+         --step|{step}|--business-days|--total|5|--own-approval|true|--position|7"
+    );
+    let shown = done(&r, &typed).await;
+    assert_eq!(shown.value("steps").unwrap()[0], step);
+    assert_eq!(shown.value("when").unwrap()[0], "to is x@hs02.kep.test");
+    let before = r.door.organisations.by_name("ornekas").unwrap();
+    let again = done(
+        &r,
+        &format!(
+            "rule|set|ornekas|teklif|--step|{}",
+            shown.value("steps").unwrap()[0].as_str().unwrap()
+        ),
+    )
+    .await;
+    assert_eq!(
+        (again.value("steps"), again.value("version").unwrap()),
+        (shown.value("steps"), &json!(2))
+    );
+    let rule = |org: &crate::domain::org::Organisation| org.rule_by_name("Teklif").unwrap().steps.clone();
+    let after = r.door.organisations.by_name("ornekas").unwrap();
+    assert_eq!(rule(&before), rule(&after));
+    for (words, why) in [
+        ("rule|add|ornekas|X|--subject|x", "at least one step"),
+        ("rule|add|ornekas|X|--step|Kurul:1", "at least one condition"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Yazar:1",
+            "no permission to approve",
+        ),
+        ("rule|add|ornekas|X|--subject|x|--step|4 of Kurul:1", "only 3 may"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurull:1",
+            "did you mean \"Kurul\"",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:0",
+            "between 1 and 365",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:2,remind=2",
+            "a reminder comes",
+        ),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:2,expire=2",
+            "expires after",
+        ),
+        ("rule|add|ornekas|X|--from|x|--step|Kurul:1", "reads From"),
+        (
+            "rule|add|ornekas|X|--subject|x|--step|Kurul:1|--label|Gelen",
+            "incoming",
+        ),
+        ("rule|add|ornekas|X|--incoming|--subject|x", "does nothing"),
+        (
+            "rule|add|ornekas|X|--incoming|--subject|x|--label|Gelen|--for|user:a",
+            "nobody here writes",
+        ),
+        ("rule|add|ornekas|TEKLIF|--subject|x|--step|Kurul:1", "already"),
+    ] {
+        let said = refused(&r, words).await;
+        assert!(said.contains(why), "{words}: {said}");
+    }
+    let end = r.door.organisations.by_name("ornekas").unwrap();
+    assert_eq!((end.version, end.rules.len()), (after.version, 1));
+    // Who is not there yet may be named; that nobody holds it is said.
+    let early = done(&r, "rule|set|ornekas|Teklif|--step|Boş:1").await;
+    assert_eq!(early.value("nobody_holds").unwrap()[0], "Boş");
+    done(&r, "rule|remove|ornekas|Teklif").await;
+    assert!(r.door.organisations.by_name("ornekas").unwrap().rules.is_empty());
+}
