@@ -13,6 +13,8 @@ mod ers;
 #[path = "fuzz/mod.rs"]
 mod fuzz;
 
+#[path = "journey/administering.rs"]
+mod administering;
 #[path = "journey/answering.rs"]
 mod answering;
 #[path = "journey/approving.rs"]
@@ -53,6 +55,8 @@ mod enquiring;
 mod events;
 #[path = "journey/exporting.rs"]
 mod exporting;
+#[path = "journey/fates.rs"]
+mod fates;
 #[path = "journey/folders.rs"]
 mod folders;
 #[path = "journey/forge.rs"]
@@ -131,6 +135,8 @@ mod plain_extensions;
 mod preserving;
 #[path = "journey/provider.rs"]
 mod provider;
+#[path = "journey/receipts.rs"]
+mod receipts;
 #[path = "journey/rehearsing.rs"]
 mod rehearsing;
 #[path = "journey/relaying.rs"]

@@ -148,6 +148,7 @@ impl ControlDoor {
             .text("message_id", &mail.message_id)
             .text("original_sha256", hex(&mail.original_sha256))
             .with("original_size_bytes", mail.original_size_bytes)
+            .text("receipts", mail.receipts.word())
             .with("recipients", recipients_of(mail))
             .with("evidence", identifiers.collect::<Vec<_>>());
         if let Some(item) = self.records.item(mail.tenant, mail.item)? {

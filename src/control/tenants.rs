@@ -3,10 +3,11 @@
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::control::protocol::{
-    KindWord, LabelWord, LanguageWord, Record, SignatureWord, TenantAdd, TenantWord, UnitWord,
+    KindWord, LabelWord, LanguageWord, ReceiptWord, Record, SignatureWord, TenantAdd, TenantWord, UnitWord,
 };
 use crate::domain::label::Label;
 use crate::domain::org::{Organisation, Permission, Unit, UnitEnd, UserKind};
+use crate::domain::receipt::ReceiptForm;
 use crate::domain::signature::SignatureDemand;
 use crate::domain::tenant::{Language, Tenant, TenantKind, TenantLife};
 use crate::id::UnitId;
@@ -46,6 +47,9 @@ impl ControlDoor {
                     }
                     if let Some(demand) = signature {
                         t.signature = demand;
+                    }
+                    if let Some(word) = set.receipts {
+                        t.receipts = receipt_form(word);
                     }
                     if let Some(storage) = set.storage {
                         t.storage_max_bytes = storage.limit_bytes();
@@ -314,6 +318,14 @@ fn life_word(life: TenantLife) -> &'static str {
     }
 }
 
+fn receipt_form(word: ReceiptWord) -> ReceiptForm {
+    match word {
+        ReceiptWord::Summary => ReceiptForm::Summary,
+        ReceiptWord::Brief => ReceiptForm::Brief,
+        ReceiptWord::Full => ReceiptForm::Full,
+    }
+}
+
 fn tenant_record(tenant: &Tenant) -> Record {
     let kind = match tenant.kind {
         TenantKind::Gercek => "gercek",
@@ -334,6 +346,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .text("language", language)
         .with("officers_follow_rules", tenant.officers_follow_rules)
         .text("signature", tenant.signature.word())
+        .text("receipts", tenant.receipts.word())
         .with("storage_max_bytes", tenant.storage_max_bytes)
         .text("tax_office", &record.tax_office)
         .text("tax_number", &record.tax_number)

@@ -14,7 +14,7 @@ use crate::store::db::Db;
 use crate::store::tables::bin::BinStay;
 use crate::store::tables::work::{
     self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedPreservation,
-    OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
+    OwedReceipt, OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) fn start(services: &Services, tasks: &mut JoinSet<()>, closing: &watc
         closing: closing.clone(),
     };
     let notary = services.notary.clone();
-    tasks.spawn(desk("notary", &bells.notary, next::<OwedEvidence>).run(move || {
+    tasks.spawn(desk("notary", &bells.notary, next_sealing).run(move || {
         let notary = notary.clone();
         async move { notary.run_due().await }
     }));
@@ -187,6 +187,11 @@ type Due = fn(&dyn Db) -> Result<Option<UtcTime>, Failure>;
 
 fn next<W: Work>(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
     Ok(work::next_due::<W>(db)?)
+}
+
+fn next_sealing(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
+    let both = [next::<OwedEvidence>(db)?, next::<OwedReceipt>(db)?];
+    Ok(both.into_iter().flatten().min())
 }
 
 fn next_word(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {

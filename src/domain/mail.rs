@@ -37,6 +37,7 @@ pub use declaration::{Declaration, DeclarationRefusal, Declared};
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::UtcTime;
+use crate::domain::receipt::ReceiptForm;
 use crate::domain::signature::PersonSignature;
 use crate::id::{ItemId, JobId, MailId, RecipientIndex, TenantId, UserId};
 use serde::{Deserialize, Serialize};
@@ -196,6 +197,8 @@ pub struct Mail {
     pub submitted_at: UtcTime,
     /// The signature of the person who handed it in, where one was looked at and holds.
     pub signature: Option<PersonSignature>,
+    /// The form in which its sender gets evidence of its delivery.
+    pub receipts: ReceiptForm,
     pub state: MailState,
     pub recipients: Vec<Recipient>,
 }
@@ -464,6 +467,7 @@ mod tests {
             original_size_bytes: 1,
             original_8bit: false,
             signature: None,
+            receipts: ReceiptForm::Summary,
             subject: String::new(),
             message_id: "<a@b>".into(),
             sender: "a@b.c".parse().unwrap(),

@@ -18,6 +18,7 @@ pub mod number;
 pub mod org;
 pub mod policy;
 pub mod provider;
+pub mod receipt;
 pub mod reply;
 pub mod rights;
 pub mod rule;

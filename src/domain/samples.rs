@@ -40,6 +40,7 @@ pub fn organisation() -> Organisation {
             language: Language::Turkish,
             officers_follow_rules: false,
             signature: Default::default(),
+            receipts: Default::default(),
             storage_max_bytes: None,
             institution: Institution::default(),
             created_at: UtcTime::from_unix_s(0),

@@ -3,6 +3,7 @@
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::domain::number::{is_detsis, is_mersis, is_tax_number};
+use crate::domain::receipt::ReceiptForm;
 use crate::domain::signature::SignatureDemand;
 use crate::id::TenantId;
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,8 @@ pub struct Tenant {
     pub officers_follow_rules: bool,
     /// Whose signature mail has to carry.
     pub signature: SignatureDemand,
+    /// The form of delivery evidence, where a mail does not ask for another.
+    pub receipts: ReceiptForm,
     /// What users may bring until so much is kept; `None`: no limit. Mail that comes in is never turned away for it.
     pub storage_max_bytes: Option<u64>,
     pub institution: Institution,

@@ -9,6 +9,7 @@ pub mod compose;
 pub mod decode;
 pub mod edit;
 pub mod field;
+mod leaves;
 pub mod mailbox;
 pub mod references;
 pub mod scan;

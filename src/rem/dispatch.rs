@@ -7,7 +7,6 @@
 use super::headers::MsgType;
 use super::layout::{self, EvidencePart, Outer};
 use super::notice::Text;
-use crate::mime::compose;
 
 /// What goes into a dispatch besides the original.
 #[derive(Debug, Clone)]
@@ -56,21 +55,17 @@ pub fn build(dispatch: &Dispatch<'_>) -> DispatchParts {
     let mixed = outer.mixed_boundary();
     let mut entity_head =
         layout::entity_start(outer, &dispatch.intro, dispatch.evidence, dispatch.extensions);
-    let encoding = if dispatch.original_is_8bit { "8bit" } else { "7bit" };
-    let name = compose::param("name", dispatch.original_file);
-    let file = compose::param("filename", dispatch.original_file);
-    entity_head.extend_from_slice(
-        format!(
-            "\r\n--{mixed}\r\nContent-Type: message/rfc822{name}\r\nContent-Disposition: attachment{file}\r\n\
-             Content-Transfer-Encoding: {encoding}\r\nX-REM-Section-Type: Original Message\r\n\r\n"
-        )
-        .as_bytes(),
-    );
+    let file = dispatch.original_file;
+    entity_head.extend(layout::message_head(
+        &mixed,
+        layout::ORIGINAL_SECTION,
+        file,
+        dispatch.original_is_8bit,
+    ));
     DispatchParts {
         outer_header: outer.octets(MsgType::Dispatch),
         entity_head,
-        // The first line end belongs to the boundary (RFC 2046 5.1.1): the original ends with its own.
-        entity_tail: format!("\r\n--{mixed}--\r\n").into_bytes(),
+        entity_tail: layout::entity_end(&mixed),
         boundary: outer.outer_boundary(),
     }
 }

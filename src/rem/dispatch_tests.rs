@@ -34,7 +34,7 @@ fn outer<'a>(to: &'a [Entry], cc: &'a [Entry]) -> Outer<'a> {
         evidence: Some((
             EvidenceKind::SubmissionAcceptanceRejection,
             Event::Acceptance,
-            facts(EvidenceKind::SubmissionAcceptanceRejection, Event::Acceptance).id,
+            "018f0000-0000-7000-8000-000000000001".into(),
         )),
         boundary_id: Uuid::from_u128(9),
     }
@@ -199,7 +199,11 @@ fn an_evidence_message() {
         &extensions_xml(),
     );
     let message = built.assemble(CMS);
-    let Opened::Evidence { sealed } = opened(&message).unwrap() else {
+    let Opened::Evidence {
+        sealed,
+        original: None,
+    } = opened(&message).unwrap()
+    else {
         panic!("not evidence")
     };
     assert_eq!(sealed.signed_entity.of(&message), Some(built.entity.as_slice()));

@@ -6,7 +6,7 @@
 //! |   |-- multipart/alternative  Introduction
 //! |   |-- application/xml        Evidence, one or more
 //! |   |-- application/xml        Extensions
-//! |   `-- message/rfc822         Original Message, in a dispatch
+//! |   `-- message/rfc822         Original Message, in a dispatch and in a full receipt
 //! `-- application/pkcs7-signature
 //! ```
 
@@ -16,12 +16,14 @@ use super::{EXTENSIONS_FILE, SHA256_URI};
 use crate::clock::UtcTime;
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::mail::MESSAGE_ID_MAX_OCTETS;
-use crate::id::EvidenceId;
 use crate::mime::compose;
 use crate::mime::mailbox::{Entry, Mailbox, mailboxes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
+
+/// `X-REM-Section-Type` of the original.
+pub const ORIGINAL_SECTION: &str = "Original Message";
 
 /// The outer header of an envelope.
 #[derive(Debug, Clone)]
@@ -41,8 +43,8 @@ pub struct Outer<'a> {
     pub original_message_id: Option<&'a str>,
     pub rem_message_id: &'a str,
     pub original_sha256: Option<&'a [u8; 32]>,
-    /// The first evidence in the envelope.
-    pub evidence: Option<(EvidenceKind, Event, EvidenceId)>,
+    /// The first evidence in the envelope, with its identifier.
+    pub evidence: Option<(EvidenceKind, Event, String)>,
     /// An id given out once; the boundaries are made of it.
     pub boundary_id: Uuid,
 }
@@ -86,10 +88,10 @@ impl Outer<'_> {
             lines.push(("References", id.to_owned()));
         }
         lines.push(("X-REM-Msg-Type", msg_type.as_str().to_owned()));
-        if let Some((kind, event, id)) = self.evidence {
+        if let Some((kind, event, id)) = &self.evidence {
             lines.push(("X-REM-Evidence-Type", kind.element_name().to_owned()));
-            lines.push(("X-REM-Event", event_words(kind, event).to_owned()));
-            lines.push(("X-REM-Evidence-Identifier", id.to_string()));
+            lines.push(("X-REM-Event", event_words(*kind, *event).to_owned()));
+            lines.push(("X-REM-Evidence-Identifier", compose::unstructured(id)));
         }
         lines.push((
             "X-REM-Message-Identifier",
@@ -156,6 +158,24 @@ fn xml_part(out: &mut Vec<u8>, boundary: &str, section: &str, file: &str, xml: &
         .as_bytes(),
     );
     out.extend(compose::base64_lines(xml));
+}
+
+/// The head of a section that is a message, carried as it is: its octets follow, and end before the next boundary.
+pub(super) fn message_head(boundary: &str, section: &str, file: &str, is_8bit: bool) -> Vec<u8> {
+    let encoding = if is_8bit { "8bit" } else { "7bit" };
+    let name = compose::param("name", file);
+    let file = compose::param("filename", file);
+    format!(
+        "\r\n--{boundary}\r\nContent-Type: message/rfc822{name}\r\nContent-Disposition: attachment{file}\r\n\
+         Content-Transfer-Encoding: {encoding}\r\nX-REM-Section-Type: {section}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The line that ends the signed entity. Its first line end belongs to the boundary (RFC 2046 5.1.1): what stands before
+/// ends with its own.
+pub(super) fn entity_end(boundary: &str) -> Vec<u8> {
+    format!("\r\n--{boundary}--\r\n").into_bytes()
 }
 
 /// What follows the signed entity: boundary, the detached signature, closing boundary.

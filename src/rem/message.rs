@@ -39,7 +39,7 @@ pub fn build(
     extensions: &[u8],
 ) -> MessageParts {
     let mut entity = layout::entity_start(outer, intro, evidence, extensions);
-    entity.extend_from_slice(format!("\r\n--{}--\r\n", outer.mixed_boundary()).as_bytes());
+    entity.extend(layout::entity_end(&outer.mixed_boundary()));
     MessageParts {
         outer_header: outer.octets(MsgType::Message),
         entity,

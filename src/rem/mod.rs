@@ -14,6 +14,7 @@ pub mod notice;
 pub mod open;
 mod parsed;
 pub mod personal;
+pub mod receipt;
 pub mod schema;
 mod shape;
 pub mod writer;

@@ -1,11 +1,13 @@
 //! Every word a citizen reads in an envelope, an evidence message or a notice: Turkish, with English beside.
 //!
 //! Nothing else in the house writes such words. The legal text is the signed evidence; these sentences only tell of it.
-//! The words about jobs are in `job`, those of judgements in `judgement` and `findings`.
+//! The words about jobs are in `job`, those of judgements in `judgement` and `findings`, those of receipts in
+//! `receipt`.
 
 pub mod findings;
 pub mod job;
 pub mod judgement;
+pub mod receipt;
 pub mod signature;
 
 use crate::clock::UtcTime;
@@ -203,6 +205,13 @@ pub fn dispatch_intro(sender: &str, subject: &str, submitted_at: UtcTime, provid
 
 /// The introduction of an evidence message: what, who, when, why.
 pub fn evidence_intro(facts: &EvidenceFacts) -> Text {
+    page(
+        &both("KEP delili", "Registered mail evidence"),
+        &evidence_lines(facts),
+    )
+}
+
+fn evidence_lines(facts: &EvidenceFacts) -> Vec<Both> {
     let mut lines = vec![event_sentence(facts.kind, facts.event)];
     if facts.event == Event::RetrievalExpiration {
         lines.push(deemed_read(facts.event_time));
@@ -263,7 +272,7 @@ pub fn evidence_intro(facts: &EvidenceFacts) -> Text {
         "Ekteki XML dosyası delilin kendisidir; üzerinde yapılacak her değişiklik onu geçersiz kılar.",
         "The attached XML file is the evidence itself; any change makes it invalid.",
     ));
-    page(&both("KEP delili", "Registered mail evidence"), &lines)
+    lines
 }
 
 /// The subject of an evidence message.

@@ -4,6 +4,7 @@
 //! from the stored octets, checks the signature, and only then believes anything. The original is not read here.
 
 use super::headers::{self, MsgType, RemHeaders};
+use super::layout::ORIGINAL_SECTION;
 use super::{EXTENSIONS_FILE, XML_MAX_OCTETS, evidence_read};
 use crate::mime::decode;
 use crate::mime::summary::Summary;
@@ -34,13 +35,9 @@ pub struct Sealed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     /// With the exact octets of the original, its last line end included (EN 319 532-4 C.4.5.1).
-    Dispatch {
-        sealed: Sealed,
-        original: Span,
-    },
-    Evidence {
-        sealed: Sealed,
-    },
+    Dispatch { sealed: Sealed, original: Span },
+    /// With the original, where a receipt carries it back and it is marked as such.
+    Evidence { sealed: Sealed, original: Option<Span> },
 }
 
 /// Why a message is not an envelope.
@@ -136,7 +133,6 @@ pub fn open(
     }
     let signature_der = load(signature, SIGNATURE_MAX_OCTETS, "signature", &mut read)?;
     let headers = headers::read(header);
-    let original = original(&sections)?;
     let (mut evidence, mut extensions) = (Vec::new(), None);
     for part in sections.iter().filter(|part| is_xml(part)) {
         if is_extensions(part) {
@@ -163,12 +159,26 @@ pub fn open(
         extensions,
         headers,
     };
-    match (msg_type, original) {
-        (Some(MsgType::Dispatch), None) => Err(NotAnEnvelope::NoOriginal),
-        (None | Some(MsgType::Dispatch), Some(original)) => Ok(Opened::Dispatch { sealed, original }),
-        // A receipt may carry the original back; it stays a receipt.
-        (Some(MsgType::Message), _) | (None, None) => Ok(Opened::Evidence { sealed }),
+    // A receipt may carry the original back, among other messages; it stays a receipt.
+    if msg_type == Some(MsgType::Message) {
+        let marked: Vec<&Part> = sections.iter().copied().filter(|p| is_original(p)).collect();
+        let original = original(&marked)?;
+        return Ok(Opened::Evidence { sealed, original });
     }
+    match (msg_type, original(&sections)?) {
+        (Some(MsgType::Dispatch), None) => Err(NotAnEnvelope::NoOriginal),
+        (_, Some(original)) => Ok(Opened::Dispatch { sealed, original }),
+        (_, None) => Ok(Opened::Evidence {
+            sealed,
+            original: None,
+        }),
+    }
+}
+
+/// Whether the part says that it is the original: `Original Message`, or `rem_message/original` of the later generation.
+fn is_original(part: &Part) -> bool {
+    let section = part.section_type.as_deref().unwrap_or_default().trim();
+    section.eq_ignore_ascii_case(ORIGINAL_SECTION) || ends_with_ignoring_case(section, "/original")
 }
 
 fn original(sections: &[&Part]) -> Result<Option<Span>, NotAnEnvelope> {

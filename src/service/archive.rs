@@ -18,6 +18,7 @@ pub use period::{Period, PeriodMark, PeriodSide, Step, Visible};
 
 use crate::address::Domain;
 use crate::clock::Clock;
+use crate::cms::RevocationShelf;
 use crate::domain::audit_chain::hex;
 use crate::domain::job::{Entry, Job, Route};
 use crate::id::{EvidenceId, JobId, MailId, TenantId};
@@ -26,6 +27,7 @@ use crate::service::aside::aside;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::{Identity, Published};
 use crate::service::octets::{ContentReader, cut};
+use crate::service::outline::Outline;
 use crate::store::db::Db;
 use crate::store::folder::{NewFile, NewFolder};
 use crate::store::spool::Spool;
@@ -33,7 +35,6 @@ use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::items::Content;
 use crate::store::tables::{evidence, items, jobs, lasting, mails, peers};
 use bundle::Bundle;
-use revocation::Beside;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -162,7 +163,7 @@ impl Archive {
     /// Writes the summary alone into a file, which must not exist.
     pub async fn export_summary(&self, tenant: TenantId, mail: MailId, file: &Path) -> Result<(), Failure> {
         let sums = Arc::new(Sums::begin()?);
-        let parts = self.parts(tenant, mail)?;
+        let parts = self.parts(tenant, mail).await?;
         let mut bundle = Bundle::of_nothing(self);
         let octets = self.fill(&sums, tenant, mail, &parts, &mut bundle).await?;
         let mut file = NewFile::create(file).map_err(unwritable)?;
@@ -179,7 +180,7 @@ impl Archive {
         there: There,
     ) -> Result<Exported, Failure> {
         // Nothing is begun for a mail that is not there.
-        let parts = self.parts(tenant, mail)?;
+        let parts = self.parts(tenant, mail).await?;
         let folder = match there {
             There::No => NewFolder::create(&dir),
             There::Old => NewFolder::replacing(&dir),
@@ -218,9 +219,11 @@ impl Archive {
                 "the original of {mail} does not have its digest"
             )));
         }
-        let mut beside = Beside::default();
-        let copies = self.copies(sums, parts, bundle, &mut beside).await?;
-        let documents = self.documents(tenant, mail, bundle, &mut beside).await?;
+        let beside = self.beside(tenant, mail, parts)?;
+        // What the summary says is what whoever verifies the bundle finds.
+        let shelf = Arc::new(beside.shelf(&self.spool).await?);
+        let copies = self.copies(sums, parts, bundle, &shelf).await?;
+        let documents = self.documents(tenant, mail, bundle).await?;
         beside.write(&self.spool, bundle).await?;
         bundle.octets("approvals.json", &approvals(&parts.decisions)?, None)?;
         let issuers: BTreeSet<&str> = documents
@@ -240,7 +243,7 @@ impl Archive {
             true => self.held(&parts.original).await?,
             false => None,
         };
-        let summing = summing::Summing::new(parts, copies, (documents, original), trust, made);
+        let summing = summing::Summing::new(parts, copies, (documents, original), (trust, shelf), made);
         let sums = sums.clone();
         let octets = aside(EXPORTING, move || sums.print(&summing)).await??;
         bundle.octets(SUMMARY, &octets, None)?;
@@ -254,12 +257,11 @@ impl Archive {
         sums: &Arc<Sums>,
         parts: &Parts,
         bundle: &mut Bundle<'_>,
-        beside: &mut Beside,
+        shelf: &Arc<RevocationShelf>,
     ) -> Result<Vec<SealedCopy>, Failure> {
         let mut copies = Vec::new();
         let sealed_by = self.trust(&BTreeSet::from([parts.dispatch_issuer.as_str()]))?;
         for (number, dispatch) in &parts.dispatches {
-            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
             let file = dispatch_name(*number);
             let issuer = parts.dispatch_issuer.clone();
             let sha256 = bundle.content(&file, dispatch, Some(&issuer)).await?;
@@ -270,7 +272,8 @@ impl Archive {
                 issuer,
                 record,
             };
-            copies.push(self.judged_copy(sums, copy, dispatch, &sealed_by).await?);
+            let basis = (sealed_by.clone(), shelf.clone());
+            copies.push(self.judged_copy(sums, copy, dispatch, basis).await?);
         }
         Ok(copies)
     }
@@ -281,14 +284,11 @@ impl Archive {
         tenant: TenantId,
         mail: MailId,
         bundle: &mut Bundle<'_>,
-        beside: &mut Beside,
     ) -> Result<Vec<Evidence>, Failure> {
         let mut documents = Vec::new();
         for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
             let name = evidence_name(n, &row);
-            let form = lasting::form_of(&*self.db, &row.xml)?;
-            beside.take(form.as_ref());
-            let document = form.and_then(|f| f.document).unwrap_or(row.xml);
+            let document = lasting::document(&*self.db, &row.xml)?;
             let xml = self.spool.load(&document).await?;
             bundle.octets(&name, &xml, Some(row.issuer.as_str()))?;
             let record = self.record(bundle, &name, document.id.0).await?;
@@ -308,11 +308,14 @@ impl Archive {
         sums: &Arc<Sums>,
         copy: summing::CopyFile,
         content: &Content,
-        trust: &[(String, String)],
+        (trust, shelf): (Vec<(String, String)>, Arc<RevocationShelf>),
     ) -> Result<SealedCopy, Failure> {
         let octets = self.held(content).await?;
-        let (sums, trust) = (sums.clone(), trust.to_vec());
-        aside(EXPORTING, move || sums.copy(copy, octets.as_deref(), &trust)).await
+        let sums = sums.clone();
+        aside(EXPORTING, move || {
+            sums.copy(copy, octets.as_deref(), (&trust, &shelf))
+        })
+        .await
     }
 
     /// The octets in memory; none when they are too many for that.
@@ -361,7 +364,7 @@ impl Archive {
         Ok(trust)
     }
 
-    fn parts(&self, tenant: TenantId, id: MailId) -> Result<Parts, Failure> {
+    async fn parts(&self, tenant: TenantId, id: MailId) -> Result<Parts, Failure> {
         let none = || Failure::refused(Kind::NotFound, format!("there is no mail {id}"));
         if let Some(mail) = mails::mail(&*self.db, tenant, id)? {
             let mail = mail.row;
@@ -394,8 +397,7 @@ impl Archive {
         let body = items::body(&*self.db, tenant, consignment.item)?
             .ok_or_else(none)?
             .row;
-        let outline: crate::service::outline::Outline = postcard::from_bytes(&body.outline)
-            .map_err(|e| Failure::Broken(format!("outline of {id}: {e}")))?;
+        let outline = Outline::of_body(&self.spool, &body).await?;
         let original = outline
             .structure
             .parts

@@ -211,7 +211,7 @@ impl Dispatch {
             original_message_id: Some(&mail.message_id),
             rem_message_id: &rem_message_id,
             original_sha256: Some(&mail.original_sha256),
-            evidence: Some((kind, Event::Acceptance, work.evidence)),
+            evidence: Some((kind, Event::Acceptance, work.evidence.to_string())),
             boundary_id: self.ids.uuid(),
         };
         Ok(dispatch::build(&dispatch::Dispatch {

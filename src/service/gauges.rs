@@ -6,7 +6,7 @@ use crate::service::account::Accounts;
 use crate::service::failure::Failure;
 use crate::store::db::Db;
 use crate::store::tables::work::{
-    self, AwaitedReading, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
+    self, AwaitedReading, DeliveryWork, OwedEvidence, OwedReceipt, OwedStatus, QueueEntry, SealWork, Work,
 };
 use crate::store::tables::{jobs, tenants};
 use std::sync::Arc;
@@ -70,6 +70,10 @@ impl Gauges {
                 unindexed,
             ),
             self.waiting::<OwedEvidence>("kepd_evidence_owed", "Evidence that is owed and not sealed yet.")?,
+            self.waiting::<OwedReceipt>(
+                "kepd_receipts_owed",
+                "Evidence of deliveries that is there and not before its sender yet.",
+            )?,
             self.waiting::<SealWork>("kepd_copies_to_seal", "Copies of mails that wait for their seal.")?,
             self.waiting::<QueueEntry>("kepd_queue_entries", "Messages on their way to other providers.")?,
             self.waiting::<DeliveryWork>("kepd_deliveries", "Dispatches that wait to be consigned.")?,

@@ -128,7 +128,7 @@ impl Message<'_> {
             Ok(Opened::Dispatch { sealed, original }) => {
                 self.dispatch(&sealed, original, peer, &trust, &mut relied)?
             }
-            Ok(Opened::Evidence { sealed }) => self.evidence(&sealed, peer, &trust, &mut relied)?,
+            Ok(Opened::Evidence { sealed, .. }) => self.evidence(&sealed, peer, &trust, &mut relied)?,
         };
         Ok(envelope.map(|envelope| Examination {
             envelope,

@@ -101,7 +101,7 @@ impl Genuine {
         let opened = open(&structure, header, |span| {
             span.of(message.as_bytes()).map(<[u8]>::to_vec)
         })?;
-        let (Opened::Dispatch { sealed, .. } | Opened::Evidence { sealed }) = &opened;
+        let (Opened::Dispatch { sealed, .. } | Opened::Evidence { sealed, .. }) = &opened;
         let covered = sealed.signed_entity.of(message.as_bytes()).unwrap();
         let report = verify_entity(sha256(covered), &sealed.signature_der, &self.provider.trust);
         Ok((String::from_utf8(covered.to_vec()).unwrap(), opened, report))

@@ -16,6 +16,7 @@ use crate::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Party, Reason}
 use crate::domain::item::Item;
 use crate::domain::mail::SenderHome;
 use crate::domain::provider::Peer;
+use crate::domain::receipt::ReceiptForm;
 use crate::id::{EvidenceId, IdSource, MailId, QueueId, TenantId};
 use crate::mime::Scanner;
 use crate::mime::summary::Summary;
@@ -504,7 +505,21 @@ impl Arrived<'_> {
             tables::insert(&mut batch, mark.clone(), &Done)?;
             evidence::add(&mut batch, tenant, mail_id, &row, intake.clock.now())?;
             keep(pending).await?;
-            self.file_item(&mut batch, tenant, mail.item, mail_id, outline)?;
+            match mail.receipts.of(facts.kind) {
+                ReceiptForm::Summary => self.file_item(&mut batch, tenant, mail.item, mail_id, outline)?,
+                // The notary files it, with this message in it as it is.
+                ReceiptForm::Brief | ReceiptForm::Full => {
+                    let attestation = Some(self.content());
+                    evidence::owe_receipt(
+                        &mut batch,
+                        tenant,
+                        mail_id,
+                        &row,
+                        attestation,
+                        intake.clock.now(),
+                    )?;
+                }
+            }
             effect::apply(
                 &*intake.db,
                 &mut batch,
@@ -518,6 +533,7 @@ impl Arrived<'_> {
                     tracing::info!(mail = %mail_id, peer = %self.peer.domain, kind = facts.kind.element_name(),
                         event = facts.event.fragment(), "evidence taken");
                     intake.bells.mailboxes.ring(tenant);
+                    intake.bells.notary.ring();
                     return Ok(());
                 }
                 Err(CommitError::Conflict { .. }) => continue,

@@ -526,7 +526,7 @@ fn trust_of(pem: &str) -> Result<TrustStore, DerError> {
 /// The signature of a dispatch.
 fn seal_of(octets: &[u8]) -> Result<Vec<u8>, Failure> {
     let (_, opened) = open::open_octets(octets);
-    let (Opened::Dispatch { sealed, .. } | Opened::Evidence { sealed }) = opened.map_err(broken)?;
+    let (Opened::Dispatch { sealed, .. } | Opened::Evidence { sealed, .. }) = opened.map_err(broken)?;
     Ok(sealed.signature_der)
 }
 

@@ -2,14 +2,20 @@
 //!
 //! A fact was committed with the state it is about; here it becomes a document: signed, time-stamped, kept. A
 //! time-stamp authority that is away delays it and loses nothing. Sealing twice after a crash is harmless: what is
-//! owed is removed by the same commit that files the document.
+//! owed is removed by the same commit that files the document. Who wished for more than the evidence of a delivery gets it
+//! in a second step (`receipts`).
+
+mod parts;
+mod receipts;
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::{Clock, UtcTime};
 use crate::cms::algorithm::sha256;
+use crate::domain::evidence::EvidenceKind;
 use crate::domain::item::Item;
+use crate::domain::receipt::ReceiptForm;
 use crate::domain::schedule::retry_after;
-use crate::id::{IdSource, ItemId, QueueId, TenantId};
+use crate::id::{IdSource, ItemId, MailId, QueueId, TenantId};
 use crate::mime::Structure;
 use crate::mime::mailbox::Entry;
 use crate::mime::summary::Summary;
@@ -59,8 +65,15 @@ struct Sealed {
 }
 
 impl Notary {
-    /// Seals what is owed. Gives how many documents were looked at.
+    /// Seals what is owed, and makes what receipts are owed of it. Gives how many of both were looked at.
     pub async fn run_due(self: &Arc<Self>) -> Result<usize, Failure> {
+        // Both look, whichever of them fails.
+        let sealed = self.seal_due().await;
+        let receipts = self.receipts_due().await;
+        Ok(sealed? + receipts?)
+    }
+
+    async fn seal_due(self: &Arc<Self>) -> Result<usize, Failure> {
         let at_once = if self.sealer.is_sharing() {
             AT_ONCE_SHARING
         } else {
@@ -193,7 +206,7 @@ impl Notary {
             original_message_id: Some(owed.thread.as_str()).filter(|t| !t.is_empty()),
             rem_message_id: &facts.message.rem_message_id,
             original_sha256: facts.message.original_sha256.as_ref(),
-            evidence: Some((facts.kind, facts.event, facts.id)),
+            evidence: Some((facts.kind, facts.event, facts.id.to_string())),
             boundary_id: self.ids.uuid(),
         };
         let part = EvidencePart {
@@ -227,7 +240,9 @@ impl Notary {
                         xml: sealed.xml,
                     };
                     evidence::add(batch, *tenant, *mail, &row, row.event_time)?;
-                    self.file_item(batch, *tenant, *mail, *item, sealed)?;
+                    if !self.owe_receipt(batch, (*tenant, *mail), facts.kind, &row)? {
+                        self.file_item(batch, *tenant, *mail, *item, sealed)?;
+                    }
                     let about = recipient.as_deref().and_then(|r| r.parse().ok());
                     effect::apply(
                         &*self.db,
@@ -255,11 +270,29 @@ impl Notary {
         Ok(())
     }
 
+    /// Whether the sender of the mail wished for more than this evidence; then it comes before him in that form, as soon as
+    /// it is made.
+    fn owe_receipt(
+        &self,
+        batch: &mut Batch,
+        (tenant, mail): (TenantId, MailId),
+        kind: EvidenceKind,
+        row: &EvidenceRow,
+    ) -> Result<bool, Failure> {
+        // Of a mail that was consigned here there is no such row: its recipient wished for nothing.
+        let sent = mails::mail(&*self.db, tenant, mail)?;
+        if sent.is_none_or(|mail| mail.row.receipts.of(kind) == ReceiptForm::Summary) {
+            return Ok(false);
+        }
+        evidence::owe_receipt(batch, tenant, mail, row, None, self.clock.now())?;
+        Ok(true)
+    }
+
     fn file_item(
         &self,
         batch: &mut Batch,
         tenant: TenantId,
-        mail: crate::id::MailId,
+        mail: MailId,
         item: Option<ItemId>,
         sealed: &Sealed,
     ) -> Result<(), Failure> {

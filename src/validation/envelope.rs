@@ -28,7 +28,10 @@ pub(super) fn judge(
         Ok(Opened::Dispatch { sealed, original }) => {
             (sealed, Piece::Dispatch, original.of(octets).map(sha256))
         }
-        Ok(Opened::Evidence { sealed }) => (sealed, Piece::EvidenceMessage, None),
+        Ok(Opened::Evidence { sealed, original }) => {
+            let carried = original.and_then(|o| o.of(octets)).map(sha256);
+            (sealed, Piece::EvidenceMessage, carried)
+        }
         Err(why) => return vec![Judged::unreadable(name.to_owned(), octets, why.to_string())],
     };
     let mut envelope = judge_signature(format!("{name} (envelope)"), octets, &sealed, piece, basis);
@@ -89,6 +92,7 @@ fn judge_signature(name: String, octets: &[u8], sealed: &Sealed, piece: Piece, b
         relied: report.relied,
         stamps: report.stamps,
         facts: None,
+        unknown_reasons: Vec::new(),
         original: OriginalMatch::NotStated,
         preserved: Preserved::NotGiven,
         unstamped,

@@ -89,6 +89,8 @@ pub struct Judged {
     pub stamps: Vec<Relied>,
     /// What the document states. It is proved only if [`Judged::is_ok`].
     pub facts: Option<EvidenceFacts>,
+    /// Reason codes that it states and nobody knows, as written.
+    pub unknown_reasons: Vec<String>,
     pub original: OriginalMatch,
     /// What the evidence record beside it proves.
     pub preserved: Preserved,
@@ -140,6 +142,7 @@ impl Judged {
             relied: None,
             stamps: Vec::new(),
             facts: None,
+            unknown_reasons: Vec::new(),
             original: OriginalMatch::NotStated,
             preserved: Preserved::NotGiven,
             unstamped: false,
@@ -147,6 +150,7 @@ impl Judged {
     }
 
     /// With what the evidence record beside it says, by the policy of this version; `document` is what was judged.
+    #[cfg(test)]
     pub fn with_record<'a>(mut self, record: &[u8], document: &[u8], basis: impl Into<Basis<'a>>) -> Self {
         match Standpoint::of_this_version(None) {
             Ok(standpoint) => self.weigh(record, document, basis.into(), &standpoint),
@@ -219,6 +223,7 @@ pub fn judge_evidence<'a>(
     let tree = source.tree();
     let parsed = Parsed::of_tree(&tree);
     let report = verify_tree(&tree, basis, || parsed.check_schema());
+    let read = parsed.read().ok();
     let judged = Judged {
         name,
         piece: Piece::Evidence,
@@ -232,7 +237,11 @@ pub fn judge_evidence<'a>(
         trust_moment: report.trust_moment,
         relied: report.relied,
         stamps: report.stamps,
-        facts: parsed.read().ok().map(|read| read.facts),
+        unknown_reasons: read
+            .as_ref()
+            .map(|read| read.unknown_reasons.clone())
+            .unwrap_or_default(),
+        facts: read.map(|read| read.facts),
         original: OriginalMatch::NotStated,
         preserved: Preserved::NotGiven,
         unstamped: false,

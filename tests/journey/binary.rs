@@ -1,6 +1,7 @@
 //! The daemon's binary as a user starts it: the demo walks the road over real sockets, and one folder has one daemon.
 
-use serde_json::Value;
+use crate::kepctl::{kepctl, start};
+use serde_json::{Value, json as value};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -83,7 +84,32 @@ fn the_demo_walks_the_road_and_leaves_what_it_promises() {
         .collect();
     assert_eq!(routes.len(), 3);
     assert!(routes.iter().all(|(_, route)| *route == "folder"), "{routes:?}");
+    the_evidence_of_a_mail_is_listed(&data, bundle);
     a_bundle_is_judged_as_a_whole(bundle);
+}
+
+/// The tool asks a daemon on what the demo left: the documents of the bundle, and no others.
+fn the_evidence_of_a_mail_is_listed(data: &Path, bundle: &Path) {
+    let _daemon = start(&data.join("hs01"));
+    let ports = json(&data.join("hs01/ports.json"));
+    let socket = ports["control"].as_str().unwrap();
+    let mail = bundle.file_name().unwrap().to_str().unwrap();
+    let asked = [
+        "--socket", socket, "--json", "evidence", "list", "ornekas", "--mail", mail,
+    ];
+    let said = kepctl(&asked);
+    assert!(said.status.success(), "{said:?}");
+    let listed: Vec<Value> = serde_json::from_slice(&said.stdout).unwrap();
+    let told = |e: &Value| (e["kind"].clone(), e["event"].clone(), e["recipient"].clone());
+    let about = |kind, event| (value!(kind), value!(event), value!("alici@hs02.kep.test"));
+    let submission = ("SubmissionAcceptanceRejection", "Acceptance");
+    let wanted = [
+        (value!(submission.0), value!(submission.1), Value::Null),
+        about("RelayREMMDAcceptanceRejection", "Acceptance"),
+        about("DeliveryNonDeliveryToRecipient", "Delivery"),
+        about("RetrievalNonRetrievalByRecipient", "Retrieval"),
+    ];
+    assert_eq!(listed.iter().map(told).collect::<Vec<_>>(), wanted);
 }
 
 /// The tool alone, on the files alone: one bundle, a folder of bundles, a file of it from standard input.

@@ -136,8 +136,10 @@ fn letter(n: u64) -> Letter {
     } else {
         format!("Duyuru {n}")
     };
+    // The form of the delivery evidence: each on every way.
+    let wish = ["", "X-KEP-Makbuz: kisa\r\n", "X-KEP-Makbuz: tam\r\n"][n as usize % 3];
     let mut text = format!(
-        "Date: Mon, 23 Nov 2026 10:00:00 +0300\r\nMessage-ID: {}\r\n{head}{}",
+        "Date: Mon, 23 Nov 2026 10:00:00 +0300\r\nMessage-ID: {}\r\n{wish}{head}{}",
         message_id(n),
         message(&subject, &seen)
     );

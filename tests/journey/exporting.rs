@@ -6,6 +6,7 @@ use crate::road::{message, pair};
 use crate::walked::{ALICI, Files, left};
 use kepd::cms::algorithm::sha256;
 use kepd::domain::audit_chain::hex;
+use kepd::domain::item::ItemKind;
 use kepd::id::MailId;
 use kepd::service::archive::{Period, PeriodMark, Step};
 use kepd::service::failure::{Failure, Kind};
@@ -97,6 +98,30 @@ async fn a_bundle_holds_a_summary_that_a_court_can_read() {
             assert!(sent.contains(&certificate.fingerprint_hex()), "{name}");
         }
     }
+}
+
+/// A mail of so many parts that its map does not fit a row: it is read from the mail again.
+#[tokio::test]
+async fn a_mail_of_many_parts_is_exported_by_who_received_it() {
+    let pair = pair().await;
+    let part = "--b1\r\nContent-Type: application/octet-stream; name=ek-dosya-adi.bin\r\n\r\nek\r\n";
+    let many = message("Çok ekli", ALICI).replace("--b1--", &format!("{}--b1--", part.repeat(300)));
+    let sent = pair.hs01.submit("mudur@ornekas", &[ALICI], &many).await;
+    assert!(matches!(sent, Ok(Accepted::Sent { .. })), "{sent:?}");
+    pair.work().await;
+    let q = &pair.hs02;
+    let items = q.items("alici").into_iter();
+    let mut incoming = items.filter(|i| i.kind == ItemKind::Incoming);
+    let (item, alici) = (incoming.next().unwrap(), q.tenant("alici"));
+    let body = kepd::store::tables::items::body(&*q.db, alici, item.id)
+        .unwrap()
+        .unwrap();
+    assert!(body.row.outline.is_empty(), "it fits a row");
+    let out = pair.dir.path().join("out");
+    let done = q.archive.export(alici, item.mail.unwrap(), &out).await.unwrap();
+    let name = done.folder.to_str().unwrap();
+    let said = kepctl(&["--json", "evidence", "verify", name]);
+    assert!(said.status.success(), "{said:?}");
 }
 
 /// Enough mails for a second step.

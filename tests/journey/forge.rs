@@ -7,6 +7,7 @@ use kepd::domain::evidence::{Event, EvidenceFacts, EvidenceKind};
 use kepd::id::{IdSource, SystemIds};
 use kepd::rem::dispatch::{self, Dispatch};
 use kepd::rem::layout::{EvidencePart, Outer};
+use kepd::rem::receipt::{self, Enclosed, Receipt, Run};
 use kepd::rem::{evidence, extensions, message, notice};
 use kepd::seal::key::SealKey;
 use kepd::seal::pki::Credential;
@@ -113,6 +114,30 @@ impl Forge {
         parts.assemble(&cms)
     }
 
+    /// A full receipt that carries these octets as the original.
+    pub async fn full_receipt(&self, facts: &EvidenceFacts, original: &[u8]) -> Vec<u8> {
+        let xml = self.sealed(facts).await;
+        let parts = receipt::build(&Receipt {
+            outer: self.outer(facts),
+            intro: notice::evidence_intro(facts),
+            evidence: EvidencePart {
+                kind: facts.kind,
+                xml: &xml,
+            },
+            extensions: &extensions::write(&extensions::Extensions::default()),
+            enclosed: Enclosed::Original { is_8bit: false },
+            attestation_is_8bit: None,
+        });
+        let run = |run: &Run| match run {
+            Run::Octets(octets) => octets.clone(),
+            Run::Original | Run::Attestation => original.to_vec(),
+        };
+        let entity: Vec<u8> = parts.entity.iter().flat_map(run).collect();
+        let signed = self.sealer.sign_entity(sha256(&entity), self.clock.now()).await;
+        let end = parts.signature_part(&signed.unwrap());
+        [parts.outer_header.as_slice(), &entity, &end].concat()
+    }
+
     fn outer<'a>(&'a self, facts: &'a EvidenceFacts) -> Outer<'a> {
         Outer {
             from: &self.from,
@@ -126,7 +151,7 @@ impl Forge {
             original_message_id: None,
             rem_message_id: &facts.message.rem_message_id,
             original_sha256: None,
-            evidence: Some((facts.kind, facts.event, facts.id)),
+            evidence: Some((facts.kind, facts.event, facts.id.to_string())),
             boundary_id: SystemIds.uuid(),
         }
     }

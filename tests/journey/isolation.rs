@@ -1,31 +1,24 @@
 //! Two tenants with equal names and equal numbers: nothing that one does or says reaches the other. By structure: each key
 //! that is written while one acts is his own or the provider's. And by trying: every word of `kepctl` and of IMAP.
 
+use super::administering::{Typed, control, say};
 use super::auditing::without_records;
 use super::canary::{Client, door};
 use super::mailbox_house::{House, PASSWORD, found};
 use super::provider::{Provider, START, Wires, admin};
-use clap::{CommandFactory as _, Parser};
-use kepd::address::LoginName;
+use clap::CommandFactory as _;
 use kepd::clock::ManualClock;
 use kepd::control::ControlDoor;
-use kepd::control::Ports;
-use kepd::control::protocol::{Request, VERSION, Word};
-use kepd::domain::audit::{Author, Origin};
+use kepd::domain::audit::Origin;
 use kepd::domain::item::ItemKind;
 use kepd::domain::org::UserKind;
-use kepd::domain::provider::Peer;
 use kepd::domain::rule::{Comparison, Condition, Direction, Field};
-use kepd::domain::tenant::{Language, TenantKind};
+use kepd::domain::tenant::TenantKind;
 use kepd::id::{ItemId, JobId, MailId, TenantId};
 use kepd::sasl::Secret;
 use kepd::service::account::Principal;
 use kepd::service::approval::JobList;
 use kepd::service::organisation::{NewStep, RuleWish};
-use kepd::service::peers::Peers;
-use kepd::service::queueing::Queueing;
-use kepd::service::records::Records;
-use kepd::service::rehearsal::Rehearsal;
 use kepd::service::submission::Accepted;
 use kepd::store::db::Db;
 use kepd::store::tables::{audit, evidence, items, jobs, mails, org};
@@ -162,82 +155,11 @@ impl Street {
             other => panic!("{other:?}"),
         }
     }
-
-    fn control(&self) -> ControlDoor {
-        let p = &self.provider;
-        let peer = Peer {
-            domain: p.identity.domain.clone(),
-            host: "127.0.0.1".into(),
-            port: 25,
-            tls_sha256: Vec::new(),
-            seal_sha256: Vec::new(),
-            trust_pem: String::new(),
-            service: p.identity.service.clone(),
-            size_max_bytes: 1 << 20,
-        };
-        ControlDoor {
-            organisations: p.organisations.clone(),
-            accounts: p.accounts.clone(),
-            approval: p.approval.clone(),
-            records: Arc::new(Records {
-                db: p.db.clone(),
-                spool: p.spool.clone(),
-            }),
-            peers: Arc::new(Peers::new(p.db.clone(), p.identity.domain.clone())),
-            queue: Arc::new(Queueing {
-                db: p.db.clone(),
-                clock: p.clock.clone(),
-                relay: Default::default(),
-            }),
-            archive: p.archive.clone(),
-            book: crate::auditing::auditing(p).book,
-            declaring: p.declaring.clone(),
-            mailboxes: p.mailboxes.clone(),
-            rehearsal: Arc::new(Rehearsal {
-                db: p.db.clone(),
-                spool: p.spool.clone(),
-                organisations: p.organisations.clone(),
-            }),
-            profile: peer,
-            published: Default::default(),
-            language: Language::Turkish,
-            ports: Ports {
-                submission_tls: 0,
-                submission: 0,
-                relay: 0,
-                imap_tls: 0,
-                imap: 0,
-                metrics: 0,
-                autoconfig: None,
-                autoconfig_tls: None,
-                control: String::new(),
-            },
-            clients: crate::autoconfig::told(),
-            by: Author::administrator(0),
-            acting: None,
-        }
-    }
-}
-
-#[derive(Parser)]
-struct Typed {
-    #[arg(long = "as", global = true)]
-    by: Option<LoginName>,
-    #[command(subcommand)]
-    word: Word,
 }
 
 /// Says a line of words to the door; `None` when they are not words. What was typed is taken out of the answer.
 async fn obey(door: &ControlDoor, words: &[String]) -> Option<String> {
-    let typed =
-        Typed::try_parse_from(std::iter::once("kepctl").chain(words.iter().map(String::as_str))).ok()?;
-    let reply = door
-        .obey(Request {
-            version: VERSION,
-            by: typed.by,
-            word: typed.word,
-        })
-        .await;
+    let reply = say(door, words).await?;
     let mut text = serde_json::to_string(&reply).unwrap();
     let pieces = words
         .iter()
@@ -256,7 +178,7 @@ async fn what_one_tenant_does_is_written_under_his_own_keys() {
     p.work().await;
     let before = rows(&*p.db);
     let (job, _) = street.hand_in("ornekas", "Teklif").await;
-    let door = street.control();
+    let door = control(&street.provider);
     for line in [
         "unit|add|ornekas|Depo",
         "unit|move|ornekas|Depo|--under|Satış",
@@ -503,7 +425,7 @@ fn leaves(path: Vec<String>, command: &clap::Command, all: &mut Vec<(Vec<String>
 #[tokio::test]
 async fn no_word_of_kepctl_reaches_the_neighbour() {
     let street = Street::build().await;
-    let door = street.control();
+    let door = control(&street.provider);
     street.hand_in("ornekas", "Teklif").await;
     let theirs = street.hand_in("komsu", &format!("Teklif {SECRET}konu")).await;
     let before = rows(&*street.provider.db);
@@ -550,7 +472,7 @@ async fn no_word_of_kepctl_reaches_the_neighbour() {
 #[tokio::test]
 async fn a_user_of_another_tenant_decides_nothing() {
     let street = Street::build().await;
-    let (door, p) = (street.control(), &street.provider);
+    let (door, p) = (control(&street.provider), &street.provider);
     let (job, _) = street.hand_in("ornekas", "Teklif").await;
     let before = rows(&*p.db);
     let acts = [

@@ -55,7 +55,7 @@ fn our_message(eml: &[u8], trust: &TrustStore, stamped: bool) -> Result<(), Stri
         open(&structure, header, |span| span.of(eml).map(<[u8]>::to_vec)).map_err(|e| e.to_string())?;
     let (sealed, original) = match &opened {
         Opened::Dispatch { sealed, original } => (sealed, original.of(eml)),
-        Opened::Evidence { sealed } => (sealed, None),
+        Opened::Evidence { sealed, original } => (sealed, original.and_then(|o| o.of(eml))),
     };
     let entity = sealed.signed_entity.of(eml).ok_or("no entity")?;
     let algorithm = kepd::cms::signed::digest_algorithm(&sealed.signature_der).map_err(|e| e.to_string())?;

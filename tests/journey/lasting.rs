@@ -540,6 +540,21 @@ async fn hash_trees_cover_the_lasting_form_too_and_the_bundle_holds_it_with_its_
             }
         }
         assert_eq!(bundle.join("revocation").exists(), level == Level::Lasting);
+        // The summary in the bundle says what whoever verifies the bundle finds: of every document, and of the seal.
+        let summary = crate::exporting::text_of(&bundle.join("ozet.pdf"));
+        let evidence = judged
+            .documents
+            .iter()
+            .filter(|d| d.name.contains("/evidence/"))
+            .count();
+        let marks = if judged.is_ok() {
+            5 * evidence + 3
+        } else {
+            3 * evidence + 1
+        };
+        assert_eq!(summary.matches("✓ geçerli").count(), marks, "{summary}");
+        let holds = summary.contains("Delil belgelerinin tümü doğrulandı");
+        assert_eq!(holds, judged.is_ok(), "{summary}");
     }
     // Beside them lies what the dispatch is judged by, as files that openssl takes.
     let mut names: Vec<String> = std::fs::read_dir(lasting.join("revocation"))

@@ -38,6 +38,8 @@ choices! {
     UserKindWord { Officer, Limited }
     /// Whose signature mail has to carry: nobody's, of whoever hands it in, of an officer who lets it leave.
     SignatureWord { None, Author, Officer }
+    /// What lies beside the evidence of a delivery: nothing, digests of the parts of the mail, the mail.
+    ReceiptWord { Summary, Brief, Full }
     PermissionWord { Approve, Compose, View, Jobs, Account }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
@@ -172,6 +174,10 @@ words! {
         #[arg(long, value_enum)]
         #[serde(default)]
         pub signature: Option<SignatureWord>,
+        /// What its users get beside the evidence of a delivery: nothing, the digests of the mail's parts, the mail itself
+        #[arg(long, value_enum)]
+        #[serde(default)]
+        pub receipts: Option<ReceiptWord>,
         /// How much may be kept before users bring nothing more: a number and B, KiB, MiB or GiB, or "none"
         #[arg(long, value_name = "SIZE|none")]
         pub storage: Option<StorageWord>,

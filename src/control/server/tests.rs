@@ -505,6 +505,7 @@ async fn who_decides_reads_all_recipients() {
         original_sha256: [3; 32],
         original_size_bytes: 1,
         original_8bit: false,
+        receipts: Default::default(),
         signature: None,
         subject: "Teklif".into(),
         message_id: "<1@hs01.kep.test>".into(),

@@ -4,7 +4,7 @@
 //! Compared is the list of contents, by what the rows say; large files are not read again. The summary is made anew with
 //! the bundle and is no reason by itself.
 
-use super::revocation::{Beside, CERTIFICATES};
+use super::revocation::CERTIFICATES;
 use super::{Archive, approvals, dispatch_name, evidence_name};
 use crate::id::{MailId, TenantId};
 use crate::service::failure::Failure;
@@ -26,7 +26,7 @@ struct Listed {
 
 impl Archive {
     /// Whether the bundle with this manifest is what would be written now.
-    pub(super) fn is_current(
+    pub(super) async fn is_current(
         &self,
         tenant: TenantId,
         mail: MailId,
@@ -36,7 +36,7 @@ impl Archive {
         let Ok(manifest) = serde_json::from_slice::<Manifest>(manifest) else {
             return Ok(false);
         };
-        let parts = self.parts(tenant, mail)?;
+        let parts = self.parts(tenant, mail).await?;
         if manifest.original_sha256 != super::hex(&parts.original_sha256) {
             return Ok(false);
         }
@@ -46,16 +46,12 @@ impl Archive {
             .map(|file| (file.path.as_str(), file.sha256.as_str()))
             .collect();
         let mut sealed: Vec<(String, Option<[u8; 32]>)> = Vec::new();
-        let mut beside = Beside::default();
-        for (number, dispatch) in &parts.dispatches {
-            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
+        for (number, _) in &parts.dispatches {
             sealed.push((dispatch_name(*number), None));
         }
         let mut issuers = BTreeSet::from([parts.dispatch_issuer.clone()]);
         for (n, row) in self.evidence_of(tenant, mail)?.into_iter().enumerate() {
-            let form = lasting::form_of(&*self.db, &row.xml)?;
-            beside.take(form.as_ref());
-            let document = form.and_then(|f| f.document).unwrap_or(row.xml);
+            let document = lasting::document(&*self.db, &row.xml)?;
             sealed.push((evidence_name(n, &row), Some(document.id.0)));
             issuers.insert(row.issuer.to_string());
         }
@@ -72,7 +68,7 @@ impl Archive {
                 return Ok(false);
             }
         }
-        let (values, has_certificates) = beside.contents();
+        let (values, has_certificates) = self.beside(tenant, mail, &parts)?.contents();
         let mut values = values.iter();
         if !values.all(|(path, sha256)| there.get(path.as_str()) == Some(&super::hex(sha256).as_str()))
             || (has_certificates && !there.contains_key(CERTIFICATES))

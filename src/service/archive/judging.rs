@@ -1,6 +1,7 @@
 //! What is to be thought of one evidence that is kept here: its document, by the anchors of whoever issued it, with the
-//! evidence record that covers it. `kepctl evidence show` tells it, as `kepctl evidence verify` tells it of a bundle.
+//! evidence record that covers it and what was said of its certificates. `kepctl evidence show` tells it, as `kepctl evidence verify` tells it of a bundle.
 
+use super::revocation::Beside;
 use super::{Archive, EXPORTING};
 use crate::cms::algorithm::sha256;
 use crate::seal::TrustStore;
@@ -8,7 +9,8 @@ use crate::service::aside::aside;
 use crate::service::evidence_records::EvidenceRecords;
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
-use crate::validation::{judge_evidence, report};
+use crate::store::tables::lasting;
+use crate::validation::{Basis, Standpoint, carried, judge_evidence, report};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -23,16 +25,21 @@ impl Archive {
         let trust = self.trust(&BTreeSet::from([issuer.as_str()]))?;
         let pem = trust.into_iter().find(|(domain, _)| *domain == issuer);
         let record = self.record_of(sha256(&xml)).await?;
+        let mut beside = Beside::default();
+        beside.take(lasting::form_of(&*self.db, &row.xml)?.as_ref());
+        let shelf = beside.shelf(&self.spool).await?;
+        let standpoint = Standpoint::of_this_version(None).map_err(|e| Failure::Broken(e.to_string()))?;
         let name = row.identifier.clone();
-        aside(EXPORTING, move || {
+        let found = aside(EXPORTING, move || {
             let anchors = pem.map_or_else(TrustStore::new, |(_, pem)| anchors_of(&pem));
-            let judged = judge_evidence(name, &xml, None, &anchors);
-            report::shown_entries(&match record {
-                Some(record) => judged.with_record(&record, &xml, &anchors),
-                None => judged,
-            })
-        })
-        .await
+            let basis = Basis::known(&anchors, &shelf);
+            let judged = judge_evidence(name, &xml, None, basis);
+            let files = (xml.as_slice(), record.as_deref());
+            let judged = carried(vec![judged], files, basis, &standpoint);
+            judged.first().map(report::shown_entries)
+        });
+        let nothing = || Failure::Broken("the evidence was not judged".into());
+        found.await?.ok_or_else(nothing)
     }
 
     /// The evidence record (RFC 4998) of a sealed document, once a hash tree covers it: from the night after its day on.

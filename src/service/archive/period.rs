@@ -309,7 +309,7 @@ impl Walk<'_> {
         self.folder.tidy(name).map_err(unwritable)?;
         let mut there = There::No;
         if let Some(manifest) = self.folder.manifest(name).map_err(unwritable)? {
-            if self.archive.is_current(tenant, mail, &manifest)? {
+            if self.archive.is_current(tenant, mail, &manifest).await? {
                 self.step.there += 1;
                 return Ok(hex(&mails::digest(&manifest)));
             }

@@ -2,11 +2,13 @@
 //! themselves. `N.crl` and `N.ors` are lists and OCSP responses in DER, `certificates.pem` the certificates of all paths:
 //! as `openssl verify -CRLfile` and `openssl ocsp -respin` take them.
 
-use super::Bundle;
-use crate::cms::Certificate;
+use super::{Archive, Bundle, Parts};
+use crate::cms::{Certificate, RevocationShelf};
+use crate::id::{MailId, TenantId};
 use crate::service::failure::Failure;
 use crate::store::spool::{BlobRef, Spool};
-use crate::store::tables::lasting::{LastingForm, Value};
+use crate::store::tables::lasting::{self, LastingForm, Value};
+use crate::validation::values;
 use std::sync::Arc;
 
 /// The certificates of all paths.
@@ -40,6 +42,19 @@ impl Beside {
         (named.collect(), !self.certificates.is_empty())
     }
 
+    /// The same values as whoever verifies the bundle finds them, and as far as he can read them.
+    pub(super) async fn shelf(&self, spool: &Arc<Spool>) -> Result<RevocationShelf, Failure> {
+        let mut shelf = RevocationShelf::default();
+        for (n, value) in self.values.iter().enumerate() {
+            let (blob, ending) = value_file(value);
+            let _ = values::put(&mut shelf, &name_of_value(n, ending), &spool.load(blob).await?);
+        }
+        for blob in &self.certificates {
+            let _ = values::put(&mut shelf, CERTIFICATES, &spool.load(blob).await?);
+        }
+        Ok(shelf)
+    }
+
     pub(super) async fn write(self, spool: &Arc<Spool>, bundle: &mut Bundle<'_>) -> Result<(), Failure> {
         for (n, value) in self.values.iter().enumerate() {
             let (blob, ending) = value_file(value);
@@ -61,6 +76,20 @@ impl Beside {
         }
         let pem: String = all.iter().map(Certificate::pem).collect();
         bundle.octets(CERTIFICATES, pem.as_bytes(), None)
+    }
+}
+
+impl Archive {
+    /// What lies beside the copies and the evidence of a mail.
+    pub(super) fn beside(&self, tenant: TenantId, mail: MailId, parts: &Parts) -> Result<Beside, Failure> {
+        let mut beside = Beside::default();
+        for (_, dispatch) in &parts.dispatches {
+            beside.take(lasting::form(&*self.db, dispatch)?.as_ref());
+        }
+        for row in self.evidence_of(tenant, mail)? {
+            beside.take(lasting::form_of(&*self.db, &row.xml)?.as_ref());
+        }
+        Ok(beside)
     }
 }
 

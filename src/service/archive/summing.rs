@@ -1,28 +1,27 @@
 //! The summary of one bundle: what is printed is found anew, on the documents and by the anchors that go into the bundle.
 //!
 //! Each document is judged by the anchors of the provider that issued it, and by no other's: one provider cannot vouch
-//! for the word of another.
+//! for the word of another. What is known of revocation is what lies in the bundle, so that the summary and whoever verifies
+//! the bundle say the same.
 
 use super::judging::anchors_of;
 use super::{Decided, Parts};
 use crate::clock::UtcTime;
-use crate::cms::Certificate;
+use crate::cms::{Certificate, RevocationShelf};
 use crate::domain::evidence::EvidenceFacts;
 use crate::pdf::Press;
 use crate::pdf::summary::{
     ATTACHED_MAX_OCTETS, Anchor, Approval, Attachment, Document, Finding, MailFacts, Person, Preserved,
     SealedCopy, Summary,
 };
-use crate::rem::Parsed;
 use crate::rem::personal::ELEMENT as PERSON_ELEMENT;
-use crate::seal::{self, TrustStore, verify_tree};
+use crate::seal::{self, TrustStore};
 use crate::service::failure::Failure;
 use crate::store::tables::evidence::EvidenceRow;
 use crate::store::tables::mails;
 use crate::validation::personal::masked_number;
-use crate::validation::preserved::{self, judge_record};
-use crate::validation::{Piece, judge};
-use crate::xml::{Level, Source};
+use crate::validation::{Basis, Piece, Standpoint, carried, judge, judge_evidence, preserved};
+use crate::xml::Level;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,6 +71,8 @@ pub(super) struct Summing {
     original: Option<Vec<u8>>,
     /// PEM by domain.
     trust: Vec<(String, String)>,
+    /// What the authorities said of certificates, where it does not lie in the documents.
+    shelf: Arc<RevocationShelf>,
 }
 
 impl Summing {
@@ -79,7 +80,7 @@ impl Summing {
         parts: &Parts,
         dispatches: Vec<SealedCopy>,
         (documents, original): (Vec<Evidence>, Option<Vec<u8>>),
-        trust: Vec<(String, String)>,
+        (trust, shelf): (Vec<(String, String)>, Arc<RevocationShelf>),
         made: Made,
     ) -> Self {
         let approval = |decided: &Decided| approval(decided, &parts.original_sha256);
@@ -91,6 +92,7 @@ impl Summing {
             documents,
             original,
             trust,
+            shelf,
         }
     }
 
@@ -124,6 +126,8 @@ fn approval(Decided { job, entry }: &Decided, original_sha256: &[u8; 32]) -> App
 /// What one export, of a mail or of many, needs once: the press, and the anchors it has read.
 pub(super) struct Sums {
     press: Press,
+    /// Of no certain day, as a bundle is verified unless somebody names one.
+    standpoint: Standpoint,
     /// By the PEM text, which may change between two mails.
     stores: Mutex<HashMap<String, Arc<TrustStore>>>,
 }
@@ -132,6 +136,7 @@ impl Sums {
     pub(super) fn begin() -> Result<Self, Failure> {
         Ok(Self {
             press: Press::new().map_err(|e| Failure::Broken(e.to_string()))?,
+            standpoint: Standpoint::of_this_version(None).map_err(|e| Failure::Broken(e.to_string()))?,
             stores: Mutex::default(),
         })
     }
@@ -143,7 +148,7 @@ impl Sums {
             prepared_at: summing.made.at,
             provider: summing.made.by.clone(),
             mail: summing.mail.clone(),
-            documents: documents.collect(),
+            documents: documents.collect::<Result<_, _>>()?,
             dispatches: summing.dispatches.clone(),
             approvals: summing.approvals.clone(),
             anchors: anchors(&summing.trust),
@@ -159,7 +164,7 @@ impl Sums {
         &self,
         copy: CopyFile,
         octets: Option<&[u8]>,
-        trust: &[(String, String)],
+        (trust, shelf): (&[(String, String)], &RevocationShelf),
     ) -> SealedCopy {
         let CopyFile {
             file,
@@ -185,13 +190,15 @@ impl Sums {
         let pem = trust.iter().find(|(domain, _)| *domain == issuer);
         let store = self.store(pem.map_or("", |(_, pem)| pem));
         // The documents inside are judged by themselves, each by the anchors of its own issuer.
-        let judged = judge(&file, octets, None, &store);
+        let basis = Basis::known(&store, shelf);
+        let judged = judge(&file, octets, None, basis);
+        let judged = carried(judged, (octets, record.as_deref()), basis, &self.standpoint);
         let Some(seal) = judged.into_iter().find(|j| j.piece == Piece::Dispatch) else {
             return bare("it is not a sealed dispatch");
         };
         SealedCopy {
             stamp_time: seal.stamp_time,
-            preserved: preserved(record.as_deref(), octets, &store),
+            preserved: preserved(seal.preserved),
             signer: seal.signer.map(|signer| signer.subject),
             signature: finding_of(&seal.findings.signature),
             trust: finding_of(&seal.findings.trust),
@@ -200,16 +207,20 @@ impl Sums {
         }
     }
 
-    fn document(&self, summing: &Summing, evidence: &Evidence) -> Document {
+    fn document(&self, summing: &Summing, evidence: &Evidence) -> Result<Document, Failure> {
         let row = &evidence.row;
         let issuer = row.issuer.to_string();
         let pem = summing.trust.iter().find(|(domain, _)| *domain == issuer);
         let trust = self.store(pem.map_or("", |(_, pem)| pem));
-        let source = Source::of(&evidence.xml);
-        let tree = source.tree();
-        let parsed = Parsed::of_tree(&tree);
-        let report = verify_tree(&tree, &trust, || parsed.check_schema());
-        let found = report.findings;
+        let basis = Basis::known(&trust, &summing.shelf);
+        let stated = Some(summing.mail.original_sha256);
+        let judged = judge_evidence(evidence.name.clone(), &evidence.xml, stated, basis);
+        let files = (evidence.xml.as_slice(), evidence.record.as_deref());
+        let judged = carried(vec![judged], files, basis, &self.standpoint);
+        let Some(judged) = judged.into_iter().next() else {
+            return Err(Failure::Broken(format!("{} was not judged", evidence.name)));
+        };
+        let found = judged.findings;
         // Without anchors nothing can be said of trust, which is not the same as distrust.
         let unknown = trust.anchors().is_empty() && found.signature.is_ok();
         let by_anchors = |finding: &seal::Finding| {
@@ -219,36 +230,32 @@ impl Sums {
                 finding_of(finding)
             }
         };
-        let read = parsed.read().ok();
-        let (facts, other_reasons) = match read {
-            Some(read) => (Some(read.facts), read.unknown_reasons),
-            None => (None, Vec::new()),
-        };
+        let facts = judged.facts;
         let named = facts.as_ref().and_then(|f| f.message.original_sha256);
         let person = facts.as_ref().and_then(|f| summing.person(f));
-        Document {
+        Ok(Document {
             file: evidence.name.clone(),
             sha256: mails::digest(&evidence.xml),
             kind: row.kind,
             event: row.event,
             event_time: row.event_time,
-            stamp_time: report.stamp_time,
+            stamp_time: judged.stamp_time,
             identifier: row.identifier.clone(),
             issuer_name: facts.as_ref().map(|f| f.issuer.name.clone()).unwrap_or_default(),
-            signer: report.signer.map(|s| s.subject),
+            signer: judged.signer.map(|s| s.subject),
             recipient: row.recipient.clone(),
             reasons: facts.map(|f| f.reasons).unwrap_or_default(),
-            other_reasons,
+            other_reasons: judged.unknown_reasons,
             schema: finding_of(&found.schema),
             signature: finding_of(&found.signature),
             trust: by_anchors(&found.trust),
             timestamp: by_anchors(&found.timestamp),
-            level: report.level.map(Level::word),
-            preserved: preserved(evidence.record.as_deref(), &evidence.xml, &trust),
+            level: judged.level.map(Level::word),
+            preserved: preserved(judged.preserved),
             person,
             names_original: named.map(|digest| digest == summing.mail.original_sha256),
             issuer,
-        }
+        })
     }
 
     /// The anchors of a PEM text, read once; none when it cannot be read.
@@ -266,11 +273,11 @@ impl Sums {
     }
 }
 
-fn preserved(record: Option<&[u8]>, document: &[u8], trust: &TrustStore) -> Preserved {
-    match record.map(|record| judge_record(record, document, trust)) {
-        None | Some(preserved::Preserved::NotGiven) => Preserved::NotYet,
-        Some(preserved::Preserved::Since { since, until, .. }) => Preserved::Since { since, until },
-        Some(preserved::Preserved::Failed(why)) => Preserved::Failed(why),
+fn preserved(found: preserved::Preserved) -> Preserved {
+    match found {
+        preserved::Preserved::NotGiven => Preserved::NotYet,
+        preserved::Preserved::Since { since, until, .. } => Preserved::Since { since, until },
+        preserved::Preserved::Failed(why) => Preserved::Failed(why),
     }
 }
 

@@ -62,6 +62,7 @@ impl Changes<'_> {
                 life: TenantLife::Active,
                 language: new.language,
                 officers_follow_rules: false,
+                receipts: Default::default(),
                 signature: Default::default(),
                 storage_max_bytes: None,
                 institution: Institution::default(),

@@ -12,6 +12,7 @@ use crate::domain::job::{Deed, Happening, Job, JobStart, JobState, Moved, Route}
 use crate::domain::mail::{Mail, MailEvent, MailState, Recipient, RecipientState};
 use crate::domain::org::Organisation;
 use crate::domain::policy::{Asked, Disposition, dispose, may_pick};
+use crate::domain::receipt::ReceiptForm;
 use crate::domain::rule::Rule;
 use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
 use crate::service::account::Principal;
@@ -43,6 +44,8 @@ pub(super) struct Filing {
     /// The draft that is being sent.
     pub(super) draft: Option<ItemId>,
     pub(super) asked: Asked,
+    /// In which form it asks for evidence of its delivery; `None`: as the account has it.
+    pub(super) receipts: Option<ReceiptForm>,
     /// What was found of a person's signature.
     pub(super) signed: Signed,
     /// The job that it says it releases, and the one that it does.
@@ -312,6 +315,7 @@ impl Filing {
         let follows = returned.as_ref().map(|old| old.row.id);
         mail.follows = follows;
         if let Some(old) = &returned {
+            self.keep_wish(&mut mail, old.row.mail)?;
             self.end_returned(batch, organisation, old, now)?;
         }
         match (self.releases, &returned) {
@@ -485,6 +489,16 @@ impl Filing {
         Job::start(start, organisation, &self.station.terms)
     }
 
+    /// What was wished for when the mail was handed in first holds, unless it says otherwise now.
+    pub(super) fn keep_wish(&self, mail: &mut Mail, earlier: MailId) -> Result<(), Failure> {
+        if self.receipts.is_none()
+            && let Some(earlier) = mails::mail(&*self.station.db, self.by.tenant, earlier)?
+        {
+            mail.receipts = earlier.row.receipts;
+        }
+        Ok(())
+    }
+
     fn mail(&self, organisation: &Organisation, item: ItemId, now: UtcTime) -> Mail {
         Mail {
             id: MailId::fresh(&*self.station.ids),
@@ -501,6 +515,7 @@ impl Filing {
             sender: organisation.tenant.address.clone(),
             submitted_at: now,
             signature: self.signed.signature(),
+            receipts: self.receipts.unwrap_or(organisation.tenant.receipts),
             state: MailState::Held,
             recipients: self
                 .recipients

@@ -5,6 +5,7 @@ use crate::address::KepAddress;
 use crate::domain::mail::{MESSAGE_ID_MAX_OCTETS, RECIPIENTS_MAX};
 use crate::domain::org::Organisation;
 use crate::domain::policy::Asked;
+use crate::domain::receipt::ReceiptForm;
 use crate::id::JobId;
 use crate::mime::edit::{self, SubjectTag};
 use crate::mime::mailbox::{mailboxes, parse_list};
@@ -13,7 +14,9 @@ use crate::service::failure::{Failure, Kind};
 use std::collections::BTreeSet;
 
 /// Headers by which a submission says what it wants; removed before anything is sealed.
-const WISH_HEADERS: [&str; 3] = ["X-KEP-Islem", "X-KEP-Kural", "X-KEP-Is"];
+const WISH_HEADERS: [&str; 4] = ["X-KEP-Islem", "X-KEP-Kural", "X-KEP-Is", RECEIPT_HEADER];
+/// In which form its sender wants evidence of its delivery.
+const RECEIPT_HEADER: &str = "X-KEP-Makbuz";
 /// Fields of which a message has one at most (RFC 5322 3.6): a second one could be read differently by others.
 /// The same of the fields that say how the body is read (RFC 2045 3), and what of it is signed.
 const SINGLE_FIELDS: [&str; 10] = [
@@ -117,6 +120,25 @@ pub(super) fn signed_job(block: &[u8]) -> Result<Option<JobId>, Failure> {
     let named = summary::named(block, WISH_HEADERS[2]).map(|id| id.trim().parse());
     let named = named.transpose();
     named.map_err(|_| malformed("X-KEP-Is names a job by its id, as kepctl job list shows it"))
+}
+
+/// In which form evidence of the delivery is wanted; `None`: the mail does not say.
+pub(super) fn wished_receipts(block: &[u8]) -> Result<Option<ReceiptForm>, Failure> {
+    let wished = summary::named(block, RECEIPT_HEADER).map(|word| ReceiptForm::wished(&word));
+    let wished = wished.map(|form| form.ok_or_else(|| malformed("X-KEP-Makbuz is ozet, kisa or tam")));
+    wished.transpose()
+}
+
+/// A draft keeps the wish until it is sent.
+pub(super) fn keep_receipts(block: Vec<u8>, receipts: Option<ReceiptForm>) -> Vec<u8> {
+    match receipts {
+        Some(form) => [
+            format!("{RECEIPT_HEADER}: {}\r\n", form.wish()).into_bytes(),
+            block,
+        ]
+        .concat(),
+        None => block,
+    }
 }
 
 /// A draft keeps its blind recipients in a Bcc field: it is its author's alone, and is sent from what it says.

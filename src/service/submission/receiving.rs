@@ -2,7 +2,9 @@
 //! into the spool.
 
 use super::filing::{Filing, no_such_rule};
-use super::header::{check_header, header_end, keep_blind, malformed, signed_job, wishes};
+use super::header::{
+    check_header, header_end, keep_blind, keep_receipts, malformed, signed_job, wished_receipts, wishes,
+};
 use super::octet_check::OctetCheck;
 use super::signing::{HandedIn, Signed};
 use super::{Accepted, Submission, composer};
@@ -10,6 +12,7 @@ use crate::address::KepAddress;
 use crate::domain::audit::AuditRoute;
 use crate::domain::policy::{Asked, Disposition, dispose};
 use crate::domain::provider::SEAL_OVERHEAD_MAX_BYTES;
+use crate::domain::receipt::ReceiptForm;
 use crate::id::{ItemId, JobId};
 use crate::mime::mailbox::mailboxes;
 use crate::mime::summary::{self, Summary};
@@ -47,6 +50,8 @@ struct Body {
     scanner: Scanner,
     summary: Summary,
     asked: Asked,
+    /// In which form it asks for evidence of its delivery.
+    receipts: Option<ReceiptForm>,
     /// The job that it says it releases.
     signs: Option<JobId>,
     disposition: Disposition,
@@ -194,6 +199,7 @@ impl Receiving {
             has_8bit: self.has_8bit,
             draft: self.draft,
             asked: body.asked,
+            receipts: body.receipts,
             route: self.route,
         };
         filing.file(&body.disposition).await
@@ -205,6 +211,7 @@ impl Receiving {
         let user = composer(&organisation, &self.by)?;
         check_header(&organisation, &self.header)?;
         let signs = signed_job(&self.header)?;
+        let receipts = wished_receipts(&self.header)?;
         let (asked, block) = wishes(&self.header)?;
         let asked = self.forced.clone().unwrap_or(asked);
         let now = self.to.clock.now();
@@ -231,7 +238,7 @@ impl Receiving {
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
             Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, user.id, name)),
-            Disposition::Draft { .. } => keep_blind(&block, &seen, &blind),
+            Disposition::Draft { .. } => keep_receipts(keep_blind(&block, &seen, &blind), receipts),
             _ => edit::remove_fields(&block, &["Bcc", "Resent-Bcc"]),
         };
         let mut body = Body {
@@ -239,6 +246,7 @@ impl Receiving {
             scanner: Scanner::new(),
             summary: Summary::of(&block),
             asked,
+            receipts,
             signs,
             disposition,
             blind,

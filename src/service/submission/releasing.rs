@@ -247,6 +247,7 @@ impl Filing {
         }
         item.author = old.row.author.or(item.author);
         mail.follows = Some(job);
+        self.keep_wish(mail, old.row.mail)?;
         let broken = || Failure::Broken(format!("mail {}: not there, or not held", old.row.mail));
         let approved = mails::mail(db, tenant, old.row.mail)?.ok_or_else(broken)?;
         let mut not_sent = approved.row.clone();

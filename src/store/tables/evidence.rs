@@ -11,7 +11,7 @@ use crate::store::row::RowError;
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use crate::store::tables::lasting;
-use crate::store::tables::work;
+use crate::store::tables::work::{self, OwedReceipt};
 use serde::{Deserialize, Serialize};
 
 /// One sealed document. Append-only: no function changes or deletes it.
@@ -84,6 +84,27 @@ pub fn add(
         holder_key(tenant, row.id),
         &EvidenceHolder { tenant, mail },
     )
+}
+
+/// Owes the sender of the mail his message about this document, in the form he wished for. `attestation`: the message in which
+/// another provider sent it.
+pub fn owe_receipt(
+    batch: &mut Batch,
+    tenant: TenantId,
+    mail: MailId,
+    row: &EvidenceRow,
+    attestation: Option<Content>,
+    at: UtcTime,
+) -> Result<(), RowError> {
+    let owed = OwedReceipt {
+        tenant,
+        mail,
+        evidence: row.id,
+        xml: row.xml,
+        attestation,
+        attempts: 0,
+    };
+    work::add(batch, at, &owed)
 }
 
 /// The evidence of a mail in order of event.

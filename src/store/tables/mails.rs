@@ -30,7 +30,7 @@ pub struct Dispatch {
 
 rows! {
     Dispatch => "dispatches" v 1;
-    Mail => "mails" v 4;
+    Mail => "mails" v 5;
     Consignment => "consignments" v 2;
     Known => "message ids" v 1;
     Done => "done once" v 1;

@@ -20,7 +20,7 @@ pub struct Holder {
 pub struct LastTenant(pub TenantId);
 
 rows! {
-    Tenant => "tenants" v 4;
+    Tenant => "tenants" v 5;
     Holder => "holders" v 1;
     LastTenant => "last tenant" v 1;
 }

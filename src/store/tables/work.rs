@@ -162,6 +162,18 @@ pub struct OwedEvidence {
     pub attempts: u32,
 }
 
+/// Evidence of a delivery that is there, and is not before the sender yet: he wished for more than the evidence alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedReceipt {
+    pub tenant: TenantId,
+    pub mail: MailId,
+    pub evidence: EvidenceId,
+    pub xml: BlobRef,
+    /// The message of the other provider that issued it, as it came; none when it was issued here.
+    pub attestation: Option<Content>,
+    pub attempts: u32,
+}
+
 /// A copy of a mail to be sealed as a dispatch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealWork {
@@ -300,6 +312,7 @@ pub struct RenewalDue {
 
 rows! {
     OwedEvidence => "evidence owed" v 3;
+    OwedReceipt => "receipts owed" v 1;
     SealWork => "copies to seal" v 1;
     DeliveryWork => "deliveries" v 1;
     QueueEntry => "queue" v 1;
@@ -355,6 +368,7 @@ macro_rules! work {
 
 work! {
     OwedEvidence => b"ow" |w| w.facts.id.octets();
+    OwedReceipt => b"rc" |w| w.evidence.octets();
     SealWork => b"se" |w| w.evidence.octets();
     DeliveryWork => b"dl" |w| w.id.octets();
     QueueEntry => b"qu" |w| w.id.octets();

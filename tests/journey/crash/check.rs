@@ -13,7 +13,8 @@ use kepd::store::tables::items::{ChangeOf, Content};
 use kepd::store::tables::mails::digest;
 use kepd::store::tables::words;
 use kepd::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, OwedStatus, QueueEntry, SealWork, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, OwedEvidence, OwedReceipt, OwedStatus, QueueEntry,
+    SealWork, Work,
 };
 use kepd::store::tables::{evidence, flags, items, jobs, mails};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,7 @@ pub async fn all(served: &Served, last: u64) {
             "a blob is missing"
         );
         nothing_left::<OwedEvidence>(provider);
+        nothing_left::<OwedReceipt>(provider);
         nothing_left::<SealWork>(provider);
         nothing_left::<DeliveryWork>(provider);
         nothing_left::<QueueEntry>(provider);

@@ -52,6 +52,7 @@ async fn stored(r: &Running, n: u8, author: &str, subject: &str, held: bool) -> 
         original_sha256: [3; 32],
         original_size_bytes: text.len() as u64,
         original_8bit: false,
+        receipts: Default::default(),
         signature: None,
         subject: subject.into(),
         message_id: format!("<{n}@hs01.kep.test>"),
