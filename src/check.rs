@@ -102,6 +102,7 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
             "warning: persons.test_certificates takes certificates that name nobody"
         ));
     }
+    line(format_args!("credit: {}", config.credit.words()));
     if let Some(warning) = config.terms()?.calendar.warning(now) {
         line(format_args!("warning: {warning}"));
     }

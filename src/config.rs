@@ -5,6 +5,7 @@
 //! folder of systemd's credentials. `config/kepd.toml` has every key with its default and reason; a test holds it.
 
 mod autoconfig;
+mod credit;
 mod evidence;
 mod persons;
 mod revocation;
@@ -27,6 +28,7 @@ use crate::domain::tenant::Language;
 use crate::service::identity::Identity;
 use crate::store::db::EngineKind;
 pub use autoconfig::{Autoconfig, PublicPorts};
+pub use credit::Credit;
 pub use evidence::Evidence;
 pub use persons::Persons;
 pub use revocation::{LoginUnknown, Mode as RevocationMode, Revocation, Unknown as RevocationUnknown};
@@ -92,6 +94,8 @@ pub struct Config {
     pub approval: Approval,
     #[serde(default)]
     pub imap: Imap,
+    #[serde(default)]
+    pub credit: Credit,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -356,6 +360,7 @@ impl Config {
         self.timestamp.check_sense()?;
         self.revocation.check_sense()?;
         self.persons.check_sense()?;
+        self.credit.check_sense()?;
         let socket = self.listen.control.as_os_str().len();
         if socket > SOCKET_PATH_MAX_OCTETS {
             return Err(format!(
@@ -438,6 +443,7 @@ impl Config {
             reading_expiry: self.timers.reading_expiry.0,
             relay_expiry: self.timers.relay_expiry.0,
             size_max_bytes: self.limits.message.0,
+            tariff: self.credit.tariff(),
         })
     }
 }

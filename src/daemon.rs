@@ -9,6 +9,7 @@ mod clients;
 mod diary;
 mod lasting;
 mod logins;
+mod low_credit;
 mod own_seals;
 mod parts;
 mod persons;

@@ -254,6 +254,7 @@ const SHARED: &[&str] = &[
     "account",
     "aside",
     "bell",
+    "credit",
     "directory",
     "effect",
     "evidence_records",

@@ -45,6 +45,12 @@ mod certificate_login;
 mod chain;
 #[path = "journey/crash.rs"]
 mod crash;
+#[path = "journey/crediting.rs"]
+mod crediting;
+#[path = "journey/crediting_daemon.rs"]
+mod crediting_daemon;
+#[path = "journey/crediting_walk.rs"]
+mod crediting_walk;
 #[path = "journey/declaring.rs"]
 mod declaring;
 #[path = "journey/doors.rs"]

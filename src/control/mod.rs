@@ -5,6 +5,7 @@
 mod acting;
 mod auditing;
 mod certificates;
+mod crediting;
 mod declaring;
 mod dns;
 mod exporting;

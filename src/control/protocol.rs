@@ -4,6 +4,7 @@
 //! two cannot differ. A request carries the protocol's version; a daemon refuses one it does not speak.
 
 mod certificate_words;
+mod credit_words;
 mod export_words;
 mod mail_words;
 mod provider_words;
@@ -15,6 +16,7 @@ mod words;
 
 use crate::address::LoginName;
 pub use certificate_words::*;
+pub use credit_words::*;
 pub use export_words::*;
 pub use mail_words::*;
 pub use provider_words::*;
@@ -129,6 +131,9 @@ mod tests {
             "queue|retry|--all",
             "peer|list",
             "credit|add|ornekas|50",
+            "credit|add|ornekas|-5|--note|yanlış yükleme",
+            "credit|history|ornekas|--before|17|--limit|5|--as|mudur@ornekas",
+            "tenant|set|ornekas|--credit|prepaid|--credit-overdraft|10|--credit-warn-below|20",
         ];
         for text in lines {
             let request = typed(text);

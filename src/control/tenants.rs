@@ -1,5 +1,6 @@
 //! Tenants, and the units and labels within them.
 
+use super::crediting::{terms_wished, with_terms};
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::control::protocol::{
@@ -33,7 +34,9 @@ impl ControlDoor {
                 })
             }
             TenantWord::Set(set) => {
-                let tenant = self.organisation(&set.name)?.tenant.id;
+                let organisation = self.organisation(&set.name)?;
+                let tenant = organisation.tenant.id;
+                terms_wished(&set, organisation.tenant.credit)?;
                 let signature = self.signature_demand(set.signature)?;
                 let changed = self.organisations.by(&self.by).set_tenant(tenant, |t| {
                     if let Some(title) = &set.title {
@@ -54,6 +57,8 @@ impl ControlDoor {
                     if let Some(storage) = set.storage {
                         t.storage_max_bytes = storage.limit_bytes();
                     }
+                    // Asked again inside: what is refused by now changes nothing.
+                    t.credit = terms_wished(&set, t.credit).unwrap_or(t.credit);
                     let record = &mut t.institution;
                     for (told, kept) in [
                         (&set.tax_office, &mut record.tax_office),
@@ -157,7 +162,7 @@ impl ControlDoor {
             .approval
             .list(tenant.id, None, crate::service::approval::JobList::All)?;
         let open = jobs.iter().filter(|j| !j.is_ended());
-        one(Record::new()
+        let record = Record::new()
             .text("tenant", &tenant.name)
             .text("address", &tenant.address)
             .text("life", life_word(tenant.life))
@@ -170,7 +175,8 @@ impl ControlDoor {
             .with("mails_sent", mails.len())
             .with("jobs_open", open.clone().count())
             .with("jobs_late", open.filter(|j| j.standing.late).count())
-            .with("evidence", self.records.evidence_of_tenant(tenant.id)?.len()))
+            .with("evidence", self.records.evidence_of_tenant(tenant.id)?.len());
+        one(self.with_credit(record, tenant)?)
     }
 
     fn with_client_settings(&self, record: Record, organisation: &Organisation) -> Record {
@@ -337,7 +343,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         Language::English => "english",
     };
     let record = &tenant.institution;
-    Record::new()
+    let told = Record::new()
         .text("name", &tenant.name)
         .text("kind", kind)
         .text("address", &tenant.address)
@@ -347,7 +353,8 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .with("officers_follow_rules", tenant.officers_follow_rules)
         .text("signature", tenant.signature.word())
         .text("receipts", tenant.receipts.word())
-        .with("storage_max_bytes", tenant.storage_max_bytes)
+        .with("storage_max_bytes", tenant.storage_max_bytes);
+    with_terms(told, tenant.credit.as_ref())
         .text("tax_office", &record.tax_office)
         .text("tax_number", &record.tax_number)
         .text("mersis", &record.mersis)

@@ -10,6 +10,7 @@ use crate::service::account::{Accounts, Principal};
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::auditing::AuditBook;
+use crate::service::credit::Credits;
 use crate::service::declaring::Declaring;
 use crate::service::failure::{Failure, Kind};
 use crate::service::identity::Published;
@@ -30,6 +31,7 @@ pub struct ControlDoor {
     pub approval: Arc<Approval>,
     pub declaring: Arc<Declaring>,
     pub records: Arc<Records>,
+    pub credits: Arc<Credits>,
     pub rehearsal: Arc<Rehearsal>,
     pub peers: Arc<Peers>,
     pub queue: Arc<Queueing>,
@@ -136,7 +138,7 @@ impl ControlDoor {
             Word::Directory(rest) => not_built("directory", &rest),
             Word::Contact(rest) => not_built("contact", &rest),
             Word::Notify(rest) => not_built("notify", &rest),
-            Word::Credit(rest) => not_built("credit", &rest),
+            Word::Credit(word) => self.credit(word).await,
             Word::Audit(word) => self.audit(word).await,
             Word::Backup(rest) => not_built("backup", &rest),
             Word::Restore(rest) => not_built("restore", &rest),

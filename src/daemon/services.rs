@@ -19,6 +19,7 @@ use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::auditing::{AuditBook, Auditing};
 use crate::service::bell::Bells;
+use crate::service::credit::Credits;
 use crate::service::declaring::Declaring;
 use crate::service::delivery::Delivery;
 use crate::service::dispatch::Dispatch;
@@ -183,11 +184,15 @@ impl Services {
                 accounts: accounts.clone(),
                 unindexed: Some(unindexed(&indexing)),
                 stamps: Some(seals.authorities.clone()),
-                readings: [super::lasting::figures(&lasting), audit_figures]
-                    .into_iter()
-                    .chain(scrutiny.iter().map(super::revocation::figures))
-                    .chain(asker.iter().map(|_| own_figures.reading()))
-                    .collect(),
+                readings: [
+                    super::lasting::figures(&lasting),
+                    audit_figures,
+                    super::low_credit::figures(&parts.db),
+                ]
+                .into_iter()
+                .chain(scrutiny.iter().map(super::revocation::figures))
+                .chain(asker.iter().map(|_| own_figures.reading()))
+                .collect(),
             }),
             lasting,
             indexing,
@@ -248,6 +253,11 @@ impl Services {
             approval: self.approval.clone(),
             declaring: self.declaring.clone(),
             records: self.records.clone(),
+            credits: Arc::new(Credits::new(
+                self.db.clone(),
+                self.clock.clone(),
+                self.identity.tariff,
+            )),
             rehearsal: self.rehearsal.clone(),
             peers: Arc::new(Peers::new(self.db.clone(), self.identity.domain.clone())),
             queue: Arc::new(Queueing {

@@ -13,8 +13,8 @@ use crate::service::indexing::Indexing;
 use crate::store::db::Db;
 use crate::store::tables::bin::BinStay;
 use crate::store::tables::work::{
-    self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, OwedEvidence, OwedPreservation,
-    OwedReceipt, OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
+    self, AwaitedReading, AwaitedRelay, DeliveryWork, EndingReply, JobAlarm, LowCredit, OwedEvidence,
+    OwedPreservation, OwedReceipt, OwedReview, OwedStatus, QueueEntry, RenewalDue, SealWork, Work,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,8 +195,12 @@ fn next_sealing(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
 }
 
 fn next_word(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {
-    let both = [next::<OwedStatus>(db)?, next::<EndingReply>(db)?];
-    Ok(both.into_iter().flatten().min())
+    let all = [
+        next::<OwedStatus>(db)?,
+        next::<EndingReply>(db)?,
+        next::<LowCredit>(db)?,
+    ];
+    Ok(all.into_iter().flatten().min())
 }
 
 fn next_night(db: &dyn Db) -> Result<Option<UtcTime>, Failure> {

@@ -190,6 +190,8 @@ pub struct Mail {
     pub original_size_bytes: u64,
     /// Whether some octet of the original is above 127 (then relaying needs 8BITMIME).
     pub original_8bit: bool,
+    /// What it costs of the account's credit, by the tariff of when it was handed in; 0: it is not metered.
+    pub cost_units: u64,
     pub subject: String,
     /// RFC 5322 Message-ID of the original, with its angle brackets.
     pub message_id: String,
@@ -466,6 +468,7 @@ mod tests {
             original_sha256: [0; 32],
             original_size_bytes: 1,
             original_8bit: false,
+            cost_units: 0,
             signature: None,
             receipts: ReceiptForm::Summary,
             subject: String::new(),

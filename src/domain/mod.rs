@@ -5,6 +5,7 @@ pub mod audit;
 pub mod audit_chain;
 pub mod calendar;
 pub mod certificate;
+pub mod credit;
 pub mod enquiry;
 pub mod evidence;
 pub mod folding;

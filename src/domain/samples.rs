@@ -42,6 +42,7 @@ pub fn organisation() -> Organisation {
             signature: Default::default(),
             receipts: Default::default(),
             storage_max_bytes: None,
+            credit: None,
             institution: Institution::default(),
             created_at: UtcTime::from_unix_s(0),
         },

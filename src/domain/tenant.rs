@@ -2,6 +2,7 @@
 
 use crate::address::KepAddress;
 use crate::clock::UtcTime;
+use crate::domain::credit::CreditTerms;
 use crate::domain::number::{is_detsis, is_mersis, is_tax_number};
 use crate::domain::receipt::ReceiptForm;
 use crate::domain::signature::SignatureDemand;
@@ -122,6 +123,8 @@ pub struct Tenant {
     pub receipts: ReceiptForm,
     /// What users may bring until so much is kept; `None`: no limit. Mail that comes in is never turned away for it.
     pub storage_max_bytes: Option<u64>,
+    /// How its prepaid credit is dealt with; `None`: it is not metered.
+    pub credit: Option<CreditTerms>,
     pub institution: Institution,
     pub created_at: UtcTime,
 }

@@ -22,6 +22,7 @@ fn settings() -> Settings {
         rev2: true,
         resync: false,
         compress: true,
+        quota_resources: &["V-KEPD-CREDIT"],
     }
 }
 

@@ -141,6 +141,7 @@ fn a_door_without_mod_sequences_offers_none() {
             rev2: false,
             resync,
             compress: false,
+            quota_resources: &[],
         });
         let mut input = BytesMut::from(&b"a LOGIN x y\r\n"[..]);
         assert!(session.receive(&mut input).is_some());

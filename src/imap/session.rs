@@ -50,6 +50,8 @@ pub struct Settings {
     pub resync: bool,
     /// Offer COMPRESS=DEFLATE (RFC 4978).
     pub compress: bool,
+    /// Resources of quotas that the door tells beside STORAGE and MESSAGE (RFC 9208 3.1.1).
+    pub quota_resources: &'static [&'static str],
 }
 
 /// One connection's engine.
@@ -388,6 +390,8 @@ impl Session {
                 offered.extend(["CONDSTORE", "QRESYNC", "UIDONLY"].map(str::to_owned));
             }
             offered.extend(property::CAPABILITIES.map(str::to_owned));
+            let resources = self.settings.quota_resources.iter();
+            offered.extend(resources.map(|name| format!("QUOTA=RES-{name}")));
             if self.settings.compress && !self.compressed {
                 offered.push("COMPRESS=DEFLATE".to_owned());
             }

@@ -44,6 +44,11 @@ pub fn property(property: Property) -> Answer {
             quota(""),
         ],
         Property::GetQuota(root) if root.is_empty() => vec![quota("")],
+        // A resource of the door's own, beside one of the standard.
+        Property::GetQuota(root) if root == "ornekas" => vec![Fact::Quota {
+            root,
+            resources: vec![("STORAGE", 10, 512), ("V-KEPD-CREDIT", 7, 12)],
+        }],
         Property::GetQuota(_) => return no(Code::NonExistent, "there is no such quota root"),
         Property::GetMetadata(get) => {
             let below = |entry: &str, asked: &str| match (entry.strip_prefix(asked), get.depth) {

@@ -43,13 +43,14 @@ fn refused(refusal: &Refusal, at: At) -> Reply {
         (Kind::Malformed | Kind::Invalid, _) => reply::MALFORMED_LINE_ENDS,
         (Kind::TooMany, _) => reply::TOO_MANY_RECIPIENTS,
         (Kind::OverQuota, _) => reply::MAILBOX_FULL,
+        (Kind::NoCredit, _) => reply::NO_CREDIT,
         (Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded, _) => policy,
         (Kind::NotGenuine | Kind::NotFound | Kind::Exists | Kind::WrongState | Kind::OnRecord, _) => policy,
     };
     let text = ascii(&refusal.text);
     match refusal.kind {
         // A line each, so that a line's length (RFC 5321 4.5.3.1.5) cuts off neither language.
-        Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded => {
+        Kind::Unsigned | Kind::BadSignature | Kind::SignerEnded | Kind::NoCredit => {
             usual.with_text(text.replacen(BETWEEN_LANGUAGES, "\n", 1))
         }
         _ => usual.with_text(text),
@@ -102,6 +103,7 @@ mod tests {
             (Kind::NotYourAddress, At::Content, (550, (5, 7, 1))),
             (Kind::TooLarge, At::Content, (552, (5, 3, 4))),
             (Kind::OverQuota, At::Content, (552, (5, 2, 2))),
+            (Kind::NoCredit, At::Content, (550, (5, 7, 1))),
             (Kind::Malformed, At::Content, (554, (5, 6, 0))),
             (Kind::NotGenuine, At::Content, (550, (5, 7, 1))),
             (Kind::Unsigned, At::Content, (550, (5, 7, 1))),

@@ -421,6 +421,7 @@ impl Session<'_> {
             Some(token) => Content::Answer(Box::new(self.door.answering.begin(principal, token))),
             None => {
                 let receiving = self.door.submission.begin(principal, self.recipients.clone());
+                let receiving = receiving.declared(self.size);
                 Content::Coming(Box::new(receiving))
             }
         });

@@ -2,8 +2,9 @@
 //!
 //! Nothing else in the house writes such words. The legal text is the signed evidence; these sentences only tell of it.
 //! The words about jobs are in `job`, those of judgements in `judgement` and `findings`, those of receipts in
-//! `receipt`.
+//! `receipt`, those about credit in `credit`.
 
+pub mod credit;
 pub mod findings;
 pub mod job;
 pub mod judgement;

@@ -135,7 +135,7 @@ impl Approval {
                     self.ring_bells(by.tenant);
                     return Ok(job);
                 }
-                Err(CommitError::Conflict { .. }) => continue,
+                Err(CommitError::Conflict { key }) => self.lacks_credit(&organisation, &stored.row, &key)?,
                 Err(other) => return Err(other.into()),
             }
         }

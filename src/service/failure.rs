@@ -32,6 +32,8 @@ pub enum Kind {
     TooMany,
     /// The account's storage is full.
     OverQuota,
+    /// The account's prepaid credit does not reach.
+    NoCredit,
     /// No such thing.
     NotFound,
     /// Its name is taken.

@@ -5,6 +5,8 @@
 //! users at a time, their items, the addresses by which each may answer once, and how far it has come. A crash between
 //! the blob and the commit leaves a blob that no row names; nobody is told twice. RFC 3834: automatic messages say so.
 
+mod low_credit;
+
 use crate::address::KepAddress;
 use crate::clock::{Clock, UtcTime};
 use crate::domain::item::{Item, ItemKind};
@@ -79,7 +81,7 @@ impl Herald {
         if !ended.is_empty() {
             commit_or_yield(&*self.db, batch).await?;
         }
-        Ok(owed.len() + ended.len())
+        Ok(owed.len() + ended.len() + self.tell_low_credit(now).await?)
     }
 
     /// Tells the next of those concerned; what is owed then is to tell the others, or nothing.

@@ -1,6 +1,7 @@
 //! Who this provider is, in its own words: what its evidence and dispatches say of their issuer.
 
 use crate::address::{Domain, KepAddress};
+use crate::domain::credit::Tariff;
 use crate::domain::evidence::Issuer;
 use crate::domain::provider::Fingerprint;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -52,6 +53,8 @@ pub struct Identity {
     /// A peer silent for so long: failure.
     pub relay_expiry: Duration,
     pub size_max_bytes: u64,
+    /// What a mail costs of an account's credit.
+    pub tariff: Tariff,
 }
 
 impl Identity {

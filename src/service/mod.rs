@@ -12,6 +12,7 @@ pub mod archive;
 pub mod aside;
 pub mod auditing;
 pub mod bell;
+pub mod credit;
 pub mod declaring;
 pub mod delivery;
 pub mod dispatch;

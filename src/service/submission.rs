@@ -5,6 +5,7 @@
 //! digest is taken: from then on the octets never change. `Ok` means durable.
 
 mod cosigning;
+mod crediting;
 mod drafting;
 mod filing;
 mod header;
@@ -274,6 +275,8 @@ fn rejection_reason(kind: Kind) -> Reason {
         Kind::UnknownProvider => Reason::PeerNotIdentified,
         Kind::BadSignature => Reason::InvalidUserSignature,
         Kind::SignerEnded => Reason::UserCertExpiredOrRevoked,
+        // Too little credit as well: no published reason speaks of money, and not to take unpaid mail is the provider's policy. The
+        // sentence stands in the details.
         _ => Reason::PolicyViolation,
     }
 }

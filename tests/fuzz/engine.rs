@@ -58,6 +58,7 @@ impl Client {
             rev2: chance.one_in(2),
             resync: chance.one_in(2),
             compress: chance.one_in(2),
+            quota_resources: &["V-KEPD-CREDIT"],
         };
         let mut client = Self {
             session: Session::new(settings),

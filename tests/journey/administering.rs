@@ -8,6 +8,7 @@ use kepd::control::{ControlDoor, Ports};
 use kepd::domain::audit::Author;
 use kepd::domain::provider::Peer;
 use kepd::domain::tenant::Language;
+use kepd::service::credit::Credits;
 use kepd::service::peers::Peers;
 use kepd::service::queueing::Queueing;
 use kepd::service::records::Records;
@@ -34,6 +35,7 @@ pub fn control(p: &Provider) -> ControlDoor {
             db: p.db.clone(),
             spool: p.spool.clone(),
         }),
+        credits: Arc::new(Credits::new(p.db.clone(), p.clock.clone(), p.identity.tariff)),
         peers: Arc::new(Peers::new(p.db.clone(), p.identity.domain.clone())),
         queue: Arc::new(Queueing {
             db: p.db.clone(),

@@ -7,6 +7,8 @@
 
 #[path = "crash/check.rs"]
 mod check;
+#[path = "crash/credit.rs"]
+mod credit;
 #[path = "crash/rows.rs"]
 mod rows;
 
@@ -97,7 +99,11 @@ fn tell(line: &str) {
 pub struct Draws(u64);
 
 impl Draws {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -393,6 +399,7 @@ impl Chain {
         served.hs01.knows(HS02).await;
         served.hs02.knows(HS01).await;
         served.hs01.add_ornekas().await;
+        credit::prepaid(&served.hs01).await;
         served.hs01.add_person("veli").await;
         served.hs02.add_person("alici").await;
         served.hs02.add_person("gizli").await;

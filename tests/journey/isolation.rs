@@ -191,7 +191,8 @@ async fn what_one_tenant_does_is_written_under_his_own_keys() {
         "user|add|veli@ornekas|--role|Okur",
         "user|remove|veli@ornekas",
         "rule|set|ornekas|Teklif|--total|4",
-        "tenant|set|ornekas|--title|Yeni",
+        "tenant|set|ornekas|--title|Yeni|--credit|prepaid|--credit-warn-below|9",
+        "credit|add|ornekas|5",
     ] {
         let words: Vec<String> = line.split('|').map(str::to_owned).collect();
         let said = obey(&door, &words).await.unwrap();

@@ -302,6 +302,7 @@ fn identity() -> Identity {
         reading_expiry: std::time::Duration::from_secs(72 * 3600),
         relay_expiry: std::time::Duration::from_secs(24 * 3600),
         size_max_bytes: 25 * 1024 * 1024,
+        tariff: Default::default(),
     }
 }
 

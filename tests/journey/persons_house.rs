@@ -34,7 +34,7 @@ const LOOKS: usize = 600;
 
 pub struct Provider {
     data: PathBuf,
-    ports: Value,
+    pub ports: Value,
     _daemon: Daemon,
 }
 

@@ -625,6 +625,7 @@ fn identity(domain: &str) -> Identity {
         reading_expiry: kepd::domain::schedule::READING_EXPIRY_DEFAULT,
         relay_expiry: kepd::domain::schedule::RELAY_EXPIRY_DEFAULT,
         size_max_bytes: SIZE_MAX_BYTES,
+        tariff: Default::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
-use super::{CertWish, Export, PeerWord, QueueWord, StorageWord};
+use super::{CertWish, CreditWord, Export, PeerWord, QueueWord, StorageWord};
 use crate::address::{KepAddress, LoginName};
 use crate::clock::UtcTime;
 use crate::id::{JobId, MailId};
@@ -41,6 +41,8 @@ choices! {
     /// What lies beside the evidence of a delivery: nothing, digests of the parts of the mail, the mail.
     ReceiptWord { Summary, Brief, Full }
     PermissionWord { Approve, Compose, View, Jobs, Account }
+    /// Whether an account pays in advance.
+    PaymentWord { Prepaid, None }
     /// Whether any or all conditions have to hold.
     CombineWord { Any, All }
     /// Where a job waits, as seen by a user.
@@ -92,8 +94,9 @@ words! {
         Contact(NotBuilt),
         /// Notifications (not built yet)
         Notify(NotBuilt),
-        /// Prepaid credit (not built yet)
-        Credit(NotBuilt),
+        /// Prepaid credit (kontör)
+        #[command(subcommand)]
+        Credit(CreditWord),
         /// Who changed what
         #[command(subcommand)]
         Audit(AuditWord),
@@ -181,6 +184,18 @@ words! {
         /// How much may be kept before users bring nothing more: a number and B, KiB, MiB or GiB, or "none"
         #[arg(long, value_name = "SIZE|none")]
         pub storage: Option<StorageWord>,
+        /// Whether it pays in advance: then nothing is sent without credit (`credit add`)
+        #[arg(long, value_enum)]
+        #[serde(default)]
+        pub credit: Option<PaymentWord>,
+        /// How many units below zero it may still send; 0 at first
+        #[arg(long, value_name = "UNITS")]
+        #[serde(default)]
+        pub credit_overdraft: Option<u64>,
+        /// Its officers are told when less is free; 0, as at first, never
+        #[arg(long, value_name = "UNITS")]
+        #[serde(default)]
+        pub credit_warn_below: Option<u64>,
         #[arg(long)]
         pub tax_office: Option<String>,
         /// VKN, or the TCKN of a natural person

@@ -1,6 +1,7 @@
 //! The server with a client over a real socket: the first step of the demonstrated road, said and read back.
 
 mod certificates;
+mod crediting;
 mod declaring;
 mod mails;
 mod people;
@@ -21,6 +22,7 @@ use crate::service::account::{Accounts, Secret};
 use crate::service::approval::Approval;
 use crate::service::archive::Archive;
 use crate::service::bell::Bells;
+use crate::service::credit::Credits;
 use crate::service::declaring::Declaring;
 use crate::service::identity::{Credentials, Identity, Published};
 use crate::service::item_numbers::ItemNumbers;
@@ -165,6 +167,7 @@ fn door(dir: &Path) -> ControlDoor {
             organisations: organisations.clone(),
         }),
         mailboxes,
+        credits: Arc::new(Credits::new(db.clone(), clock.clone(), Default::default())),
         records: Arc::new(Records {
             db: db.clone(),
             spool,
@@ -353,8 +356,8 @@ async fn refusals_name_the_nearest_and_passwords_work() {
         "tenant close is not built yet"
     );
     assert_eq!(
-        refused(&r, "credit|show|alici").await,
-        "credit show is not built yet"
+        refused(&r, "contact|list|alici").await,
+        "contact list is not built yet"
     );
     assert!(
         refused(&r, "user|passwd|veli@alici")
@@ -506,6 +509,7 @@ async fn who_decides_reads_all_recipients() {
         original_size_bytes: 1,
         original_8bit: false,
         receipts: Default::default(),
+        cost_units: 0,
         signature: None,
         subject: "Teklif".into(),
         message_id: "<1@hs01.kep.test>".into(),

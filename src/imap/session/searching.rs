@@ -343,6 +343,7 @@ mod tests {
             rev2: false,
             resync: false,
             compress: false,
+            quota_resources: &[],
         });
         session.phase = Phase::Selected(Open {
             name: MailboxName::inbox(),

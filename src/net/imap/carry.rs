@@ -45,7 +45,8 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
                 Kind::Exists => Code::AlreadyExists,
                 Kind::TooLarge => Code::TooBig,
                 Kind::TooMany => Code::Limit,
-                Kind::OverQuota => Code::OverQuota,
+                // Credit is a resource of the account's quota root, as storage is (RFC 9208 4.3.1).
+                Kind::OverQuota | Kind::NoCredit => Code::OverQuota,
                 _ => Code::Cannot,
             };
             Refusal::new(code, refused.text)

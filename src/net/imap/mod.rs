@@ -186,6 +186,7 @@ impl ImapDoor {
             rev2: true,
             resync: true,
             compress: self.settings.compress,
+            quota_resources: &[property::CREDIT],
         };
         let connection = Connection {
             door: self,

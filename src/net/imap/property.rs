@@ -19,6 +19,10 @@ const UNLIMITED: u64 = i64::MAX as u64;
 /// STORAGE counts in units of 1024 octets (RFC 9208 5.1).
 const STORAGE_UNIT: u64 = 1024;
 
+/// Our own resource, an atom as RFC 9208 7 lets resources be named: the prepaid credit, in units of the provider's tariff. It bears
+/// the vendor's name, as our metadata does.
+pub(super) const CREDIT: &str = "V-KEPD-CREDIT";
+
 const COMMENT: &str = "/shared/comment";
 const ADMIN: &str = "/shared/admin";
 const VERSION: &str = "/shared/vendor/kepd/version";
@@ -131,30 +135,41 @@ impl Connection<'_> {
 }
 
 impl ImapDoor {
-    /// The one quota root, named as the account, and what it holds. `None` for who does not see all of the account: the
-    /// sums would tell him when mail comes that is not for him, and how large it is.
+    /// The one quota root, named as the account, and what it holds for this user. Storage and messages are not told to who does
+    /// not see all of the account: the sums would tell him when mail comes that is not for him, and how large it is. `None`:
+    /// nothing is told him.
     async fn quota(&self, by: &Principal) -> Result<Option<(String, Fact)>, Failure> {
         let mailboxes = &self.mailboxes;
         let seat = mailboxes.seat(by)?;
-        if seat.viewer().user.kind != UserKind::Officer {
+        let mut resources = Vec::new();
+        if seat.viewer().user.kind == UserKind::Officer {
+            resources.extend(self.kept(by).await?);
+        }
+        if let Some((usage, limit)) = mailboxes.credit(by)? {
+            resources.push((CREDIT, usage, limit));
+        }
+        if resources.is_empty() {
             return Ok(None);
         }
         let root = seat.organisation.tenant.name.clone();
-        let Usage {
-            messages,
-            storage_bytes,
-            storage_max_bytes,
-        } = mailboxes.usage(by).await?;
-        let most = storage_max_bytes.map_or(UNLIMITED, |most| most / STORAGE_UNIT);
-        let resources = vec![
-            ("STORAGE", storage_bytes.div_ceil(STORAGE_UNIT), most),
-            ("MESSAGE", messages, UNLIMITED),
-        ];
         let quota = Fact::Quota {
             root: root.clone(),
             resources,
         };
         Ok(Some((root, quota)))
+    }
+
+    async fn kept(&self, by: &Principal) -> Result<[(&'static str, u64, u64); 2], Failure> {
+        let Usage {
+            messages,
+            storage_bytes,
+            storage_max_bytes,
+        } = self.mailboxes.usage(by).await?;
+        let most = storage_max_bytes.map_or(UNLIMITED, |most| most / STORAGE_UNIT);
+        Ok([
+            ("STORAGE", storage_bytes.div_ceil(STORAGE_UNIT), most),
+            ("MESSAGE", messages, UNLIMITED),
+        ])
     }
 
     async fn metadata(&self, by: &Principal, get: GetMetadata) -> Result<Answer, Failure> {

@@ -9,6 +9,7 @@ use crate::domain::mail::{Mail, MailEvent};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Direction;
 use crate::id::{ItemId, UserId};
+use crate::service::credit;
 use crate::service::failure::{Failure, Kind};
 use crate::service::owing::Owing;
 use crate::store::db::Batch;
@@ -53,7 +54,7 @@ impl Approval {
                 _ => None,
             };
             if let Some(event) = event {
-                self.move_mail(batch, organisation, &job, event, cause.at)?;
+                self.move_mail(batch, organisation, &job, event, cause)?;
             }
         }
         Ok(job)
@@ -190,7 +191,7 @@ impl Approval {
         organisation: &Organisation,
         job: &Job,
         event: MailEvent,
-        now: UtcTime,
+        cause: &Cause,
     ) -> Result<(), Failure> {
         let broken = |what: &str| Failure::Broken(format!("mail {}: {what}", job.mail));
         let stored =
@@ -204,12 +205,33 @@ impl Approval {
             .after(event)
             .ok_or_else(|| broken("is not in a state for that"))?;
         match event {
-            MailEvent::Released => self.owe_submission(batch, organisation, &mail, now)?,
+            MailEvent::Released => self.owe_submission(batch, organisation, &mail, cause.at)?,
             MailEvent::Restored => self.still_the_only(batch, &mail)?,
             _ => {}
         }
+        let before = Some(stored.row.state);
+        credit::follow(
+            batch,
+            &organisation.tenant,
+            before,
+            &mail,
+            &cause.author,
+            cause.at,
+        );
         stored.replace(batch, &mail)?;
         Ok(())
+    }
+
+    /// A mail that was dropped claims credit again when that is undone; what it had may have been spent meanwhile.
+    pub(super) fn lacks_credit(
+        &self,
+        organisation: &Organisation,
+        job: &Job,
+        conflict: &[u8],
+    ) -> Result<(), Failure> {
+        let mail = mails::mail(&*self.db, job.tenant, job.mail)?;
+        let cost_units = mail.map_or(0, |mail| mail.row.cost_units);
+        credit::refused_by(&*self.db, &organisation.tenant, conflict, cost_units)
     }
 
     fn owe_submission(

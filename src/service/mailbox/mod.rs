@@ -11,6 +11,7 @@ mod changes;
 mod comparing;
 mod conditions;
 mod counting;
+mod crediting;
 mod decoding;
 mod expunging;
 mod fetch;

@@ -65,6 +65,7 @@ impl Changes<'_> {
                 receipts: Default::default(),
                 signature: Default::default(),
                 storage_max_bytes: None,
+                credit: None,
                 institution: Institution::default(),
                 created_at: self.house.clock.now(),
             };

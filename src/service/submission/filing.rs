@@ -16,6 +16,7 @@ use crate::domain::receipt::ReceiptForm;
 use crate::domain::rule::Rule;
 use crate::id::{ItemId, JobId, MailId, RuleId, UserId};
 use crate::service::account::Principal;
+use crate::service::credit;
 use crate::service::failure::{Failure, Kind};
 use crate::service::organisation::OrgStanding;
 use crate::service::outline::{Outline, read_by_rules};
@@ -277,7 +278,12 @@ impl Filing {
                 Ok(Some(accepted))
             }
             // The same Message-ID on another connection was faster, or somebody changed the organisation.
-            Err(CommitError::Conflict { .. }) => Ok(None),
+            // Or another was faster to spend what was left.
+            Err(CommitError::Conflict { key }) => {
+                let organisation = &standing.organisation;
+                credit::refused_by(&*station.db, &organisation.tenant, &key, self.cost(organisation))?;
+                Ok(None)
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -365,6 +371,8 @@ impl Filing {
                 }
             }
         };
+        let author = self.by.author(self.route);
+        credit::follow(batch, &organisation.tenant, None, &mail, &author, now);
         self.record_mail(batch, &mail, &item, now)?;
         mails::add(batch, &mail)?;
         mails::set_known(
@@ -460,6 +468,8 @@ impl Filing {
         if let Some(stored) = mails::mail(db, tenant, old.row.mail)? {
             let mut mail = stored.row.clone();
             mail.state = mail.state.after(MailEvent::Dropped).unwrap_or(mail.state);
+            let (before, author) = (Some(stored.row.state), self.by.author(self.route));
+            credit::follow(batch, &organisation.tenant, before, &mail, &author, now);
             stored.replace(batch, &mail)?;
         }
         Ok(())
@@ -510,6 +520,7 @@ impl Filing {
             original_sha256: self.original.id.0,
             original_size_bytes: self.original.size_bytes,
             original_8bit: self.has_8bit,
+            cost_units: self.cost(organisation),
             subject: cut_text(&self.outline.summary.subject),
             message_id: self.message_id().to_owned(),
             sender: organisation.tenant.address.clone(),

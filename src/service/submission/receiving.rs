@@ -1,6 +1,7 @@
 //! A submission while its octets come in: the header block is held until it is complete, then edited; the rest streams
 //! into the spool.
 
+use super::crediting::Begun;
 use super::filing::{Filing, no_such_rule};
 use super::header::{
     check_header, header_end, keep_blind, keep_receipts, malformed, signed_job, wished_receipts, wishes,
@@ -37,6 +38,8 @@ pub struct Receiving {
     draft: Option<ItemId>,
     /// By which route it is handed in.
     route: AuditRoute,
+    /// The size that the client declared.
+    declared_octets: Option<u64>,
     header: Vec<u8>,
     body: Option<Body>,
     size_bytes: u64,
@@ -67,6 +70,7 @@ impl Receiving {
             forced: None,
             draft: None,
             route: AuditRoute::Smtp,
+            declared_octets: None,
             header: Vec::new(),
             body: None,
             size_bytes: 0,
@@ -85,6 +89,12 @@ impl Receiving {
     /// Says by which way it is handed in.
     pub fn by_route(mut self, route: AuditRoute) -> Self {
         self.route = route;
+        self
+    }
+
+    /// How large the client says it is (RFC 1870); believed only as far as it does no harm.
+    pub fn declared(mut self, octets: Option<u64>) -> Self {
+        self.declared_octets = octets;
         self
     }
 
@@ -132,7 +142,8 @@ impl Receiving {
         }
     }
 
-    /// The same where no session leaves evidence of what it refuses: of a signature that does not count it is left here.
+    /// The same where no session leaves evidence of what it refuses: of a signature that does not count, and of a mail that
+    /// cannot be paid, it is left here.
     pub async fn finish_attested(self) -> Result<Accepted, Failure> {
         let (to, by, route) = (self.to.clone(), self.by.clone(), self.route);
         let (recipients, header) = (self.recipients.clone(), self.header.clone());
@@ -140,7 +151,7 @@ impl Receiving {
         if let Err(Failure::Refused(refusal)) = &finished
             && matches!(
                 refusal.kind,
-                Kind::BadSignature | Kind::SignerEnded | Kind::Unsigned
+                Kind::BadSignature | Kind::SignerEnded | Kind::Unsigned | Kind::NoCredit
             )
         {
             to.leave_rejection(&by, route, &recipients, &header, refusal)
@@ -235,6 +246,18 @@ impl Receiving {
             &asked,
             &read_by_rules(&seen, &self.recipients),
         );
+        if !matches!(
+            disposition,
+            Disposition::Draft { .. } | Disposition::NoSuchRule(_)
+        ) {
+            let begun = Begun {
+                by: &self.by,
+                seen: &seen,
+                recipients: self.recipients.len(),
+                declared_octets: self.declared_octets,
+            };
+            self.to.afford(&organisation, &begun)?;
+        }
         let block = match &disposition {
             // Said before the body comes: nothing is stored for it.
             Disposition::NoSuchRule(name) => return Err(no_such_rule(&organisation, user.id, name)),

@@ -18,6 +18,7 @@ use crate::domain::org::{Organisation, UserKind};
 use crate::domain::rule::Direction;
 use crate::domain::signature::SignatureDemand;
 use crate::id::JobId;
+use crate::service::credit;
 use crate::service::failure::{Failure, Kind};
 use crate::service::outline::Outline;
 use crate::store::db::Batch;
@@ -252,6 +253,9 @@ impl Filing {
         let approved = mails::mail(db, tenant, old.row.mail)?.ok_or_else(broken)?;
         let mut not_sent = approved.row.clone();
         not_sent.state = not_sent.state.after(MailEvent::Dropped).ok_or_else(broken)?;
+        // What was reserved for it is free for the signed one, in this batch.
+        let (before, author) = (Some(approved.row.state), self.by.author(self.route));
+        credit::follow(batch, &organisation.tenant, before, &not_sent, &author, now);
         approved.replace(batch, &not_sent)?;
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod bin;
 pub mod certificates;
+pub mod credit;
 pub mod drafts;
 pub mod evidence;
 pub mod flags;

@@ -12,7 +12,7 @@ use crate::domain::mail::SenderHome;
 use crate::id::{EvidenceId, ItemId, JobId, MailId, QueueId, RecipientIndex, TenantId, UserId};
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
-use crate::store::row::{Row, RowError};
+use crate::store::row::{self, Row, RowError};
 use crate::store::spool::BlobRef;
 use crate::store::tables::items::Content;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,11 @@ fn key_of<W: Work>(due: UtcTime, work: &W) -> Vec<u8> {
         .octets(&work.id())
         .number(work.turn())
         .done()
+}
+
+/// The row of work to be done at `due`, for a revision that leaves some.
+pub(super) fn row_of<W: Work>(due: UtcTime, work: &W) -> Result<(Vec<u8>, Vec<u8>), RowError> {
+    Ok((key_of(due, work), row::encode(work)?))
 }
 
 /// Adds work to be done at `due`.
@@ -310,6 +315,14 @@ pub struct RenewalDue {
     pub night: u64,
 }
 
+/// An account's credit has become low, and its officers have not been told yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LowCredit {
+    pub tenant: TenantId,
+    /// What was free when it became so.
+    pub free: i64,
+}
+
 rows! {
     OwedEvidence => "evidence owed" v 3;
     OwedReceipt => "receipts owed" v 1;
@@ -324,6 +337,7 @@ rows! {
     EndingReply => "ends of answer addresses" v 1;
     OwedPreservation => "preservation owed" v 1;
     RenewalDue => "renewals" v 1;
+    LowCredit => "low credit" v 1;
 }
 
 /// Owes an object to the hash tree of its day.
@@ -376,6 +390,7 @@ work! {
     AwaitedReading => b"ex" |w| w.consignment.octets();
     JobAlarm => b"al" |w| w.job.octets();
     OwedReview => b"rv" |w| padded(w.tenant);
+    LowCredit => b"oc" |w| padded(w.tenant);
     EndingReply => b"er" |w| first_half(&w.token_sha256);
     OwedPreservation => b"op" |w| w.content.pieces.first().map_or([0; 16], |p| first_half(&p.blob.0));
     RenewalDue => b"rn" |w| u128::from(w.night).to_be_bytes();

@@ -1,6 +1,6 @@
 //! What must hold after a kill, once the retry is in and the work is done.
 
-use super::{GIZLI, Served, VELI, letter, message_id};
+use super::{GIZLI, Served, VELI, credit, letter, message_id};
 use crate::provider::Provider;
 use kepd::domain::evidence::{Event, EvidenceKind};
 use kepd::domain::item::ItemKind;
@@ -49,6 +49,7 @@ pub async fn all(served: &Served, last: u64) {
         nothing_left::<OwedStatus>(provider);
     }
     everybody_was_told(&served.hs01, &mails).await;
+    credit::check(&served.hs01, mails.len());
 }
 
 /// Of every job the start, two approvals and the release, each to those concerned, once.

@@ -53,6 +53,7 @@ async fn stored(r: &Running, n: u8, author: &str, subject: &str, held: bool) -> 
         original_size_bytes: text.len() as u64,
         original_8bit: false,
         receipts: Default::default(),
+        cost_units: 0,
         signature: None,
         subject: subject.into(),
         message_id: format!("<{n}@hs01.kep.test>"),

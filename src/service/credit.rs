@@ -1,0 +1,166 @@
+//! Prepaid credit on the roads: what a mail's new state means for its account, and what the provider adds.
+//!
+//! Whoever writes a mail's state says so here, in the same batch: that is the whole of reserving, charging and releasing
+//! (`domain::credit` draws it, `docs/decisions/0040` says why). Whether the account allows it, the committer finds out when the batch's
+//! turn comes; the refusal is put into words afterwards. What a mail costs is fixed when it is handed in and stands in its row.
+
+use crate::clock::{Clock, UtcTime};
+use crate::domain::audit::{AuditRecord, Author, Matter};
+use crate::domain::credit::{
+    CreditAccount, CreditEntry, Movement, MovementKind, NOTE_MAX_OCTETS, Tariff, UNITS_MAX, movement,
+};
+use crate::domain::mail::{Mail, MailState};
+use crate::domain::tenant::Tenant;
+use crate::id::TenantId;
+use crate::rem::notice::credit::not_enough;
+use crate::service::failure::{BETWEEN_LANGUAGES, Failure, Kind};
+use crate::store::db::{Batch, CommitError, Db};
+use crate::store::tables::audit;
+use crate::store::tables::credit::{self, Posting};
+use std::sync::Arc;
+
+/// What a mail of a tenant costs; nothing where it is not metered.
+pub fn cost(tariff: &Tariff, tenant: &Tenant, octets: u64, recipients: usize) -> u64 {
+    match tenant.credit {
+        Some(_) => tariff.cost(octets, recipients),
+        None => 0,
+    }
+}
+
+/// Adds to the batch that writes a mail in its new state what that means for the account. `before`: the state it had, none when
+/// it begins.
+pub fn follow(
+    batch: &mut Batch,
+    tenant: &Tenant,
+    before: Option<MailState>,
+    mail: &Mail,
+    by: &Author,
+    at: UtcTime,
+) {
+    if let Some(movement) = movement(before, mail.state, mail.cost_units) {
+        let posting = Posting {
+            tenant: mail.tenant,
+            terms: tenant.credit,
+            movement,
+            mail: Some(mail.id),
+            by: by.clone(),
+            at,
+            note: String::new(),
+        };
+        credit::post(batch, posting);
+    }
+}
+
+/// Why a batch conflicted, if the account did not allow it. It is read anew: where credit was added meanwhile, the batch is
+/// worth another attempt.
+pub fn refused_by(db: &dyn Db, tenant: &Tenant, conflict: &[u8], cost_units: u64) -> Result<(), Failure> {
+    match credit::is_account(tenant.id, conflict) {
+        true => check(db, tenant, cost_units),
+        false => Ok(()),
+    }
+}
+
+/// Whether so much is left now.
+pub fn check(db: &dyn Db, tenant: &Tenant, cost_units: u64) -> Result<(), Failure> {
+    let Some(terms) = &tenant.credit else {
+        return Ok(());
+    };
+    let account = credit::account(db, tenant.id)?;
+    let left = account.left(terms);
+    if cost_units <= left {
+        return Ok(());
+    }
+    let said = not_enough(cost_units, left, account.reserved);
+    let say = format!("{}{BETWEEN_LANGUAGES}{}", said.en, said.tr);
+    Err(Failure::refused(Kind::NoCredit, say))
+}
+
+/// The accounts, for those who look at them and the provider who adds to them.
+pub struct Credits {
+    db: Arc<dyn Db>,
+    clock: Arc<dyn Clock>,
+    pub tariff: Tariff,
+}
+
+impl Credits {
+    pub fn new(db: Arc<dyn Db>, clock: Arc<dyn Clock>, tariff: Tariff) -> Self {
+        Self { db, clock, tariff }
+    }
+
+    pub fn of(&self, tenant: TenantId) -> Result<CreditAccount, Failure> {
+        Ok(credit::account(&*self.db, tenant)?)
+    }
+
+    /// Movements, newest first: those before a number, or the latest.
+    pub fn history(
+        &self,
+        tenant: TenantId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<CreditEntry>, Failure> {
+        Ok(credit::back(&*self.db, tenant, before, limit)?)
+    }
+
+    /// Adds units; a negative number takes some away, which needs a note. A correction may take the balance below zero: what was added
+    /// wrongly may have been spent.
+    pub async fn add(
+        &self,
+        tenant: &Tenant,
+        by: &Author,
+        units: i64,
+        note: &str,
+    ) -> Result<CreditAccount, Failure> {
+        let invalid = |say: &str| Err(Failure::refused(Kind::Invalid, say));
+        let note = note.trim();
+        if tenant.credit.is_none() {
+            let say = format!(
+                "the account {name} is not metered; say first `kepctl tenant set {name} --credit prepaid`",
+                name = tenant.name
+            );
+            return Err(Failure::refused(Kind::WrongState, say));
+        }
+        if units == 0 || units.unsigned_abs() > UNITS_MAX {
+            return invalid(
+                "units are a number from 1 to 1000000000000; with a minus in front they are taken away",
+            );
+        }
+        if units < 0 && note.is_empty() {
+            return invalid("taking credit away needs a reason that stays on record: --note");
+        }
+        if note.len() > NOTE_MAX_OCTETS || note.chars().any(char::is_control) {
+            return invalid("the note has at most 1000 octets, none of them a control character");
+        }
+        let at = self.clock.now();
+        let kind = match units > 0 {
+            true => MovementKind::Added,
+            false => MovementKind::Corrected,
+        };
+        let mut batch = Batch::new();
+        let posting = Posting {
+            tenant: tenant.id,
+            terms: tenant.credit,
+            movement: Movement {
+                kind,
+                units: units.unsigned_abs(),
+            },
+            mail: None,
+            by: by.clone(),
+            at,
+            note: note.to_owned(),
+        };
+        credit::post(&mut batch, posting);
+        let what = serde_json::json!({"units": units, "note": note});
+        let record = AuditRecord::of_deed(at, by.clone(), "credit add", vec![Matter::Tenant], &what);
+        audit::append(&mut batch, tenant.id, 0, &record)?;
+        match self.db.commit(batch).await {
+            Ok(_) => {
+                tracing::info!(tenant = %tenant.name, units, by = %by.login, "credit added");
+                self.of(tenant.id)
+            }
+            Err(CommitError::Conflict { .. }) => {
+                invalid("a balance is at most 1000000000000 units, in either direction")
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}

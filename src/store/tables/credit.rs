@@ -1,0 +1,125 @@
+//! The prepaid credit of a tenant: the account as it stands, and its movements, only ever added to.
+//!
+//! Many sessions of one tenant submit at once. So the account is changed by a revision ([`Revision`]): the committer takes
+//! each movement from the account as it is then, by the one function of `domain::credit`, and refuses the batch when it may not be.
+//! Who submits something else at the same time is in nobody's way, and two never spend the same unit. The entry of the history, and
+//! that the officers have to be told, are rows of the same revision.
+
+use super::work::{self, LowCredit};
+use super::{Key, Stored, rows};
+use crate::clock::UtcTime;
+use crate::domain::audit::Author;
+use crate::domain::credit::{CreditAccount, CreditEntry, CreditTerms, Movement};
+use crate::id::{MailId, TenantId};
+use crate::store::db::{Batch, CommitSeq, Db, Revised, Revision};
+use crate::store::row;
+use crate::store::{StoreError, prefix_end};
+use std::sync::Arc;
+
+rows! {
+    CreditAccount => "credit" v 1;
+    CreditEntry => "credit movements" v 1;
+}
+
+fn account_key(tenant: TenantId) -> Vec<u8> {
+    Key::tenant(tenant, b"ca").done()
+}
+
+fn entry_key(tenant: TenantId, number: u64) -> Vec<u8> {
+    Key::tenant(tenant, b"ce").long(number).done()
+}
+
+/// The account as it stands; one that never moved is empty.
+pub fn account(db: &dyn Db, tenant: TenantId) -> Result<CreditAccount, StoreError> {
+    let stored = super::read::<CreditAccount>(db, account_key(tenant))?;
+    Ok(stored.map(|stored| stored.row).unwrap_or_default())
+}
+
+/// Whether a batch was refused because of this account.
+pub fn is_account(tenant: TenantId, key: &[u8]) -> bool {
+    key == account_key(tenant)
+}
+
+/// Movements, newest first: those before a number, or the latest.
+pub fn back(
+    db: &dyn Db,
+    tenant: TenantId,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<CreditEntry>, StoreError> {
+    let start = Key::tenant(tenant, b"ce").done();
+    let end = before.map_or_else(|| prefix_end(&start), |number| entry_key(tenant, number));
+    let rows = db.range_back(&start, &end, limit)?;
+    let decoded = rows.into_iter().map(|(key, octets)| Stored::decode(key, octets));
+    decoded.map(|stored| stored.map(|stored| stored.row)).collect()
+}
+
+/// A movement to be made.
+#[derive(Debug)]
+pub struct Posting {
+    pub tenant: TenantId,
+    /// By which it is allowed, and found to be low; `None`: the tenant is not metered.
+    pub terms: Option<CreditTerms>,
+    pub movement: Movement,
+    pub mail: Option<MailId>,
+    pub by: Author,
+    pub at: UtcTime,
+    pub note: String,
+}
+
+/// Makes the movement in the batch, after those that stand in it already. The batch is refused, with the account's key, if the
+/// account does not allow it then.
+pub fn post(batch: &mut Batch, posting: Posting) {
+    batch.revise(account_key(posting.tenant), Arc::new(posting));
+}
+
+impl Posting {
+    fn entry(&self, after: &CreditAccount) -> CreditEntry {
+        CreditEntry {
+            number: after.movements,
+            at: self.at,
+            by: self.by.clone(),
+            movement: self.movement,
+            mail: self.mail,
+            note: self.note.clone(),
+            balance: after.balance,
+            reserved: after.reserved,
+        }
+    }
+}
+
+impl Revision for Posting {
+    fn rows_max(&self) -> usize {
+        // The account, the entry, and that the officers have to be told.
+        3
+    }
+
+    fn brought_bytes(&self) -> usize {
+        self.note.len() + self.by.login.len()
+    }
+
+    fn revise(&self, now: Option<&[u8]>, _seq: CommitSeq) -> Result<Option<Revised>, StoreError> {
+        let before: CreditAccount = now.map(row::decode).transpose()?.unwrap_or_default();
+        let Ok(after) = before.after(self.movement, self.terms.as_ref()) else {
+            return Ok(None);
+        };
+        let entry = self.entry(&after);
+        let mut rows = vec![
+            (account_key(self.tenant), Some(row::encode(&after)?)),
+            (entry_key(self.tenant, entry.number), Some(row::encode(&entry)?)),
+        ];
+        if after.warned && !before.warned {
+            let low = LowCredit {
+                tenant: self.tenant,
+                free: after.free(),
+            };
+            let (key, octets) = work::row_of(self.at, &low)?;
+            rows.push((key, Some(octets)));
+        }
+        Ok(Some(rows))
+    }
+}
+
+#[cfg(test)]
+#[path = "credit_tests.rs"]
+mod tests;
