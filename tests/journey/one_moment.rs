@@ -251,6 +251,25 @@ async fn a_store_hides_no_label_that_came_before_its_commit() {
     }
 }
 
+/// RFC 7162 3.1: a number only grows. A message that another session has moved, and that this one was not told is gone, has
+/// the number it had at least, told and under a condition.
+#[tokio::test]
+async fn a_number_never_goes_back_before_a_message_is_told_gone() {
+    let scene = Scene::build().await;
+    let mut reads = client(&scene, &scene.house.mailboxes).await;
+    let mut stores = client(&scene, &scene.house.mailboxes).await;
+    let said = reads.ok("FETCH 1 (FLAGS MODSEQ)").await;
+    let (_, before) = told(&said);
+    let mut other = Client::of(&scene.house, "mudur").await;
+    other.ok("SELECT INBOX").await;
+    assert!(other.ok("UID MOVE 1 INBOX").await.contains("COPYUID"));
+    let said = reads.ok("FETCH 1 (FLAGS MODSEQ)").await;
+    assert!(told(&said).1 >= before, "{before}: {said}");
+    let command = format!("STORE 1 (UNCHANGEDSINCE {}) +FLAGS (\\Flagged)", before - 1);
+    let said = stores.ok(&command).await;
+    assert!(said.contains("[MODIFIED 1]"), "{said}");
+}
+
 /// RFC 9051 6.4.3: EXPUNGE removes what has `\Deleted` now. Who was faster took it away.
 #[tokio::test]
 async fn what_is_not_marked_any_more_when_it_is_committed_is_not_expunged() {

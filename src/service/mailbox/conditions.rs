@@ -9,7 +9,6 @@ use crate::service::failure::Failure;
 use crate::store::StoreError;
 use crate::store::tables::flags;
 use crate::store::tables::items::Stamped;
-use crate::store::tables::views;
 
 /// Which messages of which mailbox are meant, and how old they may be.
 pub(super) struct Condition {
@@ -52,7 +51,7 @@ pub(super) fn read_at(viewer: &Viewer<'_>, item: &Stamped<Item>, flags: Option<&
 
 impl Mailboxes {
     /// The commit by which a message came to its place in the mailbox that is meant.
-    pub(super) fn entered(
+    pub(super) fn came_in(
         &self,
         viewer: &Viewer<'_>,
         uid: u32,
@@ -61,8 +60,8 @@ impl Mailboxes {
         let Some(condition) = condition else {
             return Ok(ModSeq(0));
         };
-        let member = views::member(&*self.db, viewer.org.tenant.id, condition.view, uid)?;
-        Ok(member.map_or(ModSeq(0), |member| member.entered))
+        let place = (condition.view, uid);
+        self.entered(viewer.org.tenant.id, place, condition.as_of)
     }
 
     /// Those that fulfil the condition now, and the UIDs of those that do not. What is not seen any more is neither.
@@ -78,7 +77,7 @@ impl Mailboxes {
                 continue;
             };
             let flags = flags::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, *id)?;
-            let entered = self.entered(viewer, *uid, Some(condition))?;
+            let entered = self.came_in(viewer, *uid, Some(condition))?;
             match condition.is_broken_by(read_at(viewer, &item, flags.as_ref()).max(entered)) {
                 true => changed.push(*uid),
                 false => same.push((*uid, *id)),

@@ -81,6 +81,11 @@ impl Mailboxes {
 }
 
 impl MarkReader<'_> {
+    /// A commit that was visible before it was made.
+    pub(super) fn as_of(&self) -> ModSeq {
+        self.as_of
+    }
+
     /// Reads the page of an item that is read next: what is said of both is then no older than its page.
     pub fn turn_to(&mut self, item: ItemId) -> Result<(), Failure> {
         self.flags.said(item)?;

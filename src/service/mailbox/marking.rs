@@ -415,9 +415,9 @@ impl Mailboxes {
                 };
                 let old_flags = reader.flags(&old.row)?;
                 let read_at = read_at(&viewer, &old, old_flags.as_ref());
-                let entered = || self.entered(&viewer, *uid, condition);
+                let came_in = || self.came_in(&viewer, *uid, condition);
                 if let Some(limit) = limit
-                    && limit.is_broken_by(read_at.max(entered()?))
+                    && limit.is_broken_by(read_at.max(came_in()?))
                 {
                     stale.push(*uid);
                     continue;
@@ -464,7 +464,7 @@ impl Mailboxes {
                     // What is changed here has the number of the commit, which is known behind it.
                     changed_at: match of_all || of_his {
                         true => ModSeq(0),
-                        false => read_at.max(entered()?),
+                        false => read_at.max(came_in()?),
                     },
                     read_at,
                     marks: marks(&seat.organisation, &item, Some(flags)),

@@ -10,7 +10,7 @@ use super::{Mailboxes, MarkReader, Opened};
 use crate::domain::item::Item;
 use crate::domain::org::Organisation;
 use crate::domain::selector::Viewer;
-use crate::id::{ModSeq, ViewId};
+use crate::id::{ModSeq, TenantId, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::store::StoreError;
@@ -53,9 +53,20 @@ impl Mailboxes {
         item: &Item,
     ) -> Result<(Marks, ModSeq), Failure> {
         let (marks, at) = reader.marks_of(viewer, item)?;
-        let member = views::member(&*self.db, viewer.org.tenant.id, view, uid)?;
-        let entered = member.map_or(ModSeq(0), |member| member.entered);
+        let entered = self.entered(viewer.org.tenant.id, (view, uid), reader.as_of())?;
         Ok((marks, at.max(entered)))
+    }
+
+    /// The commit by which a message entered a mailbox under a UID. Of one that has left again, and whose user has not heard
+    /// that yet, it is not on record any more; it was no later than what he was told of, and a number never goes back.
+    pub(super) fn entered(
+        &self,
+        tenant: TenantId,
+        (view, uid): (ViewId, u32),
+        known_to: ModSeq,
+    ) -> Result<ModSeq, StoreError> {
+        let member = views::member(&*self.db, tenant, view, uid)?;
+        Ok(member.map_or(known_to, |member| member.entered))
     }
 
     /// The number of a message in an open mailbox; `changed_at` is that of what was read of it
@@ -67,11 +78,10 @@ impl Mailboxes {
         uid: u32,
         changed_at: ModSeq,
     ) -> Result<ModSeq, Failure> {
-        let member = match opened.view {
-            Some(view) => views::member(&*self.db, by.tenant, view, uid)?,
-            None => None,
-        };
-        Ok(changed_at.max(member.map_or(ModSeq(0), |m| m.entered)))
+        match opened.view {
+            Some(view) => Ok(changed_at.max(self.entered(by.tenant, (view, uid), opened.known_to)?)),
+            None => Ok(changed_at),
+        }
     }
 
     /// The members that may have changed behind `since`. `None`: look at all of them.

@@ -208,8 +208,8 @@ impl Mailboxes {
             tokio::task::yield_now().await;
         }
         if !words.is_empty() {
-            self.reworded(by, view, there, new_from, &words, &mut told)
-                .await?;
+            let known = (view, there, new_from);
+            self.reworded(by, until, known, &words, &mut told).await?;
         }
         told.retain(|_, (_, modseq)| *modseq <= until);
         let told = told
@@ -222,9 +222,8 @@ impl Mailboxes {
     async fn reworded(
         &self,
         by: &Principal,
-        view: ViewId,
-        there: &Roster,
-        new_from: u32,
+        until: ModSeq,
+        (view, there, new_from): (ViewId, &Roster, u32),
         words: &BTreeSet<LabelId>,
         told: &mut BTreeMap<u32, (Marks, ModSeq)>,
     ) -> Result<(), Failure> {
@@ -241,7 +240,7 @@ impl Mailboxes {
             let seat = self.seat(by)?;
             let about = items::about(&*self.db, by.tenant, &item.row)?;
             if seat.viewer().sees(&item.row, about.as_ref()) {
-                let reader = &mut self.mark_reader(by, ModSeq(0));
+                let reader = &mut self.mark_reader(by, until);
                 let marks = self.marks_in(&seat.viewer(), reader, (view, entry.uid), &item.row)?;
                 told.insert(entry.uid, marks);
             }
