@@ -5,9 +5,11 @@
 
 mod keys;
 
+pub use keys::manner;
+
 use crate::clock::UtcTime;
-use crate::cms::Certificate;
-use crate::config::{Config, RevocationMode};
+use crate::cms::{Certificate, SignatureAlgorithm};
+use crate::config::{Config, RevocationMode, Signing};
 use crate::seal::key::read_password;
 use crate::seal::{SealKey, TrustStore};
 use crate::store::db::EngineKind;
@@ -21,8 +23,9 @@ const ENDS_SOON: Duration = Duration::from_secs(30 * 86_400);
 
 /// Says in words what was understood; the error is one sentence naming the file.
 pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
-    let tls = key_and_certificate(&config.tls.certificate, &config.tls.key)?;
-    let seal = key_and_certificate(&config.seal.certificate, &config.seal.key)?;
+    let tls = key_and_certificate(&config.tls.certificate, &config.tls.key, Signing::default())?;
+    let seal = &config.seal;
+    let seal = key_and_certificate(&seal.certificate, &seal.key, seal.signing)?;
     let mut known = vec![("tls", tls), ("seal", seal)];
     known.extend(further_seals(config)?);
     for authority in &config.timestamp.authority {
@@ -33,7 +36,8 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     }
     if config.timestamp.embedded {
         let stamp = &config.timestamp;
-        let pair = key_and_certificate(&stamp.embedded_certificate, &stamp.embedded_key)?;
+        let (certificate, key) = (&stamp.embedded_certificate, &stamp.embedded_key);
+        let pair = key_and_certificate(certificate, key, Signing::default())?;
         known.push(("timestamp", pair));
     }
     let seal_anchors = anchors(&config.seal.trust)?;
@@ -54,7 +58,7 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
     let mut line = |text: std::fmt::Arguments<'_>| {
         let _ = writeln!(out, "# {text}");
     };
-    for (what, certificate) in &known {
+    for (what, (certificate, algorithm)) in &known {
         let ends = certificate.not_after();
         line(format_args!(
             "{what}: {}, until {ends}, sha256 {}",
@@ -73,7 +77,7 @@ pub fn check(config: &Config, now: UtcTime) -> anyhow::Result<String> {
         }
         if *what != "tls"
             && !is_replaced(config, what, now)
-            && let Some(warning) = keys::look(config, what, certificate, now)?
+            && let Some(warning) = keys::look(config, what, (certificate, *algorithm), now)?
         {
             line(format_args!("warning: {warning}"));
         }
@@ -133,16 +137,16 @@ fn is_replaced(config: &Config, what: &str, now: UtcTime) -> bool {
 }
 
 /// The next keys, and those of dispatches.
-fn further_seals(config: &Config) -> anyhow::Result<Vec<(&'static str, Certificate)>> {
+fn further_seals(config: &Config) -> anyhow::Result<Vec<(&'static str, Pair)>> {
     let mut known = Vec::new();
     let mut nexts = vec![&config.seal.next];
     if let Some(dispatch) = &config.seal.dispatch {
-        let pair = key_and_certificate(&dispatch.certificate, &dispatch.key)?;
+        let pair = key_and_certificate(&dispatch.certificate, &dispatch.key, dispatch.signing)?;
         known.push(("seal.dispatch", pair));
         nexts.push(&dispatch.next);
     }
     for next in nexts.into_iter().flatten() {
-        let certificate = key_and_certificate(&next.certificate, &next.key)?;
+        let (certificate, algorithm) = key_and_certificate(&next.certificate, &next.key, next.signing)?;
         if !certificate.is_valid_at(next.from.0) {
             bail!(
                 "the next certificate ({}) is not valid at {}, when it is to be used",
@@ -150,21 +154,25 @@ fn further_seals(config: &Config) -> anyhow::Result<Vec<(&'static str, Certifica
                 next.from.0
             );
         }
-        keys::look(config, "seal.next", &certificate, next.from.0)?;
-        known.push(("seal.next", certificate));
+        keys::look(config, "seal.next", (&certificate, algorithm), next.from.0)?;
+        known.push(("seal.next", (certificate, algorithm)));
     }
     Ok(known)
 }
 
-fn key_and_certificate(certificate: &Path, key: &Path) -> anyhow::Result<Certificate> {
+/// A certificate, and how its key signs.
+type Pair = (Certificate, SignatureAlgorithm);
+
+fn key_and_certificate(certificate: &Path, key: &Path, signing: Signing) -> anyhow::Result<Pair> {
     let chain = certificates(certificate)?;
     let leaf = chain.into_iter().next();
     let leaf = leaf.with_context(|| format!("{} holds no certificate", certificate.display()))?;
-    let loaded = SealKey::load(key).with_context(|| format!("the key {} cannot be used", key.display()))?;
+    let loaded = SealKey::load(key).and_then(|key| key.signing(keys::manner(signing)));
+    let loaded = loaded.with_context(|| format!("the key {} cannot be used", key.display()))?;
     loaded
         .check_belongs_to(&leaf)
         .with_context(|| format!("{} and {} do not match", key.display(), certificate.display()))?;
-    Ok(leaf)
+    Ok((leaf, loaded.algorithm()))
 }
 
 /// All certificates of a PEM file.

@@ -32,7 +32,7 @@ pub use credit::Credit;
 pub use evidence::Evidence;
 pub use persons::Persons;
 pub use revocation::{LoginUnknown, Mode as RevocationMode, Revocation, Unknown as RevocationUnknown};
-pub use seal::{DispatchSeal, NextPair, Seal};
+pub use seal::{DispatchSeal, NextPair, RsaPadding, Seal, SealDigest, Signing};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -223,6 +223,15 @@ mod tests {
         assert!(why.contains("is not valid at 2036-12-31T21:00:00Z"), "{why}");
         let other = "dispatch = { certificate = \"pki/seal.pem\", key = \"pki/tls.key\" }";
         assert!(says(other).unwrap_err().contains("do not match"));
+        // The key is P-256: its digest may be said, and no other one.
+        let signing = |digest: &str| {
+            says(&format!(
+                "signing = {{ digest = \"{digest}\", rsa_padding = \"pss\" }}"
+            ))
+        };
+        assert!(signing("SHA-256").is_ok());
+        let why = signing("SHA-512").unwrap_err();
+        assert!(why.contains("signs with SHA-256, not with SHA-512"), "{why}");
         let authority =
             "authority = [{ url = \"http://a.test/\", kind = \"basic\", user = \"a\", password = \"p\" }]";
         std::fs::write(

@@ -216,7 +216,7 @@ const TABLE: &[Row] = &[
         room: "check",
         may: &[
             "config",
-            "seal::key::read_password",
+            "seal::key",
             "seal::SealKey",
             "seal::TrustStore",
             "cms",

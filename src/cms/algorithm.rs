@@ -1,8 +1,9 @@
-//! Digest and signature algorithms that are allowed: SHA-256/384/512 with ECDSA (P-256, P-384) or RSA PKCS #1 v1.5.
+//! Digest and signature algorithms that are allowed: SHA-256/384/512 with ECDSA (P-256, P-384), RSA PKCS #1 v1.5 or RSASSA-PSS.
 //!
-//! SHA-1 and MD5 signatures are refused (TS 119 312). RSA-PSS and P-521 are not read yet.
+//! SHA-1 and MD5 signatures are refused (TS 119 312). P-521 is not read yet.
 
 use super::der::{self, DerError, Reader};
+use super::pss;
 use aws_lc_rs::digest;
 
 /// A digest algorithm of the SHA-2 family.
@@ -25,13 +26,25 @@ const OID_ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03
 const OID_ECDSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 
 impl DigestAlgorithm {
-    pub fn digest(self, octets: &[u8]) -> Vec<u8> {
-        let algorithm = match self {
+    fn implementation(self) -> &'static digest::Algorithm {
+        match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
-        };
-        digest::digest(algorithm, octets).as_ref().to_vec()
+        }
+    }
+
+    pub fn digest(self, octets: &[u8]) -> Vec<u8> {
+        digest::digest(self.implementation(), octets).as_ref().to_vec()
+    }
+
+    /// The name in the parameter `micalg` of a `multipart/signed` (RFC 8551 3.5.3.2).
+    pub fn micalg(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha-256",
+            Self::Sha384 => "sha-384",
+            Self::Sha512 => "sha-512",
+        }
     }
 
     pub fn length(self) -> usize {
@@ -73,6 +86,36 @@ impl DigestAlgorithm {
     /// Reads the content of an AlgorithmIdentifier; parameters absent or NULL.
     pub fn read(fields: Reader<'_>) -> Result<Self, DerError> {
         Self::from_oid(simple_oid(fields)?).ok_or(DerError("digest algorithm is not SHA-256, -384 or -512"))
+    }
+}
+
+/// A digest of what streams by.
+pub struct Hasher {
+    algorithm: DigestAlgorithm,
+    context: digest::Context,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hasher({})", self.algorithm.name())
+    }
+}
+
+impl Hasher {
+    pub fn new(algorithm: DigestAlgorithm) -> Self {
+        Self {
+            algorithm,
+            context: digest::Context::new(algorithm.implementation()),
+        }
+    }
+
+    pub fn update(&mut self, octets: &[u8]) {
+        self.context.update(octets);
+    }
+
+    /// None never: a digest is as long as its algorithm says.
+    pub fn finish(self) -> Option<ContentDigest> {
+        ContentDigest::from_octets(self.algorithm, self.context.finish().as_ref())
     }
 }
 
@@ -142,13 +185,16 @@ impl From<[u8; 32]> for ContentDigest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     Ecdsa(DigestAlgorithm),
+    /// PKCS #1 v1.5.
     Rsa(DigestAlgorithm),
+    /// With MGF1 over the same digest, and a salt of its length.
+    RsaPss(DigestAlgorithm),
 }
 
 impl SignatureAlgorithm {
     pub fn digest_algorithm(self) -> DigestAlgorithm {
         match self {
-            Self::Ecdsa(d) | Self::Rsa(d) => d,
+            Self::Ecdsa(d) | Self::Rsa(d) | Self::RsaPss(d) => d,
         }
     }
 
@@ -157,10 +203,11 @@ impl SignatureAlgorithm {
         match self {
             Self::Ecdsa(_) => "ECDSA",
             Self::Rsa(_) => "RSA",
+            Self::RsaPss(_) => "RSA-PSS",
         }
     }
 
-    /// The AlgorithmIdentifier: ECDSA without parameters (RFC 5758 3.2), RSA with NULL (RFC 4055 5).
+    /// The AlgorithmIdentifier: ECDSA without parameters (RFC 5758 3.2), RSA with NULL (RFC 4055 5), RSASSA-PSS with its own.
     pub fn identifier(self) -> Vec<u8> {
         use DigestAlgorithm::{Sha256, Sha384, Sha512};
         let oid = match self {
@@ -170,19 +217,24 @@ impl SignatureAlgorithm {
             Self::Rsa(Sha256) => OID_RSA_SHA256,
             Self::Rsa(Sha384) => OID_RSA_SHA384,
             Self::Rsa(Sha512) => OID_RSA_SHA512,
+            Self::RsaPss(_) => pss::OID_RSA_PSS,
         };
-        let null: &[u8] = if matches!(self, Self::Rsa(_)) {
-            &[der::NULL, 0]
-        } else {
-            &[]
+        let parameters = match self {
+            Self::Ecdsa(_) => Vec::new(),
+            Self::Rsa(_) => vec![der::NULL, 0],
+            Self::RsaPss(digest) => pss::parameters(digest),
         };
-        der::sequence(&[&der::tlv(der::OID, &[oid]), null])
+        der::sequence(&[&der::tlv(der::OID, &[oid]), &parameters])
     }
 
     /// Reads the content of an AlgorithmIdentifier. `rsaEncryption` alone, which many CMS writers put there (RFC 3370
     /// 3.2), takes its digest from `beside`.
     pub fn read(fields: Reader<'_>, beside: Option<DigestAlgorithm>) -> Result<Self, DerError> {
         use DigestAlgorithm::{Sha256, Sha384, Sha512};
+        let mut parts = fields.clone();
+        if parts.expect(der::OID, "algorithm identifier")?.value == pss::OID_RSA_PSS {
+            return pss::read_signature(parts).map(Self::RsaPss);
+        }
         let oid = simple_oid(fields)?;
         Ok(match oid {
             OID_ECDSA_SHA256 => Self::Ecdsa(Sha256),

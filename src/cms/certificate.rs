@@ -7,11 +7,12 @@ use super::algorithm::{DigestAlgorithm, SignatureAlgorithm, sha256};
 use super::der::{self, DerError, Reader, Tlv};
 use super::extension;
 use super::name;
+use super::pss;
 use crate::clock::UtcTime;
 use aws_lc_rs::signature as sig;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Largest certificate read, in octets: qualified certificates with many extensions stay below 4 KiB.
 pub const CERTIFICATE_MAX_OCTETS: usize = 16 * 1024;
@@ -47,15 +48,12 @@ pub enum KeyKind {
     Unsupported,
 }
 
-impl KeyKind {
-    /// The family, as the algorithm policy names it; none of a key that is not supported.
-    pub fn family(self) -> &'static str {
-        match self {
-            Self::P256 | Self::P384 => "ECDSA",
-            Self::Rsa => "RSA",
-            Self::Unsupported => "",
-        }
-    }
+/// Which paddings an RSA key may be used with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Padding {
+    Any,
+    /// id-RSASSA-PSS names the key (RFC 4055 1.2): with that alone, and perhaps with one digest alone.
+    Pss(Option<DigestAlgorithm>),
 }
 
 /// Key usage bits that the house asks about (RFC 5280 4.2.1.3).
@@ -91,11 +89,16 @@ struct Parsed {
     spki: Range<usize>,
     key: Range<usize>,
     key_kind: KeyKind,
+    padding: Padding,
     algorithm: Option<SignatureAlgorithm>,
     signature: Range<usize>,
     not_before: UtcTime,
     not_after: UtcTime,
     extensions: Extensions,
+    /// The subject for people, once somebody asked for it.
+    subject_text: OnceLock<String>,
+    /// The key made ready for the algorithm it was first used with; None when it is no key.
+    ready: OnceLock<Option<(SignatureAlgorithm, sig::ParsedPublicKey)>>,
 }
 
 #[derive(Default)]
@@ -145,7 +148,7 @@ impl Certificate {
         validity.end("validity")?;
         let subject = t.expect(der::SEQUENCE, "subject")?;
         let spki = t.expect(der::SEQUENCE, "subjectPublicKeyInfo")?;
-        let (key_kind, key) = public_key(spki.value)?;
+        let (key_kind, padding, key) = public_key(spki.value)?;
         t.optional(0x81)?;
         t.optional(0x82)?;
         let extensions = match t.optional(der::context(3))? {
@@ -165,11 +168,14 @@ impl Certificate {
             spki: place(spki.raw),
             key: place(key),
             key_kind,
+            padding,
             algorithm: SignatureAlgorithm::read(Reader::new(outer.value), None).ok(),
             signature: place(signature),
             not_before,
             not_after,
             extensions,
+            subject_text: OnceLock::new(),
+            ready: OnceLock::new(),
             der: octets.to_vec(),
         })))
     }
@@ -251,7 +257,11 @@ impl Certificate {
 
     /// The subject for people, RFC 4514 like: `CN=..., O=..., C=TR`. Never compare names by it.
     pub fn subject(&self) -> String {
-        name::display(self.subject_der())
+        let text = self
+            .0
+            .subject_text
+            .get_or_init(|| name::display(self.subject_der()));
+        text.clone()
     }
 
     pub fn issuer(&self) -> String {
@@ -282,6 +292,17 @@ impl Certificate {
             KeyKind::P384 => 384,
             KeyKind::Rsa => modulus_bits(self.part(&self.0.key)).unwrap_or(0),
             KeyKind::Unsupported => 0,
+        }
+    }
+
+    /// The family of what the key signs, as the algorithm policy names it; none of a key that is not supported. An RSA key that may be
+    /// used with any padding counts as the weaker one.
+    pub fn key_family(&self) -> &'static str {
+        match (self.0.key_kind, self.0.padding) {
+            (KeyKind::P256 | KeyKind::P384, _) => "ECDSA",
+            (KeyKind::Rsa, Padding::Any) => "RSA",
+            (KeyKind::Rsa, Padding::Pss(_)) => "RSA-PSS",
+            (KeyKind::Unsupported, _) => "",
         }
     }
 
@@ -345,11 +366,35 @@ impl Certificate {
             (KeyKind::Rsa, SignatureAlgorithm::Rsa(Sha256)) => &sig::RSA_PKCS1_2048_8192_SHA256,
             (KeyKind::Rsa, SignatureAlgorithm::Rsa(Sha384)) => &sig::RSA_PKCS1_2048_8192_SHA384,
             (KeyKind::Rsa, SignatureAlgorithm::Rsa(Sha512)) => &sig::RSA_PKCS1_2048_8192_SHA512,
+            // A salt of the digest's length, and no other.
+            (KeyKind::Rsa, SignatureAlgorithm::RsaPss(Sha256)) => &sig::RSA_PSS_2048_8192_SHA256,
+            (KeyKind::Rsa, SignatureAlgorithm::RsaPss(Sha384)) => &sig::RSA_PSS_2048_8192_SHA384,
+            (KeyKind::Rsa, SignatureAlgorithm::RsaPss(Sha512)) => &sig::RSA_PSS_2048_8192_SHA512,
             _ => return false,
         };
-        sig::UnparsedPublicKey::new(verifier, self.part(&self.0.key))
-            .verify(message, signature)
-            .is_ok()
+        if !self.allows(algorithm) {
+            return false;
+        }
+        let key = self.part(&self.0.key);
+        let ready = self.0.ready.get_or_init(|| {
+            let parsed = sig::ParsedPublicKey::new(verifier, key).ok()?;
+            Some((algorithm, parsed))
+        });
+        // Made ready once: of RSA that is half of what verifying costs.
+        let verified = match ready {
+            Some((of, parsed)) if *of == algorithm => parsed.verify_sig(message, signature),
+            _ => sig::UnparsedPublicKey::new(verifier, key).verify(message, signature),
+        };
+        verified.is_ok()
+    }
+
+    /// RFC 4055 1.2 and 3.3: what id-RSASSA-PSS names makes no other signatures, and where it states parameters, none with others.
+    fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
+        match (self.0.padding, algorithm) {
+            (Padding::Any, _) => true,
+            (Padding::Pss(only), SignatureAlgorithm::RsaPss(digest)) => only.is_none_or(|d| d == digest),
+            (Padding::Pss(_), _) => false,
+        }
     }
 
     /// Whether `issuer`'s key signed this certificate.
@@ -367,7 +412,7 @@ impl Certificate {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.0.der == other.0.der
+        Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
     }
 }
 
@@ -400,12 +445,21 @@ pub(super) fn bit_string(t: Tlv<'_>) -> Result<&[u8], DerError> {
     }
 }
 
-fn public_key(spki: &[u8]) -> Result<(KeyKind, &[u8]), DerError> {
+fn public_key(spki: &[u8]) -> Result<(KeyKind, Padding, &[u8]), DerError> {
     let mut fields = Reader::new(spki);
     let mut algorithm = fields.enter(der::SEQUENCE, "key algorithm")?;
     let key = bit_string(fields.expect(der::BIT_STRING, "public key")?)?;
     fields.end("subjectPublicKeyInfo")?;
+    let mut padding = Padding::Any;
     let kind = match algorithm.expect(der::OID, "key algorithm")?.value {
+        pss::OID_RSA_PSS => match pss::read_key(algorithm) {
+            Ok(only) if RSA_MODULUS_OCTETS.contains(&modulus_octets(key)?) => {
+                padding = Padding::Pss(only);
+                KeyKind::Rsa
+            }
+            // Restricted to what nobody here makes: SHA-1, another mask.
+            _ => KeyKind::Unsupported,
+        },
         OID_RSA_KEY if RSA_MODULUS_OCTETS.contains(&modulus_octets(key)?) => KeyKind::Rsa,
         OID_EC_KEY => match algorithm.optional(der::OID)?.map(|t| t.value) {
             Some(OID_P256) => KeyKind::P256,
@@ -414,7 +468,7 @@ fn public_key(spki: &[u8]) -> Result<(KeyKind, &[u8]), DerError> {
         },
         _ => KeyKind::Unsupported,
     };
-    Ok((kind, key))
+    Ok((kind, padding, key))
 }
 
 /// The length of n in RSAPublicKey (RFC 8017 A.1.1).

@@ -8,6 +8,7 @@ use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 use super::ber;
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, Tlv, context};
+use super::memory::{CertificateMemory, Known};
 use super::name;
 use super::revocation::RevocationValues;
 use super::revocation_info::RevocationInfo;
@@ -194,7 +195,18 @@ pub fn digest_algorithm(cms_der: &[u8]) -> Result<DigestAlgorithm, CmsError> {
 
 /// Verifies a detached signature over id-data against the content's digest.
 pub fn verify_detached(cms_der: &[u8], content: &ContentDigest) -> Result<Verified, CmsError> {
-    verify_detached_within(cms_der, content, SIGNED_DATA_MAX_OCTETS, SigningCertificate::V2)
+    let (max_octets, wanted) = (SIGNED_DATA_MAX_OCTETS, SigningCertificate::V2);
+    verify_detached_within(cms_der, content, max_octets, wanted, Known::default())
+}
+
+/// The same, by whoever verifies many that carry the same certificates.
+pub fn verify_detached_by(
+    memory: &CertificateMemory,
+    cms_der: &[u8],
+    content: &ContentDigest,
+) -> Result<Verified, CmsError> {
+    let (max_octets, wanted) = (SIGNED_DATA_MAX_OCTETS, SigningCertificate::V2);
+    verify_detached_within(cms_der, content, max_octets, wanted, Known::memory(memory))
 }
 
 /// The same of a person's signature: it may be larger, because it brings revocation lists along, and need not name its
@@ -205,6 +217,7 @@ pub fn verify_personal(cms_der: &[u8], content: &ContentDigest) -> Result<Verifi
         content,
         along::PERSONAL_MAX_OCTETS,
         SigningCertificate::NotAsked,
+        Known::default(),
     )
 }
 
@@ -213,6 +226,7 @@ fn verify_detached_within(
     content: &ContentDigest,
     max_octets: usize,
     wanted: SigningCertificate,
+    known: Known<'_>,
 ) -> Result<Verified, CmsError> {
     let octets = definite_within(cms_der, max_octets)?;
     let view = SignedView::read(&octets)?;
@@ -222,7 +236,7 @@ fn verify_detached_within(
     if view.digest != content.algorithm() {
         return Err(CmsError::OtherDigest(view.digest));
     }
-    view.verify(content.octets(), wanted)
+    view.verify_among(content.octets(), wanted, known)
 }
 
 /// Who made a detached signature, and when, without the content: everything is verified but that the digest that was signed
@@ -348,7 +362,7 @@ impl<'a> SignedView<'a> {
 
     /// Everything that needs no trust: content digest, signing certificate, signature value.
     pub fn verify(&self, content_digest: &[u8], wanted: SigningCertificate) -> Result<Verified, CmsError> {
-        self.verify_among(content_digest, wanted, &[])
+        self.verify_among(content_digest, wanted, Known::default())
     }
 
     /// The same; the signer's certificate may be among `known` when it did not come along (RFC 3161 2.4.1).
@@ -356,7 +370,7 @@ impl<'a> SignedView<'a> {
         &self,
         content_digest: &[u8],
         wanted: SigningCertificate,
-        known: &[Certificate],
+        known: Known<'_>,
     ) -> Result<Verified, CmsError> {
         // RFC 5652 5.1: 5 where other revocation information than lists is along.
         let fits = matches!(self.version, 1 | 3) || (self.version == 5 && self.revocation_info.has_other);
@@ -387,11 +401,11 @@ impl<'a> SignedView<'a> {
         let certificates: Vec<Certificate> = self
             .certificates
             .iter()
-            .filter_map(|c| Certificate::from_der(c).ok())
+            .filter_map(|c| known.read(c).ok())
             .collect();
         let signer = certificates
             .iter()
-            .chain(known)
+            .chain(known.certificates)
             .find(|c| self.names(c))
             .ok_or(CmsError::Profile(
                 "the signer's certificate is not in the signature",

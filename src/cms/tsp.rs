@@ -7,6 +7,7 @@
 use super::algorithm::{ContentDigest, DigestAlgorithm, SignatureAlgorithm};
 use super::certificate::Certificate;
 use super::der::{self, DerError, Reader, context};
+use super::memory::Known;
 use super::name;
 use super::path;
 use super::revocation::RevocationValues;
@@ -290,11 +291,11 @@ fn check_extensions(octets: &[u8]) -> Result<(), StampError> {
 impl Token {
     /// Reads and verifies a TimeStampToken that carries its signer's certificate.
     pub fn read(token_der: &[u8]) -> Result<Self, StampError> {
-        Self::read_among(token_der, &[])
+        Self::read_among(token_der, Known::default())
     }
 
     /// Reads and verifies a TimeStampToken whose signer's certificate is in it or among `known`.
-    pub fn read_among(token_der: &[u8], known: &[Certificate]) -> Result<Self, StampError> {
+    pub fn read_among(token_der: &[u8], known: Known<'_>) -> Result<Self, StampError> {
         let octets = definite(token_der)?;
         let view = SignedView::read(&octets)?;
         let Some(content) = view.content.filter(|_| view.content_type == CONTENT_TST_INFO) else {

@@ -20,6 +20,7 @@ pub struct Seal {
     pub trust: PathBuf,
     /// A file or folder of those that are in use no more: what was sealed under them is still checked.
     pub trust_past: Option<PathBuf>,
+    pub signing: Signing,
     pub next: Option<NextPair>,
     /// None: dispatches are sealed as evidence is.
     pub dispatch: Option<DispatchSeal>,
@@ -32,10 +33,40 @@ impl Default for Seal {
             key: "pki/seal.key".into(),
             trust: "pki/ca.pem".into(),
             trust_past: None,
+            signing: Signing::default(),
             next: None,
             dispatch: None,
         }
     }
+}
+
+/// How a key signs; what is left out, the key decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signing {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<SealDigest>,
+    pub rsa_padding: RsaPadding,
+}
+
+/// By the names of `config/algorithms.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SealDigest {
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    #[serde(rename = "SHA-384")]
+    Sha384,
+    #[serde(rename = "SHA-512")]
+    Sha512,
+}
+
+/// Of no concern to keys on curves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RsaPadding {
+    #[default]
+    Pkcs1,
+    Pss,
 }
 
 /// A certificate and key that seal from a moment on.
@@ -45,6 +76,8 @@ pub struct NextPair {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub from: Moment,
+    #[serde(default)]
+    pub signing: Signing,
 }
 
 /// What seals dispatches.
@@ -53,6 +86,8 @@ pub struct NextPair {
 pub struct DispatchSeal {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    #[serde(default)]
+    pub signing: Signing,
     pub next: Option<NextPair>,
 }
 
@@ -74,17 +109,24 @@ impl Seal {
     /// All keys are set: for the test that holds the sample against the code.
     #[cfg(test)]
     pub(super) fn full() -> Self {
+        let signing = Signing {
+            digest: Some(SealDigest::Sha512),
+            rsa_padding: RsaPadding::Pss,
+        };
         let next = NextPair {
             certificate: "c".into(),
             key: "k".into(),
+            signing,
             from: "2027-01-01T00:00:00Z".parse().unwrap(),
         };
         Self {
             trust_past: Some("pki/past".into()),
+            signing,
             next: Some(next.clone()),
             dispatch: Some(DispatchSeal {
                 certificate: "c".into(),
                 key: "k".into(),
+                signing,
                 next: Some(next),
             }),
             ..Self::default()

@@ -5,9 +5,10 @@
 //! stays in use, and the log says why.
 
 use super::Surroundings;
+use crate::check::manner;
 use crate::clock::UtcTime;
-use crate::cms::{Certificate, DigestAlgorithm};
-use crate::config::{AuthorityKind, Config, NextPair, TimestampAuthority};
+use crate::cms::Certificate;
+use crate::config::{AuthorityKind, Config, NextPair, Signing, TimestampAuthority};
 use crate::domain::algorithm_policy::AlgorithmPolicy;
 use crate::domain::provider::Fingerprint;
 use crate::net::listener::{Limits, Listener};
@@ -132,7 +133,7 @@ impl Rings {
             .chain(self.dispatch.iter().flat_map(Ring::all));
         for signatory in all {
             let certificate = signatory.certificate();
-            match fitness(certificate, now) {
+            match fitness(signatory, now) {
                 Ok(None) => (),
                 Ok(Some(soon)) => tracing::warn!(seal = certificate.subject(), "{soon}"),
                 Err(why) => {
@@ -147,12 +148,13 @@ impl Rings {
         let seal = config.seal.clone();
         let (trust_pem, past_pem) = (trust_pem(config)?, past_pem(config)?);
         let reading = tokio::task::spawn_blocking(move || {
-            let evidence = ring("seal", &seal.certificate, &seal.key, seal.next.as_ref(), valid_at)?;
-            let dispatch = seal.dispatch.as_ref();
-            let dispatch = dispatch
-                .map(|d| ring("seal.dispatch", &d.certificate, &d.key, d.next.as_ref(), valid_at))
-                .transpose()?;
-            anyhow::Ok((evidence, dispatch))
+            let pair = (&*seal.certificate, &*seal.key, seal.signing);
+            let evidence = ring("seal", pair, seal.next.as_ref(), valid_at)?;
+            let dispatch = seal.dispatch.as_ref().map(|d| {
+                let pair = (&*d.certificate, &*d.key, d.signing);
+                ring("seal.dispatch", pair, d.next.as_ref(), valid_at)
+            });
+            anyhow::Ok((evidence, dispatch.transpose()?))
         });
         let (evidence, dispatch) = reading.await??;
         Ok(Self {
@@ -166,12 +168,12 @@ impl Rings {
 
 fn ring(
     what: &str,
-    certificate: &Path,
-    key: &Path,
+    pair: (&Path, &Path, Signing),
     next: Option<&NextPair>,
     valid_at: Option<UtcTime>,
 ) -> anyhow::Result<Ring> {
-    let present = signatory(what, certificate, key)?;
+    let certificate = pair.0;
+    let present = signatory(what, pair)?;
     // Its successor may sign already; then its own end does not matter.
     let is_replaced = |at: UtcTime| next.is_some_and(|n| n.from.0 <= at);
     if let Some(at) = valid_at
@@ -181,14 +183,14 @@ fn ring(
         bail!("the certificate {} is not valid now", certificate.display());
     }
     if let Some(at) = valid_at.filter(|at| !is_replaced(*at)) {
-        fitness(present.certificate(), at)
+        fitness(&present, at)
             .with_context(|| format!("the key of {} must not seal", certificate.display()))?;
     }
     match next {
         None => Ok(Ring::one(present)),
         Some(next) => {
             let what = format!("{what}.next");
-            let coming = signatory(&what, &next.certificate, &next.key)?;
+            let coming = signatory(&what, (&next.certificate, &next.key, next.signing))?;
             let ring = Ring::one(present).with_next(next.from.0, coming);
             ring.with_context(|| format!("{what} cannot be used"))
         }
@@ -196,14 +198,16 @@ fn ring(
 }
 
 /// Whether a seal's key rests on what may be relied on (TS 119 312 9.3); a sentence when that ends within a year.
-fn fitness(certificate: &Certificate, at: UtcTime) -> anyhow::Result<Option<String>> {
-    let (family, bits) = (certificate.key_kind().family(), certificate.key_bits());
-    let digest = DigestAlgorithm::Sha256.name();
+fn fitness(signatory: &Signatory, at: UtcTime) -> anyhow::Result<Option<String>> {
+    let algorithm = signatory.key().algorithm();
+    let (family, digest) = (algorithm.family(), algorithm.digest_algorithm().name());
+    let bits = signatory.certificate().key_bits();
     Ok(AlgorithmPolicy::of_this_version()?.warning(family, bits, digest, at)?)
 }
 
-fn signatory(what: &str, certificate: &Path, key: &Path) -> anyhow::Result<Signatory> {
-    let key = SealKey::load(key).with_context(|| format!("{what}.key cannot be used"))?;
+fn signatory(what: &str, (certificate, key, signing): (&Path, &Path, Signing)) -> anyhow::Result<Signatory> {
+    let key = SealKey::load(key).and_then(|key| key.signing(manner(signing)));
+    let key = key.with_context(|| format!("{what}.key cannot be used"))?;
     let chain = Certificate::from_pem_text(&read(certificate)?)
         .with_context(|| format!("{} holds no certificate", certificate.display()))?;
     Signatory::new(key, chain)

@@ -354,6 +354,8 @@ mod tests {
             ("RSA", 2048),
             ("RSA", 3072),
             ("RSA", 4096),
+            ("RSA-PSS", 2048),
+            ("RSA-PSS", 3072),
             ("ECDSA", 256),
             ("ECDSA", 384),
         ] {
@@ -364,7 +366,7 @@ mod tests {
         }
         assert!(policy.digest_fits("SHA-1", now).is_err());
         assert_eq!(policy.digest_for_new(now), Some("SHA-256"));
-        assert_eq!(policy.lines().len(), 8);
+        assert_eq!(policy.lines().len(), 10);
     }
 
     #[test]

@@ -37,6 +37,7 @@ fn outer<'a>(to: &'a [Entry], cc: &'a [Entry]) -> Outer<'a> {
             "018f0000-0000-7000-8000-000000000001".into(),
         )),
         boundary_id: Uuid::from_u128(9),
+        digest: crate::cms::DigestAlgorithm::Sha256,
     }
 }
 

@@ -14,6 +14,7 @@ use super::headers::{MsgType, event_words};
 use super::notice::Text;
 use super::{EXTENSIONS_FILE, SHA256_URI};
 use crate::clock::UtcTime;
+use crate::cms::DigestAlgorithm;
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::mail::MESSAGE_ID_MAX_OCTETS;
 use crate::mime::compose;
@@ -47,6 +48,8 @@ pub struct Outer<'a> {
     pub evidence: Option<(EvidenceKind, Event, String)>,
     /// An id given out once; the boundaries are made of it.
     pub boundary_id: Uuid,
+    /// What its signature will need of it, for who reads it while it streams by.
+    pub digest: DigestAlgorithm,
 }
 
 /// An evidence document, sealed, to be attached.
@@ -102,11 +105,11 @@ impl Outer<'_> {
             lines.push(("X-REM-DigestValue", STANDARD.encode(digest)));
         }
         lines.push(("MIME-Version", "1.0".to_owned()));
-        let boundary = self.outer_boundary();
+        let (boundary, micalg) = (self.outer_boundary(), self.digest.micalg());
         lines.push((
             "Content-Type",
             format!(
-                "multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=\"sha-256\"; boundary=\"{boundary}\""
+                "multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=\"{micalg}\"; boundary=\"{boundary}\""
             ),
         ));
         let mut out = String::new();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::UtcTime;
+use crate::cms::DigestAlgorithm;
 use crate::cms::algorithm::sha256;
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::mime::mailbox::parse_list;
@@ -52,6 +53,7 @@ fn built(enclosed: Enclosed<'_>, told: Told<'_>, attested: bool) -> (Vec<u8>, Ve
             original_sha256: Some(&sha256(ORIGINAL)),
             evidence: Some((kind, Event::Delivery, "of another, \r\nBcc: x@y".into())),
             boundary_id: Uuid::from_u128(9),
+            digest: DigestAlgorithm::Sha256,
         },
         intro: receipt_intro(&facts, told, "0a0b", attested.then_some("hs02")),
         evidence: EvidencePart { kind, xml: &xml },

@@ -97,7 +97,8 @@ fn sequence(parent: &str, children: &[Node<'_, '_>], items: &[Item]) -> Result<(
             let matched = item
                 .choice
                 .iter()
-                .find(|(ns, name, _)| node.has_tag_name((*ns, *name)));
+                // The names differ sooner than the namespaces, which are long and alike.
+                .find(|(ns, name, _)| node.tag_name().name() == *name && node.has_tag_name((*ns, *name)));
             let Some((_, _, of)) = matched.filter(|_| count < item.max) else {
                 break;
             };

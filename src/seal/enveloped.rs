@@ -5,7 +5,7 @@
 
 use crate::cms::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::cms::certificate::KeyKind;
-use crate::cms::{Certificate, der};
+use crate::cms::{Certificate, Known, der};
 use crate::xml::profile::{Family, Method, Sha2};
 use crate::xml::{self, SignatureValue, Source, Tree, Verified, XmlError};
 
@@ -14,18 +14,28 @@ const RSA_OCTETS_MIN: usize = 256;
 
 /// Verifies the signature of a document under the house profile; gives what was signed, and the signer's certificate.
 pub fn verify(octets: &[u8]) -> Result<(Verified, Certificate), XmlError> {
-    verify_tree(&Source::of(octets).tree())
+    let made = verify_tree(&Source::of(octets).tree(), Known::default());
+    made.map(|(verified, made)| (verified, made.signer))
+}
+
+/// Who made a value, and how.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub signer: Certificate,
+    pub algorithm: SignatureAlgorithm,
 }
 
 /// The same of a document that is parsed already.
-pub fn verify_tree(tree: &Tree<'_>) -> Result<(Verified, Certificate), XmlError> {
-    xml::verify(tree, check_value)
+pub fn verify_tree(tree: &Tree<'_>, known: Known<'_>) -> Result<(Verified, Made), XmlError> {
+    xml::verify(tree, |given| check_value(given, known))
 }
 
 /// Whether the certificate's key made the value.
-fn check_value(given: &SignatureValue<'_>) -> Result<Certificate, XmlError> {
+fn check_value(given: &SignatureValue<'_>, known: Known<'_>) -> Result<Made, XmlError> {
     let failed = |why: &str| XmlError::Signature(why.to_owned());
-    let signer = Certificate::from_der(given.certificate_der).map_err(|e| failed(&e.to_string()))?;
+    let signer = known
+        .read(given.certificate_der)
+        .map_err(|e| failed(&e.to_string()))?;
     let value = match signer.key_kind() {
         KeyKind::P256 => ecdsa_der(given.value, 32)?,
         KeyKind::P384 => ecdsa_der(given.value, 48)?,
@@ -45,8 +55,9 @@ fn check_value(given: &SignatureValue<'_>) -> Result<Certificate, XmlError> {
             return Err(XmlError::Profile("an RSA signature of less than 2048 bits"));
         }
     };
-    if signer.verify(algorithm(given.method), given.signed, &value) {
-        Ok(signer)
+    let algorithm = algorithm(given.method);
+    if signer.verify(algorithm, given.signed, &value) {
+        Ok(Made { signer, algorithm })
     } else {
         Err(failed("signature value verification failed"))
     }
@@ -73,5 +84,6 @@ fn algorithm(method: Method) -> SignatureAlgorithm {
     match method.family {
         Family::Ecdsa => SignatureAlgorithm::Ecdsa(digest),
         Family::Rsa => SignatureAlgorithm::Rsa(digest),
+        Family::RsaPss => SignatureAlgorithm::RsaPss(digest),
     }
 }

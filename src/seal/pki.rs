@@ -36,6 +36,7 @@ pub struct Plan {
 pub enum KeyAlgorithm {
     #[default]
     P256,
+    P384,
     Rsa3072,
 }
 
@@ -111,6 +112,7 @@ impl DevPki {
         seal.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
         let seal_key = match plan.seal_key {
             KeyAlgorithm::P256 => KeyPair::generate()?,
+            KeyAlgorithm::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)?,
             KeyAlgorithm::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072)?,
         };
 

@@ -12,7 +12,7 @@
 use super::trust::TrustStore;
 use crate::clock::UtcTime;
 use crate::cms::revocation::{self, Doubt, Origin, PathRevocation, RevocationReason, Standing, ValueSlices};
-use crate::cms::{Certificate, PathError, Purpose, RevocationShelf};
+use crate::cms::{Certificate, PathError, Purpose, RevocationShelf, SignatureAlgorithm};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,9 +143,16 @@ pub struct Relied {
     pub purpose: Purpose,
     pub proof: Proof,
     pub reliance: Reliance,
+    /// How it signed, where that is known.
+    pub algorithm: Option<SignatureAlgorithm>,
 }
 
 impl Relied {
+    pub fn signing_by(mut self, algorithm: SignatureAlgorithm) -> Self {
+        self.algorithm = Some(algorithm);
+        self
+    }
+
     /// Why it is not relied on.
     pub fn distrust(&self) -> Option<Distrust> {
         match &self.reliance {
@@ -199,6 +206,7 @@ impl Use<'_> {
             purpose: self.purpose,
             proof: self.proof,
             reliance,
+            algorithm: None,
         }
     }
 }

@@ -9,10 +9,9 @@ use super::key::KeyError;
 use super::signatory::{Ring, Signatory};
 use super::tsa::{SharedStamps, StampFailure, Stamps, Witness};
 use crate::clock::UtcTime;
-use crate::cms::algorithm::sha256;
 use crate::cms::ers::shared_token;
 use crate::cms::signed::{Assembly, CONTENT_DATA, SignedAttributes};
-use crate::cms::{Certificate, ContentDigest};
+use crate::cms::{Certificate, ContentDigest, DigestAlgorithm};
 use crate::seal::SealKey;
 use crate::xml::{XmlError, xades};
 use std::collections::BTreeSet;
@@ -123,6 +122,12 @@ impl Sealer {
         ring.at(now).chain().cloned().collect()
     }
 
+    /// The digest that the key which seals at `now` needs of what it seals.
+    pub fn digest_algorithm(&self, now: UtcTime) -> DigestAlgorithm {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.at(now).key().algorithm().digest_algorithm()
+    }
+
     /// Which own certificates are revoked, as was learnt lately. What is sealed with such a key counts nowhere.
     pub fn set_revoked(&self, fingerprints: BTreeSet<[u8; 32]>) {
         *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = fingerprints;
@@ -166,9 +171,10 @@ impl Sealer {
         let prepared = xades::prepare(unsigned_xml, &chain, signatory.key().xml_method(), now)?;
         let signature = signatory.sign(prepared.to_be_signed()).await?;
         let signed = prepared.signed(&signatory.key().xml_value(&signature)?);
-        let imprint = signed.stamp_imprint();
+        let digest = signatory.key().algorithm().digest_algorithm();
+        let imprint = ContentDigest::of(digest, signed.stamp_octets());
         let Some(shared) = &self.shared else {
-            let token = self.stamp(imprint.into(), now).await?;
+            let token = self.stamp(imprint, now).await?;
             return Ok(signed.finish(Some(&token)));
         };
         Ok(match shared.witness(imprint, now).await? {
@@ -185,28 +191,47 @@ impl Sealer {
         })
     }
 
-    /// Signs and time-stamps a MIME entity given by its SHA-256: the DER for `application/pkcs7-signature`.
-    pub async fn seal_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
+    /// Signs and time-stamps a MIME entity given by its digest in [`Sealer::digest_algorithm`]: the DER for
+    /// `application/pkcs7-signature`.
+    pub async fn seal_entity(
+        &self,
+        content: impl Into<ContentDigest>,
+        now: UtcTime,
+    ) -> Result<Vec<u8>, SealError> {
         let signatory = self.signatory(now)?;
-        let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
-        let token = self.stamp(sha256(&signature).into(), now).await?;
+        let (attributes, signature) = sign_attributes(&signatory, &content.into(), now).await?;
+        let digest = signatory.key().algorithm().digest_algorithm();
+        let token = self.stamp(ContentDigest::of(digest, &signature), now).await?;
         Ok(assemble(&signatory, &attributes, &signature, Some(&token)))
     }
 
     /// The same without a time-stamp.
-    pub async fn sign_entity(&self, content_sha256: [u8; 32], now: UtcTime) -> Result<Vec<u8>, SealError> {
+    pub async fn sign_entity(
+        &self,
+        content: impl Into<ContentDigest>,
+        now: UtcTime,
+    ) -> Result<Vec<u8>, SealError> {
         let signatory = self.signatory(now)?;
-        let (attributes, signature) = sign_attributes(&signatory, &content_sha256, now).await?;
+        let (attributes, signature) = sign_attributes(&signatory, &content.into(), now).await?;
         Ok(assemble(&signatory, &attributes, &signature, None))
     }
 }
 
 async fn sign_attributes(
     signatory: &Signatory,
-    content_sha256: &[u8; 32],
+    content: &ContentDigest,
     now: UtcTime,
 ) -> Result<(SignedAttributes, Vec<u8>), SealError> {
-    let attributes = SignedAttributes::new(CONTENT_DATA, content_sha256, signatory.certificate(), now);
+    let wanted = signatory.key().algorithm().digest_algorithm();
+    // RFC 5652 5.4: one digest algorithm for the content and for the attributes.
+    if content.algorithm() != wanted {
+        return Err(SealError::Unavailable(format!(
+            "the key was exchanged for one that signs with {} while {} was made",
+            wanted.name(),
+            content.algorithm().name()
+        )));
+    }
+    let attributes = SignedAttributes::new(CONTENT_DATA, content.octets(), signatory.certificate(), now);
     let signature = signatory.sign(attributes.to_be_signed()).await?;
     Ok((attributes, signature))
 }

@@ -7,6 +7,7 @@
 use crate::clock::UtcTime;
 use crate::cms::certificate::Certificate;
 use crate::cms::der::DerError;
+use crate::cms::memory::CertificateMemory;
 use crate::cms::path::{self, Demand, Ground, PathError, Purpose};
 use crate::cms::revocation::{self, Checks, RevocationValues, Standing, ValueSlices};
 use std::collections::{BTreeSet, HashSet};
@@ -41,6 +42,8 @@ pub struct TrustStore {
     issued: Arc<Mutex<Issued>>,
     /// What is remembered of signatures on revocation values that documents bring.
     values: Checks,
+    /// What was read lately of certificates that documents carry.
+    certificates: CertificateMemory,
 }
 
 /// A path that holds, and how it stood.
@@ -143,6 +146,11 @@ impl TrustStore {
     /// pair of its octets and its signer says all that the answer depends on; what it says of anybody is judged each time.
     pub(super) fn values(&self) -> &Checks {
         &self.values
+    }
+
+    /// A memory of certificates: who judges by this store reads those of a thousand documents once. They are not trusted for it.
+    pub(super) fn certificates(&self) -> &CertificateMemory {
+        &self.certificates
     }
 
     /// A path from `leaf` to an anchor at `at`; `along` came with the signature. Nothing is said of revocation.

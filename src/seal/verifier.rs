@@ -10,7 +10,9 @@ use crate::clock::UtcTime;
 use crate::cms::ers::shared_token;
 use crate::cms::signed;
 use crate::cms::tsp::{StampError, Token};
-use crate::cms::{Certificate, ContentDigest, Purpose, RevocationShelf, RevocationValues};
+use crate::cms::{
+    Certificate, CertificateMemory, ContentDigest, Known, Purpose, RevocationShelf, RevocationValues,
+};
 use crate::xml::foreign::Portrait;
 use crate::xml::{self, Embedded, Level};
 use std::fmt;
@@ -153,16 +155,17 @@ pub fn verify_tree<'a>(
 ) -> EvidenceReport {
     let basis = basis.into();
     let schema = Finding::of(schema());
-    let (verified, signer) = match enveloped::verify_tree(tree) {
+    let memory = basis.trust.certificates();
+    let (verified, made) = match enveloped::verify_tree(tree, Known::memory(memory)) {
         Ok(both) => both,
         Err(why) => return EvidenceReport::without_signature(schema, why.to_string(), tree),
     };
-    let embedded = &verified.embedded;
+    let (signer, embedded) = (&made.signer, &verified.embedded);
     let along: Vec<Certificate> = verified
         .chain_der
         .iter()
         .chain(&embedded.signer.certificates)
-        .filter_map(|c| Certificate::from_der(c).ok())
+        .filter_map(|c| memory.read(c).ok())
         .collect();
     let own = verified
         .stamps
@@ -173,11 +176,12 @@ pub fn verify_tree<'a>(
         let (token, root) = shared_token(&r.record_der, &r.covered).map_err(|e| e.to_string())?;
         Ok((token, Covered::Root(root)))
     });
-    let brought = Brought::by_document(embedded);
+    let brought = Brought::by_document(embedded, memory);
     let stamped = Stamped::judge(own.chain(shared), Some(verified.signing_time), &basis, &brought);
     let timestamp = stamped.finding(Finding::Failed);
     let moment = stamped.moment(Some(verified.signing_time));
-    let (trust, relied) = check_trust(&signer, &along, moment, (&basis, &brought.shelf), &stamped);
+    let (trust, relied) = check_trust(signer, &along, moment, (&basis, &brought.shelf), &stamped);
+    let relied = relied.map(|relied| relied.signing_by(made.algorithm));
     let lasts = || {
         let relied = relied.as_ref();
         stamped.last && relied.is_some_and(|r| lasts(&basis, &brought.shelf, r))
@@ -195,7 +199,7 @@ pub fn verify_tree<'a>(
         },
         root_name: Some(verified.root_name),
         portrait: None,
-        signer: Some(Signer::of(&signer)),
+        signer: Some(Signer::of(signer)),
         signing_time: Some(verified.signing_time),
         level: Some(level),
         stamp_time: stamped.earliest(),
@@ -235,7 +239,8 @@ pub fn verify_entity<'a>(
     basis: impl Into<Basis<'a>>,
 ) -> EntityReport {
     let basis = basis.into();
-    let verified = match signed::verify_detached(cms_der, &content.into()) {
+    let memory = basis.trust.certificates();
+    let verified = match signed::verify_detached_by(memory, cms_der, &content.into()) {
         Ok(verified) => verified,
         Err(why) => {
             let unknown = || Finding::Unknown("the signature does not hold".to_owned());
@@ -266,6 +271,7 @@ pub fn verify_entity<'a>(
         (&basis, &brought.shelf),
         &stamped,
     );
+    let relied = relied.map(|relied| relied.signing_by(verified.algorithm));
     EntityReport {
         signature: Finding::Ok,
         trust,
@@ -319,9 +325,9 @@ struct Brought {
 }
 
 impl Brought {
-    fn by_document(embedded: &Embedded) -> Self {
+    fn by_document(embedded: &Embedded, memory: &CertificateMemory) -> Self {
         let read = |all: &[Vec<u8>]| -> Vec<Certificate> {
-            let readable = all.iter().filter_map(|c| Certificate::from_der(c).ok());
+            let readable = all.iter().filter_map(|c| memory.read(c).ok());
             readable.collect()
         };
         let (of_signer, of_stamps) = (&embedded.signer, &embedded.stamps);
@@ -464,7 +470,8 @@ fn check_stamp(
     signing_time: Option<UtcTime>,
     (basis, brought): (&Basis<'_>, &Brought),
 ) -> Result<(Relied, bool), String> {
-    let token = Token::read(token_der).map_err(|e| e.to_string())?;
+    let known = Known::memory(basis.trust.certificates());
+    let token = Token::read_among(token_der, known).map_err(|e| e.to_string())?;
     covered.check(&token).map_err(|e| e.to_string())?;
     let along = [token.certificates.as_slice(), &brought.certificates].concat();
     let used = Use {
@@ -484,6 +491,7 @@ fn check_stamp(
         &own
     };
     let relied = basis.rely(used, shelf).map_err(|e| e.to_string())?;
+    let relied = relied.signing_by(token.algorithm);
     if signing_time.is_some_and(|s| s > token.gen_time.plus(SIGNER_AHEAD_MAX)) {
         return Err("the signer claims a time after the time-stamp".to_owned());
     }

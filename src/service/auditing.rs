@@ -18,7 +18,7 @@ pub use ending::{Figures, LastText};
 pub use verify::Verified;
 
 use crate::clock::{Clock, UtcTime};
-use crate::cms::algorithm::sha256;
+use crate::cms::ContentDigest;
 use crate::domain::audit::{AuditRecord, Author, PROVIDER};
 use crate::domain::audit_chain::{At, BEGINNING, Head, Writer, hex};
 use crate::id::TenantId;
@@ -104,7 +104,8 @@ impl Auditing {
             writer.record(*at, record);
         }
         let (text, last) = writer.finish();
-        let sealed = self.sealer.seal_entity(sha256(text.as_bytes()), now).await;
+        let digest = ContentDigest::of(self.sealer.digest_algorithm(now), text.as_bytes());
+        let sealed = self.sealer.seal_entity(digest, now).await;
         let sealed = sealed.map_err(|e| match e {
             SealError::Unavailable(why) => Failure::Unavailable(why),
             SealError::Broken(why) => Failure::Broken(why),

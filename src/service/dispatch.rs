@@ -6,6 +6,8 @@
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::{Clock, UtcTime};
+use crate::cms::algorithm::Hasher;
+use crate::cms::{ContentDigest, DigestAlgorithm};
 use crate::domain::evidence::{Event, EvidenceKind};
 use crate::domain::mail::{CopyOf, Mail, MailEvent, MailState, RecipientEvent, SenderHome};
 use crate::domain::schedule::retry_after;
@@ -154,7 +156,8 @@ impl Dispatch {
         let outline = Outline::of_body(&self.spool, &body).await?;
         let evidence = self.spool.load(&work.evidence_xml).await?;
         let parts = self.parts(work, mail, copy, &outline, &evidence, now)?;
-        let digest = self.digest(&parts, mail, &body.content).await?;
+        let algorithm = self.sealer.digest_algorithm(now);
+        let digest = self.digest(&parts, mail, &body.content, algorithm).await?;
         let cms = self.sealer.seal_entity(digest, now).await.map_err(|e| match e {
             SealError::Unavailable(why) => Failure::Unavailable(why),
             SealError::Broken(why) => Failure::Broken(why),
@@ -213,6 +216,7 @@ impl Dispatch {
             original_sha256: Some(&mail.original_sha256),
             evidence: Some((kind, Event::Acceptance, work.evidence.to_string())),
             boundary_id: self.ids.uuid(),
+            digest: self.sealer.digest_algorithm(now),
         };
         Ok(dispatch::build(&dispatch::Dispatch {
             outer,
@@ -235,8 +239,9 @@ impl Dispatch {
         parts: &DispatchParts,
         mail: &Mail,
         original: &Content,
-    ) -> Result<[u8; 32], Failure> {
-        let mut entity = Context::new(&SHA256);
+        algorithm: DigestAlgorithm,
+    ) -> Result<ContentDigest, Failure> {
+        let mut entity = Hasher::new(algorithm);
         let mut inner = Context::new(&SHA256);
         entity.update(&parts.entity_head);
         let mut reader = ContentReader::whole(&self.spool, original);
@@ -251,9 +256,8 @@ impl Dispatch {
                 mail.id
             )));
         }
-        let mut digest = [0; 32];
-        digest.copy_from_slice(entity.finish().as_ref());
-        Ok(digest)
+        let digest = entity.finish();
+        digest.ok_or_else(|| Failure::Broken("a digest of another length".into()))
     }
 
     /// Adds to the batch: the mail's new state, a queue entry for each peer, and the delivery here.

@@ -10,7 +10,7 @@ mod receipts;
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::{Clock, UtcTime};
-use crate::cms::algorithm::sha256;
+use crate::cms::ContentDigest;
 use crate::domain::evidence::EvidenceKind;
 use crate::domain::item::Item;
 use crate::domain::receipt::ReceiptForm;
@@ -165,10 +165,11 @@ impl Notary {
             .seal_evidence(&document.xml, now)
             .await
             .map_err(unsealed)?;
+        let algorithm = self.sealer.digest_algorithm(now);
         let parts = self.message(owed, &xml, now);
         let cms = self
             .sealer
-            .sign_entity(sha256(&parts.entity), now)
+            .sign_entity(ContentDigest::of(algorithm, &parts.entity), now)
             .await
             .map_err(unsealed)?;
         let octets = parts.assemble(&cms);
@@ -208,6 +209,7 @@ impl Notary {
             original_sha256: facts.message.original_sha256.as_ref(),
             evidence: Some((facts.kind, facts.event, facts.id.to_string())),
             boundary_id: self.ids.uuid(),
+            digest: self.sealer.digest_algorithm(now),
         };
         let part = EvidencePart {
             kind: facts.kind,

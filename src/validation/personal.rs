@@ -128,6 +128,8 @@ pub enum Fault {
     Broken(String),
     /// It holds, perhaps, and is not the one that is asked for.
     Unfit(String),
+    /// It holds, and does not carry what is asked for: nothing is wrong with it but by a rule.
+    Lesser(String),
     /// The certificate had ended, or was revoked.
     Ended(String),
     /// Nobody could be asked.
@@ -137,7 +139,11 @@ pub enum Fault {
 impl Fault {
     pub fn text(&self) -> &str {
         match self {
-            Self::Broken(text) | Self::Unfit(text) | Self::Ended(text) | Self::Unknown(text) => text,
+            Self::Broken(text)
+            | Self::Unfit(text)
+            | Self::Lesser(text)
+            | Self::Ended(text)
+            | Self::Unknown(text) => text,
         }
     }
 
@@ -145,6 +151,8 @@ impl Fault {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Ended(_) => Reason::UserCertExpiredOrRevoked,
+            // As for no signature where one is asked for.
+            Self::Lesser(_) => Reason::PolicyViolation,
             _ => Reason::InvalidUserSignature,
         }
     }
@@ -458,13 +466,14 @@ fn check_profile(reached: SignatureProfile, least: SignatureProfile) -> Result<(
         return Ok(());
     }
     if reached == SignatureProfile::Plain {
-        return Err(Fault::unfit(
+        return Err(Fault::Lesser(
             "the signature does not name its certificate (CAdES-BES, attribute signing-certificate-v2; profile P1 of BTK \
              2012/DK-15/299), as those of Outlook, Thunderbird and Apple Mail do not; sign the mail with a program that makes \
-             CAdES-BES signatures and send it again",
+             CAdES-BES signatures and send it again"
+                .to_owned(),
         ));
     }
-    Err(Fault::Unfit(format!(
+    Err(Fault::Lesser(format!(
         "the signature reaches profile {}, and {} is asked for (BTK 2012/DK-15/299); set your signing program accordingly",
         reached.word(),
         least.word()

@@ -147,18 +147,23 @@ async fn on_a_named_day_what_has_ended_needs_a_record_and_what_was_made_too_late
     assert!(why.contains("when it was still needed"), "{why}");
     assert!(!late.is_ok());
 
-    let text = "[renewal]\ntimestamp_days = 60\nhashtree_days = 365\n\
-        [[digest]]\nname = \"SHA-256\"\nsecure_until = \"2050-12-31\"\n\
-        [[signature]]\nname = \"ECDSA\"\nmin_bits = 256\nsecure_until = \"2025-12-31\"\n";
-    let strict = Standpoint {
-        policy: AlgorithmPolicy::parse(text).unwrap(),
-        at: None,
-    };
-    let found = judged(None, &strict).findings;
-    for finding in [&found.trust, &found.timestamp] {
-        assert!(
-            matches!(finding, Finding::Unknown(why) if why.starts_with("its algorithm was fit until 2025-12-31")),
-            "{found:?}"
+    // The digest, or the family of the key.
+    for (digest, signature) in [("2050-12-31", "2025-12-31"), ("2025-12-31", "2050-12-31")] {
+        let text = format!(
+            "[renewal]\ntimestamp_days = 60\nhashtree_days = 365\n\
+             [[digest]]\nname = \"SHA-256\"\nsecure_until = \"{digest}\"\n\
+             [[signature]]\nname = \"ECDSA\"\nmin_bits = 256\nsecure_until = \"{signature}\"\n"
         );
+        let strict = Standpoint {
+            policy: AlgorithmPolicy::parse(&text).unwrap(),
+            at: None,
+        };
+        let found = judged(None, &strict).findings;
+        for finding in [&found.trust, &found.timestamp] {
+            let Finding::Unknown(why) = finding else {
+                panic!("{found:?}")
+            };
+            assert!(why.starts_with("its algorithm was fit until 2025-12-31"), "{why}");
+        }
     }
 }

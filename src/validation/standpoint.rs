@@ -71,7 +71,15 @@ impl Standpoint {
     }
 
     fn key_until(&self, relied: &Relied) -> Option<UtcTime> {
-        let family = relied.leaf.key_kind().family();
-        self.policy.signature_until(family, relied.leaf.key_bits()).ok()
+        let bits = relied.leaf.key_bits();
+        let Some(algorithm) = relied.algorithm else {
+            return self.policy.signature_until(relied.leaf.key_family(), bits).ok();
+        };
+        let digest = self
+            .policy
+            .digest_until(algorithm.digest_algorithm().name())
+            .ok()?;
+        let family = self.policy.signature_until(algorithm.family(), bits).ok()?;
+        Some(family.min(digest))
     }
 }

@@ -111,6 +111,9 @@ impl<'a> Writer<'a> {
 
     /// Sorted by namespace and then by local name; those without a namespace first.
     fn attributes(&mut self, element: Node<'a, '_>) {
+        if element.attributes().len() == 0 {
+            return;
+        }
         let mut all: Vec<Attribute<'a, '_>> = element.attributes().collect();
         all.sort_unstable_by_key(|a| (a.namespace().unwrap_or_default(), a.name()));
         for attribute in all {
@@ -126,6 +129,18 @@ impl<'a> Writer<'a> {
         }
     }
 }
+
+/// What is written otherwise in a text or in a value.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let special = *b"&<>\r\"\t\n";
+    let mut at = 0;
+    while at < special.len() {
+        table[special[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// Canonical XML 1.0 2.3: what stands for a character of a text.
 fn in_text(octet: u8) -> Option<&'static str> {
@@ -153,15 +168,15 @@ fn in_value(octet: u8) -> Option<&'static str> {
 
 fn escape(text: &str, instead: fn(u8) -> Option<&'static str>, out: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while let Some((at, put)) = rest
-        .iter()
-        .enumerate()
-        .find_map(|(at, o)| Some((at, instead(*o)?)))
-    {
+    while let Some(at) = rest.iter().position(|o| SPECIAL[usize::from(*o)]) {
         let (clean, special) = rest.split_at(at);
         out.extend_from_slice(clean);
-        out.extend_from_slice(put.as_bytes());
-        rest = special.get(1..).unwrap_or_default();
+        let (first, behind) = special.split_at(1);
+        match first.iter().find_map(|o| instead(*o)) {
+            Some(put) => out.extend_from_slice(put.as_bytes()),
+            None => out.extend_from_slice(first),
+        }
+        rest = behind;
     }
     out.extend_from_slice(rest);
 }

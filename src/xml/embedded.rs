@@ -338,12 +338,13 @@ fn place<'a, 'input>(document: &'a Document<'input>) -> Result<Node<'a, 'input>,
 mod tests {
     use super::*;
     use crate::clock::UtcTime;
-    use crate::xml::xades::{SignatureMethod, prepare};
+    use crate::xml::profile::{Family, Method, Sha2};
+    use crate::xml::xades::prepare;
     use proptest::prelude::*;
 
     fn stamped(token: Option<&[u8]>) -> Vec<u8> {
         let document = b"<?xml version=\"1.0\"?>\n<a xmlns=\"urn:x\" Id='_1'>\n <b c='1'/>\n</a>\n";
-        let method = SignatureMethod::EcdsaSha256;
+        let method = Method::of(Family::Ecdsa, Sha2::Sha256);
         let prepared = prepare(document, &[b"leaf"], method, UtcTime::default()).unwrap();
         prepared.signed(&[1; 64]).finish(token)
     }

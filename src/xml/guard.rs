@@ -32,10 +32,9 @@ pub fn check(octets: &[u8]) -> Result<&str, XmlError> {
     if text.starts_with('\u{feff}') {
         return Err(XmlError::Guard("it begins with a byte order mark"));
     }
-    if octets
-        .iter()
-        .any(|o| *o < b' ' && !matches!(o, b'\t' | b'\n' | b'\r'))
-    {
+    // To the end and without a branch, so that many octets are looked at together.
+    let is_control = |o: u8| (o < b' ') & (o != b'\t') & (o != b'\n') & (o != b'\r');
+    if octets.iter().fold(false, |found, o| found | is_control(*o)) {
         return Err(XmlError::Guard("it has a control character"));
     }
     let body = after_declaration(text)?;
@@ -96,6 +95,7 @@ fn said_next<'t>(said: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
 
 fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
     let (mut at, mut depth, mut elements) = (0, 0usize, 0usize);
+    let declaration = memmem::Finder::new(b"xmlns");
     // Declarations in scope at each depth.
     let mut in_scope = [0usize; DEPTH_MAX + 1];
     while let Some(found) = memchr(b'<', &octets[at..]) {
@@ -122,7 +122,7 @@ fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
         if markup.starts_with(b"<?") {
             return Err(XmlError::Guard("it has a processing instruction"));
         }
-        let length = tag_length(markup)?;
+        let (length, equals) = tag_length(markup)?;
         let empty = markup[..length].ends_with(b"/>");
         if markup.starts_with(b"</") {
             depth = depth.saturating_sub(1);
@@ -137,7 +137,11 @@ fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
         }
         if !markup.starts_with(b"</") {
             let outside = in_scope[depth.saturating_sub(usize::from(!empty))];
-            let declared = outside + declarations(&markup[..length]);
+            // At most: `xmlns` in a value counts too. Without an attribute there is none.
+            let declared = match equals {
+                0 => outside,
+                _ => outside + declaration.find_iter(&markup[..length]).count(),
+            };
             if declared > NAMESPACES_MAX {
                 return Err(XmlError::Guard("too many namespaces are in scope"));
             }
@@ -150,26 +154,36 @@ fn check_markup(octets: &[u8], strays: Strays) -> Result<(), XmlError> {
     Ok(())
 }
 
-/// How many namespaces a tag declares, at most: `xmlns` in a value counts too.
-fn declarations(tag: &[u8]) -> usize {
-    memmem::find_iter(tag, b"xmlns").count()
-}
+/// What is looked at in a tag: it ends, counts as an attribute, or begins a value.
+const IN_TAG: [bool; 256] = {
+    let mut table = [false; 256];
+    table[b'>' as usize] = true;
+    table[b'=' as usize] = true;
+    table[b'"' as usize] = true;
+    table[b'\'' as usize] = true;
+    table
+};
 
-/// The length of a tag with its brackets; a `>` inside quotes does not end it.
-fn tag_length(markup: &[u8]) -> Result<usize, XmlError> {
-    let (mut quote, mut equals) = (None, 0usize);
-    for (i, octet) in markup.iter().enumerate() {
-        match (quote, octet) {
-            (Some(q), o) if q == *o => quote = None,
-            (Some(_), _) => {}
-            (None, b'"' | b'\'') => quote = Some(*octet),
-            (None, b'=') => equals += 1,
-            (None, b'>') if equals <= ATTRIBUTES_MAX => return Ok(i + 1),
-            (None, b'>') => return Err(XmlError::Guard("an element has too many attributes")),
-            (None, _) => {}
-        }
+/// The length of a tag with its brackets, and how many `=` it has; what stands inside quotes does not count.
+fn tag_length(markup: &[u8]) -> Result<(usize, usize), XmlError> {
+    let (mut rest, mut equals) = (markup, 0usize);
+    let endless = XmlError::Guard("a tag does not end");
+    while let Some(at) = rest.iter().position(|o| IN_TAG[usize::from(*o)]) {
+        let (octet, behind) = (rest[at], &rest[at + 1..]);
+        rest = match octet {
+            b'=' => {
+                equals += 1;
+                behind
+            }
+            b'>' if equals <= ATTRIBUTES_MAX => return Ok((markup.len() - behind.len(), equals)),
+            b'>' => return Err(XmlError::Guard("an element has too many attributes")),
+            quote => match memchr(quote, behind) {
+                Some(end) => &behind[end + 1..],
+                None => return Err(endless),
+            },
+        };
     }
-    Err(XmlError::Guard("a tag does not end"))
+    Err(endless)
 }
 
 fn find(octets: &[u8], what: &[u8]) -> Result<usize, XmlError> {

@@ -31,6 +31,23 @@ fn not_well_formed() -> XmlError {
     XmlError::Parse("a tag is not as XML wants it".to_owned())
 }
 
+/// The octets of `list`, to be looked up.
+const fn table(list: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < list.len() {
+        table[list[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
+/// What ends a name.
+const ENDS_NAME: [bool; 256] = table(b" \t\n\r=/>\"'<");
+/// RFC 3986 2: what a URI may have behind its scheme.
+const IN_URI: [bool; 256] =
+    table(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?#@!$()*+,;=%'");
+
 /// What is left of a tag.
 struct Tag<'t>(&'t [u8]);
 
@@ -85,8 +102,8 @@ impl<'t> Tag<'t> {
 
     /// Up to what ends a name; which characters a name may have the parser knows.
     fn name(&mut self) -> &'t [u8] {
-        let ends = |o: &u8| b" \t\n\r=/>\"'<".contains(o);
-        let length = self.0.iter().take_while(|o| !ends(o)).count();
+        let ends = self.0.iter().position(|o| ENDS_NAME[usize::from(*o)]);
+        let length = ends.unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(length);
         self.0 = rest;
         name
@@ -111,12 +128,14 @@ fn name_refused() -> XmlError {
 
 /// Clause 4: `QName`.
 fn check_name(name: &[u8]) -> Result<(), XmlError> {
-    let mut parts = name.split(|o| *o == b':');
-    if parts.clone().count() <= 2 && parts.all(|part| !part.is_empty()) {
-        Ok(())
-    } else {
-        Err(name_refused())
-    }
+    let fits = match name.iter().position(|o| *o == b':') {
+        None => !name.is_empty(),
+        Some(colon) => {
+            let local = &name[colon + 1..];
+            colon > 0 && !local.is_empty() && !local.contains(&b':')
+        }
+    };
+    if fits { Ok(()) } else { Err(name_refused()) }
 }
 
 /// Only the default namespace is undone by an empty name (clause 6.2).
@@ -137,14 +156,13 @@ fn is_absolute_uri(name: &[u8]) -> bool {
     };
     let (scheme, rest) = (&name[..colon], &name[colon + 1..]);
     let in_scheme = |o: &u8| o.is_ascii_alphanumeric() || b"+-.".contains(o);
-    let allowed = |o: &u8| o.is_ascii_alphanumeric() || b"-._~:/?#@!$()*+,;=%'".contains(o);
     let is_escape = |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(in_scheme)
         && !rest.is_empty()
-        && rest.iter().all(allowed)
+        && rest.iter().all(|o| IN_URI[usize::from(*o)])
         && rest.iter().filter(|o| **o == b'#').count() <= 1
-        && rest.split(|o| *o == b'%').skip(1).all(is_escape)
+        && (memchr(b'%', rest).is_none() || rest.split(|o| *o == b'%').skip(1).all(is_escape))
 }
 
 #[cfg(test)]

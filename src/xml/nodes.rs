@@ -60,8 +60,13 @@ pub(super) fn text_of<'a>(node: Node<'a, '_>) -> Result<&'a str, XmlError> {
 }
 
 pub(super) fn base64_of(node: Node<'_, '_>) -> Result<Vec<u8>, XmlError> {
-    let packed: String = text_of(node)?.split_ascii_whitespace().collect();
-    STANDARD.decode(packed).map_err(|_| XmlError::Profile("base64"))
+    let text = text_of(node)?;
+    let decoded = if text.bytes().any(|b| b.is_ascii_whitespace()) {
+        STANDARD.decode(text.split_ascii_whitespace().collect::<String>())
+    } else {
+        STANDARD.decode(text)
+    };
+    decoded.map_err(|_| XmlError::Profile("base64"))
 }
 
 /// A name that a fragment can only mean literally: no XPointer, no escapes. ASCII, for nobody writes others.

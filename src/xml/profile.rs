@@ -2,7 +2,7 @@
 //!
 //! House profile over XAdES (EN 319 132-1): one `ds:Signature`, last child of the root; two references, one to the whole
 //! document (enveloped-signature or its XPath form, then exclusive C14N), one to the SignedProperties of this signature;
-//! SHA-2 with ECDSA or RSA; the key is that of the certificate named by SigningCertificateV2 (or V1). No other
+//! SHA-2 with ECDSA, RSA or RSASSA-PSS in its plain form; the key is that of the certificate named by SigningCertificateV2 (or V1). No other
 //! transform, no external reference, no Manifest. That closes signature wrapping: outside the signature there is nothing
 //! that it does not cover, and inside there is nothing but keys, stamps and what is signed. Trust and time-stamps are
 //! checked elsewhere.
@@ -24,7 +24,7 @@ use std::collections::HashSet;
 const CERTIFICATES_MAX: usize = 16;
 const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 const ENVELOPED_XPATH: &str = "not(ancestor-or-self::ds:Signature)";
-const METHODS: [(&str, Method); 6] = [
+const METHODS: [(&str, Method); 9] = [
     (
         "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
         Method::of(Family::Ecdsa, Sha2::Sha256),
@@ -49,6 +49,19 @@ const METHODS: [(&str, Method); 6] = [
         "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
         Method::of(Family::Rsa, Sha2::Sha512),
     ),
+    // RFC 6931 2.3.10: these have no parameters; mask and salt follow the digest. `#rsa-pss` (2.3.9), which has, is refused.
+    (
+        "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",
+        Method::of(Family::RsaPss, Sha2::Sha256),
+    ),
+    (
+        "http://www.w3.org/2007/05/xmldsig-more#sha384-rsa-MGF1",
+        Method::of(Family::RsaPss, Sha2::Sha384),
+    ),
+    (
+        "http://www.w3.org/2007/05/xmldsig-more#sha512-rsa-MGF1",
+        Method::of(Family::RsaPss, Sha2::Sha512),
+    ),
 ];
 
 /// The family of a signature algorithm.
@@ -57,6 +70,8 @@ pub enum Family {
     Ecdsa,
     /// PKCS #1 v1.5.
     Rsa,
+    /// RSASSA-PSS.
+    RsaPss,
 }
 
 /// The digest of a signature algorithm.
@@ -67,7 +82,26 @@ pub enum Sha2 {
     Sha512,
 }
 
-/// How a signature was made, by its own word.
+impl Sha2 {
+    /// As XML names the digest of a reference.
+    pub(super) fn uri(self) -> &'static str {
+        match self {
+            Self::Sha256 => SHA256,
+            Self::Sha384 => SHA384,
+            Self::Sha512 => SHA512,
+        }
+    }
+
+    pub(super) fn algorithm(self) -> &'static digest::Algorithm {
+        match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        }
+    }
+}
+
+/// How a signature was made, by its own word; or is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Method {
     pub family: Family,
@@ -75,8 +109,14 @@ pub struct Method {
 }
 
 impl Method {
-    const fn of(family: Family, digest: Sha2) -> Self {
+    pub const fn of(family: Family, digest: Sha2) -> Self {
         Self { family, digest }
+    }
+
+    /// As XML Signature names it. Every pair has a name.
+    pub(super) fn uri(self) -> &'static str {
+        let known = METHODS.iter().find(|(_, method)| *method == self);
+        known.map_or("", |(uri, _)| uri)
     }
 
     fn of_uri(uri: &str) -> Option<Self> {
@@ -466,10 +506,9 @@ pub(super) fn check_enveloped(transform: Node<'_, '_>) -> Result<(), XmlError> {
 }
 
 fn digest_algorithm(uri: &str) -> Result<&'static digest::Algorithm, XmlError> {
-    match uri {
-        SHA256 => Ok(&digest::SHA256),
-        SHA384 => Ok(&digest::SHA384),
-        SHA512 => Ok(&digest::SHA512),
-        _ => Err(XmlError::Profile("the digest algorithm is not allowed")),
-    }
+    let all = [Sha2::Sha256, Sha2::Sha384, Sha2::Sha512];
+    let known = all.into_iter().find(|d| d.uri() == uri);
+    known
+        .map(Sha2::algorithm)
+        .ok_or(XmlError::Profile("the digest algorithm is not allowed"))
 }

@@ -4,30 +4,15 @@
 //! the very places where canonicalisation would put them. So the octets that are signed are the octets in the file, and
 //! nothing is canonicalised but the document itself, once.
 
+use super::profile::{Method, Sha2};
 use super::{
-    DSIG, ENVELOPED, EXCLUSIVE, SHA256, SIGNATURE_RECORD, SIGNED_PROPERTIES, XADES, XmlError, canonical_form,
+    DSIG, ENVELOPED, EXCLUSIVE, SIGNATURE_RECORD, SIGNED_PROPERTIES, XADES, XmlError, canonical_form,
 };
 use crate::clock::UtcTime;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-
-/// The signature algorithm, as XML Signature names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureMethod {
-    /// The value is r||s, each of the length of the curve's order (XML Signature 1.1, 6.4.3).
-    EcdsaSha256,
-    RsaSha256,
-}
-
-impl SignatureMethod {
-    fn uri(self) -> &'static str {
-        match self {
-            Self::EcdsaSha256 => "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
-            Self::RsaSha256 => "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-        }
-    }
-}
+use memchr::{memchr_iter, memmem};
 
 /// A document waiting for its signature value.
 #[derive(Debug)]
@@ -48,20 +33,21 @@ pub struct Signed<'a> {
     signature_value: String,
 }
 
-/// Computes what is to be signed. `chain` is leaf first, in DER; the document must not carry a signature yet.
+/// Computes what is to be signed. `chain` is leaf first, in DER; the document must not carry a signature yet. Whatever is digested is
+/// digested with the method's digest: a signature is no stronger than its references.
 ///
 /// CPU: one parse and one canonicalisation.
 pub fn prepare<'a>(
     document: &'a [u8],
     chain: &[&[u8]],
-    method: SignatureMethod,
+    method: Method,
     signing_time: UtcTime,
 ) -> Result<Prepared<'a>, XmlError> {
     let canonical = canonical_form(document)?;
     let document = std::str::from_utf8(document).map_err(|_| XmlError::Guard("it is not UTF-8"))?;
     let leaf = chain.first().ok_or(XmlError::Profile("no certificate"))?;
     let insert_at = end_tag_of_root(document)?;
-    let document_digest = digest::digest(&digest::SHA256, &canonical);
+    let document_digest = digest::digest(method.digest.algorithm(), &canonical);
     // Ids that cannot meet another Id of the document, nor of a document this one is put into.
     let id: String = document_digest
         .as_ref()
@@ -69,10 +55,10 @@ pub fn prepare<'a>(
         .take(10)
         .map(|o| format!("{o:02x}"))
         .collect();
-    if document.contains(&id) {
+    if memmem::find(document.as_bytes(), id.as_bytes()).is_some() {
         return Err(XmlError::Profile("the document names its own digest"));
     }
-    let signed_properties = signed_properties(&id, leaf, signing_time);
+    let signed_properties = signed_properties(&id, leaf, method.digest, signing_time);
     let signed_info = signed_info(&id, method, document_digest.as_ref(), &signed_properties);
     let mut key_info = String::from("<ds:KeyInfo><ds:X509Data>");
     for certificate in chain {
@@ -110,14 +96,7 @@ impl<'a> Prepared<'a> {
 }
 
 impl Signed<'_> {
-    /// SHA-256 of the canonical `ds:SignatureValue` element: what a SignatureTimeStamp is over (EN 319 132-1 5.3).
-    pub fn stamp_imprint(&self) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest::digest(&digest::SHA256, self.signature_value.as_bytes()).as_ref());
-        out
-    }
-
-    /// The octets whose digest is [`Signed::stamp_imprint`].
+    /// The canonical `ds:SignatureValue` element: what a SignatureTimeStamp is over (EN 319 132-1 5.3).
     pub fn stamp_octets(&self) -> &[u8] {
         self.signature_value.as_bytes()
     }
@@ -181,10 +160,11 @@ impl Signed<'_> {
     }
 }
 
-fn signed_info(id: &str, method: SignatureMethod, document_digest: &[u8], properties: &str) -> String {
+fn signed_info(id: &str, method: Method, document_digest: &[u8], properties: &str) -> String {
     let document_digest = STANDARD.encode(document_digest);
-    let properties_digest = STANDARD.encode(digest::digest(&digest::SHA256, properties.as_bytes()));
-    let method = method.uri();
+    let properties_digest = digest::digest(method.digest.algorithm(), properties.as_bytes());
+    let properties_digest = STANDARD.encode(properties_digest);
+    let (digest_uri, method) = (method.digest.uri(), method.uri());
     // Canonical form: attributes of one element in alphabetical order, no empty-element tags.
     format!(
         "<ds:SignedInfo xmlns:ds=\"{DSIG}\">\
@@ -193,22 +173,23 @@ fn signed_info(id: &str, method: SignatureMethod, document_digest: &[u8], proper
          <ds:Reference Id=\"_r{id}\" URI=\"\"><ds:Transforms>\
          <ds:Transform Algorithm=\"{ENVELOPED}\"></ds:Transform>\
          <ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform></ds:Transforms>\
-         <ds:DigestMethod Algorithm=\"{SHA256}\"></ds:DigestMethod>\
+         <ds:DigestMethod Algorithm=\"{digest_uri}\"></ds:DigestMethod>\
          <ds:DigestValue>{document_digest}</ds:DigestValue></ds:Reference>\
          <ds:Reference Type=\"{SIGNED_PROPERTIES}\" URI=\"#_p{id}\"><ds:Transforms>\
          <ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform></ds:Transforms>\
-         <ds:DigestMethod Algorithm=\"{SHA256}\"></ds:DigestMethod>\
+         <ds:DigestMethod Algorithm=\"{digest_uri}\"></ds:DigestMethod>\
          <ds:DigestValue>{properties_digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"
     )
 }
 
-fn signed_properties(id: &str, leaf: &[u8], signing_time: UtcTime) -> String {
-    let certificate_digest = STANDARD.encode(digest::digest(&digest::SHA256, leaf));
+fn signed_properties(id: &str, leaf: &[u8], digest: Sha2, signing_time: UtcTime) -> String {
+    let certificate_digest = STANDARD.encode(digest::digest(digest.algorithm(), leaf));
+    let digest_uri = digest.uri();
     let time = UtcTime::from_unix_s(signing_time.unix_s()).rfc3339();
     format!(
         "<xades:SignedProperties xmlns:xades=\"{XADES}\" Id=\"_p{id}\"><xades:SignedSignatureProperties>\
          <xades:SigningTime>{time}</xades:SigningTime><xades:SigningCertificateV2><xades:Cert><xades:CertDigest>\
-         <ds:DigestMethod xmlns:ds=\"{DSIG}\" Algorithm=\"{SHA256}\"></ds:DigestMethod>\
+         <ds:DigestMethod xmlns:ds=\"{DSIG}\" Algorithm=\"{digest_uri}\"></ds:DigestMethod>\
          <ds:DigestValue xmlns:ds=\"{DSIG}\">{certificate_digest}</ds:DigestValue></xades:CertDigest></xades:Cert>\
          </xades:SigningCertificateV2></xades:SignedSignatureProperties><xades:SignedDataObjectProperties>\
          <xades:DataObjectFormat ObjectReference=\"#_r{id}\"><xades:MimeType>text/xml</xades:MimeType>\
@@ -226,10 +207,7 @@ fn end_tag_of_root(document: &str) -> Result<usize, XmlError> {
         return Err(XmlError::Profile("something stands behind the root element"));
     }
     // The document was parsed: it is well-formed.
-    if document
-        .match_indices('<')
-        .any(|(i, _)| is_signature_tag(&document[i + 1..]))
-    {
+    if memchr_iter(b'<', document.as_bytes()).any(|i| is_signature_tag(&document[i + 1..])) {
         return Err(XmlError::Profile("the document has a signature already"));
     }
     Ok(at)
@@ -237,15 +215,16 @@ fn end_tag_of_root(document: &str) -> Result<usize, XmlError> {
 
 /// Whether a tag's name is `Signature`, with any prefix.
 fn is_signature_tag(tag: &str) -> bool {
-    let end = tag
-        .find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
-        .unwrap_or(tag.len());
-    tag[..end].rsplit(':').next() == Some("Signature")
+    let ends = |o: u8| o.is_ascii_whitespace() || o == b'>' || o == b'/';
+    let end = tag.bytes().position(ends).unwrap_or(tag.len());
+    let name = &tag[..end];
+    name.ends_with("Signature") && name.rsplit(':').next() == Some("Signature")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xml::profile::Family;
 
     const DOCUMENT: &str = "<?xml version=\"1.0\"?>\n<a xmlns=\"urn:x\" Id='_1'>\n <b c='1'/>\n</a>\n";
 
@@ -254,7 +233,7 @@ mod tests {
         prepare(
             DOCUMENT.as_bytes(),
             &[b"leaf"],
-            SignatureMethod::EcdsaSha256,
+            Method::of(Family::Ecdsa, Sha2::Sha256),
             time,
         )
         .unwrap()
@@ -287,7 +266,8 @@ mod tests {
     #[test]
     fn an_empty_root_or_a_second_signature_is_refused() {
         let prepare = |d: &[u8]| {
-            prepare(d, &[b"leaf"], SignatureMethod::RsaSha256, UtcTime::default())
+            let method = Method::of(Family::RsaPss, Sha2::Sha512);
+            prepare(d, &[b"leaf"], method, UtcTime::default())
                 .map(|p| p.id)
                 .unwrap_err()
         };

@@ -570,7 +570,12 @@ async fn a_mail_client_shows_what_is_left_to_who_may_know() {
         said.contains("STORAGE ") && said.contains("V-KEPD-CREDIT 2 12)"),
         "{said}"
     );
-    assert!(officer.ok("GETQUOTA ornekas").await.contains("V-KEPD-CREDIT 2 12)"));
+    assert!(
+        officer
+            .ok("GETQUOTA ornekas")
+            .await
+            .contains("V-KEPD-CREDIT 2 12)")
+    );
     let said = officer.say("SETQUOTA ornekas (V-KEPD-CREDIT 100)").await;
     assert!(said.contains(" NO [NOPERM] "), "{said}");
     // Others learn nothing; who manages the account learns of the credit, and of nothing else.

@@ -153,6 +153,7 @@ impl Forge {
             original_sha256: None,
             evidence: Some((facts.kind, facts.event, facts.id.to_string())),
             boundary_id: SystemIds.uuid(),
+            digest: kepd::cms::DigestAlgorithm::Sha256,
         }
     }
 }

@@ -216,6 +216,7 @@ fn sealed_message(sealer: &Sealer, document: &[u8]) -> Vec<u8> {
         original_sha256: None,
         evidence: None,
         boundary_id: Default::default(),
+        digest: kepd::cms::DigestAlgorithm::Sha256,
     };
     let intro = notice::dispatch_intro("a@hs01.kep.test", "Konu", NOW, "HS01");
     let part = EvidencePart {

@@ -198,7 +198,7 @@ fn what_does_not_hold_is_refused_with_evidence_and_its_reason() {
             "more than one signer",
         ),
         ("eski ozet", old, Reason::InvalidUserSignature, "SHA-256"),
-        ("yalin", bare, Reason::InvalidUserSignature, "signing-certificate"),
+        ("yalin", bare, Reason::PolicyViolation, "signing-certificate"),
         ("imzasiz", unsigned, Reason::PolicyViolation, "has to be signed"),
         (
             "kapali",

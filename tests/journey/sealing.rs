@@ -269,6 +269,16 @@ fn is_sealed_by(file: &Path, certificate: &Certificate) -> bool {
     xml.contains(&packed(certificate))
 }
 
+/// The dispatch of an export, by an outside judge: with SHA-512, and RSASSA-PSS.
+fn openssl_takes_the_dispatch_beside(evidence: &Path, anchors: &Path) {
+    let dispatch = evidence.parent().unwrap().with_file_name("dispatch.eml");
+    let text = String::from_utf8_lossy(&std::fs::read(&dispatch).unwrap()).into_owned();
+    assert!(text.contains("micalg=\"sha-512\""), "{text}");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["cms", "-verify", "-cades", "-out", "/dev/null", "-CAfile"]);
+    done(openssl.arg(anchors).arg("-in").arg(dispatch));
+}
+
 fn verify(files: &[PathBuf]) {
     let names: Vec<&str> = files.iter().map(|f| f.to_str().unwrap()).collect();
     let out = kepctl(&[&["evidence", "verify"], names.as_slice()].concat());
@@ -329,7 +339,8 @@ fn a_token_seals_real_mail_and_keys_are_rolled_while_the_daemon_runs() {
     std::fs::write(pki.join("seal-ca.pem"), both).unwrap();
     let coming = |from: &str| {
         format!(
-            "next = {{ certificate = \"pki/next.pem\", key = \"{}\", from = \"{from}\" }}\n",
+            "next = {{ certificate = \"pki/next.pem\", key = \"{}\", from = \"{from}\", \
+             signing = {{ digest = \"SHA-512\", rsa_padding = \"pss\" }} }}\n",
             uri("next")
         )
     };
@@ -369,6 +380,9 @@ fn a_token_seals_real_mail_and_keys_are_rolled_while_the_daemon_runs() {
     let third = provider.mail("ucuncu");
     verify(&third);
     assert!(third.iter().all(|f| is_sealed_by(f, &new)));
+    let is_pss = |f: &PathBuf| std::fs::read_to_string(f).unwrap().contains("#sha512-rsa-MGF1");
+    assert!(third.iter().all(is_pss) && !second.iter().any(is_pss));
+    openssl_takes_the_dispatch_beside(&third[0], &pki.join("seal-ca.pem"));
 
     // A key that is not there, and a configuration that cannot be read: nothing changes.
     for (from, to, words) in [

@@ -18,7 +18,7 @@ use kepd::validation::bundle::{Bundle, Files, MANIFEST, judge_bundle_from};
 use kepd::validation::preserved::Preserved;
 use kepd::validation::{Judged, Standpoint};
 use kepd::xml::{Level, without_values};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -141,15 +141,14 @@ async fn after_twenty_years_every_bundle_verifies_by_itself_and_the_others_agree
     let ended = world.authority.units.iter();
     let ended = ended.filter(|unit| unit.certificate.not_after() < now).count();
     assert_eq!(ended, 5, "certificates of the time-stamp authority");
-    let kinds: BTreeSet<bool> = world
-        .seals
-        .iter()
-        .map(|(_, c)| c.key_kind() == KeyKind::Rsa)
-        .collect();
+    let of = |kind| {
+        let seals = world.seals.iter().filter(|(_, c)| c.key_kind() == kind);
+        seals.count()
+    };
     assert_eq!(
-        (kinds.len(), world.seals.len()),
-        (2, 19),
-        "RSA and P-256, one key a year and one more"
+        [KeyKind::Rsa, KeyKind::P256, KeyKind::P384].map(of),
+        [8, 11, 2],
+        "one key a year and one more"
     );
 
     let mut bundles = Vec::new();
@@ -213,8 +212,10 @@ fn renewals_came_when_they_were_due(bundles: &[(UtcTime, Copy)]) {
                 assert_eq!(years.len(), 2, "{at}");
                 assert!(years[0].ends_with(&wanted.collect::<Vec<_>>()), "{at}: {years:?}");
                 assert_eq!(years[1], [2044, 2045], "{at}");
-            } else {
+            } else if first < 2046 {
                 assert_eq!(years, [[first, 2045]], "{at}");
+            } else {
+                assert_eq!(years, [[first]], "{at}");
             }
             let used = Record::read(record).unwrap().digest_algorithms;
             let new = used.last();

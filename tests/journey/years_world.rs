@@ -1,5 +1,5 @@
 //! A provider over twenty years: built from its services, with a clock that is turned by hand. Its key is rolled every year,
-//! its time-stamp authority follows another, RSA gives way to elliptic curves and SHA-256 to SHA-512, and once a key is lost.
+//! its time-stamp authority follows another, RSA gives way to elliptic curves and SHA-256 to longer digests, and once a key is lost.
 
 use crate::ers::authority::{Kind, Root, Signer, at};
 use crate::ers::twenty_years::current;
@@ -27,9 +27,6 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DOMAIN: &str = "hs90.kep.test";
-/// Years in which something is sealed; seals are made with SHA-256, so they stop before it ends.
-const SEALING_YEARS: u32 = 18;
-/// And until the end.
 const YEARS: u32 = 20;
 /// The year whose key is lost, counted from 0.
 const LOST_IN: u32 = 5;
@@ -174,7 +171,7 @@ impl World {
         for month in 0..=YEARS * 12 {
             world.turn(START.plus(DAY * (month * 365 / 12)));
             let year = month / 12;
-            if year < SEALING_YEARS {
+            if year < YEARS {
                 match month % 12 {
                     0 => world.roll(&format!("Seal {year}")),
                     3 => {
@@ -350,9 +347,19 @@ fn trust_of(authority: &Authority) -> TrustStore {
     trust
 }
 
+/// The key of a year: one that is fit to the end of it. At last that is P-384, which seals with SHA-384.
 fn kind_of(now: UtcTime) -> Kind {
-    let lasts = policy().signature_fits("RSA", 3072, "SHA-256", now.plus(DAY * 366));
-    if lasts.is_ok() { Kind::Rsa3072 } else { Kind::P256 }
+    let lasts = |family, bits| {
+        let fit = policy().signature_fits(family, bits, "SHA-256", now.plus(DAY * 366));
+        fit.is_ok()
+    };
+    if lasts("RSA", 3072) {
+        Kind::Rsa3072
+    } else if lasts("ECDSA", 256) {
+        Kind::P256
+    } else {
+        Kind::P384
+    }
 }
 
 /// A key for a year and a month.

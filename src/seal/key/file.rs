@@ -1,9 +1,10 @@
-//! Private keys kept in files: PKCS #8 PEM, ECDSA P-256 or RSA 2048 to 4096 bits; and other secrets kept in files.
+//! Private keys kept in files: PKCS #8 PEM, ECDSA P-256 or P-384, or RSA 2048 to 4096 bits; and other secrets kept in files.
 //!
 //! A file that others may read is refused. Its text is wiped after reading; the key itself lives inside aws-lc, which
 //! wipes it when it is dropped: as long as the daemon runs, the scalar is in its memory. A token keeps it out of there.
 
 use super::{KeyError, KeyKind, RSA_OCTETS};
+use crate::cms::{DigestAlgorithm, SignatureAlgorithm};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair};
 use base64::Engine as _;
@@ -18,6 +19,7 @@ const SECRET_FILE_MAX_OCTETS: u64 = 16 * 1024;
 /// A private key in this process.
 pub(super) enum FileKey {
     P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
     Rsa(RsaKeyPair),
 }
 
@@ -43,6 +45,9 @@ impl FileKey {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8) {
             return Ok(Self::P256(pair));
         }
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8) {
+            return Ok(Self::P384(pair));
+        }
         let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(|_| KeyError::Kind)?;
         if !RSA_OCTETS.contains(&pair.public_modulus_len()) {
             return Err(KeyError::Kind);
@@ -53,26 +58,35 @@ impl FileKey {
     pub fn kind(&self) -> KeyKind {
         match self {
             Self::P256(_) => KeyKind::P256,
+            Self::P384(_) => KeyKind::P384,
             Self::Rsa(_) => KeyKind::Rsa,
         }
     }
 
-    /// Signs with SHA-256; ECDSA in DER.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    /// Signs by one of the algorithms of its kind; ECDSA in DER.
+    pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        use DigestAlgorithm::{Sha256, Sha384, Sha512};
+        use SignatureAlgorithm as A;
         let rng = SystemRandom::new();
-        match self {
-            Self::P256(pair) => Ok(pair
-                .sign(&rng, message)
-                .map_err(|_| KeyError::Signing)?
-                .as_ref()
-                .to_vec()),
-            Self::Rsa(pair) => {
-                let mut out = vec![0; pair.public_modulus_len()];
-                pair.sign(&signature::RSA_PKCS1_SHA256, &rng, message, &mut out)
-                    .map_err(|_| KeyError::Signing)?;
-                Ok(out)
+        let (pair, padding) = match (self, algorithm) {
+            (Self::P256(pair), A::Ecdsa(Sha256)) | (Self::P384(pair), A::Ecdsa(Sha384)) => {
+                let signature = pair.sign(&rng, message).map_err(|_| KeyError::Signing)?;
+                return Ok(signature.as_ref().to_vec());
             }
-        }
+            (Self::Rsa(pair), A::Rsa(Sha256)) => (pair, &signature::RSA_PKCS1_SHA256),
+            (Self::Rsa(pair), A::Rsa(Sha384)) => (pair, &signature::RSA_PKCS1_SHA384),
+            (Self::Rsa(pair), A::Rsa(Sha512)) => (pair, &signature::RSA_PKCS1_SHA512),
+            // The salt is as long as the digest.
+            (Self::Rsa(pair), A::RsaPss(Sha256)) => (pair, &signature::RSA_PSS_SHA256),
+            (Self::Rsa(pair), A::RsaPss(Sha384)) => (pair, &signature::RSA_PSS_SHA384),
+            (Self::Rsa(pair), A::RsaPss(Sha512)) => (pair, &signature::RSA_PSS_SHA512),
+            // `Manner` gives no other pairs.
+            _ => return Err(KeyError::Signing),
+        };
+        let mut out = vec![0; pair.public_modulus_len()];
+        pair.sign(padding, &rng, message, &mut out)
+            .map_err(|_| KeyError::Signing)?;
+        Ok(out)
     }
 }
 

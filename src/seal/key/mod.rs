@@ -1,16 +1,19 @@
 //! Private keys: in a file, or in a token that signs for us and never gives its key away (PKCS #11).
 //!
-//! A key is named by a path or by a `pkcs11:` URI (RFC 7512), and signs with SHA-256. Debug says nothing. What can be
+//! A key is named by a path or by a `pkcs11:` URI (RFC 7512), and signs in one [`Manner`]. Debug says nothing. What can be
 //! mended by waiting ([`KeyError::Unavailable`]: a token that is away) is told apart from what cannot.
 
 mod file;
+mod manner;
 mod pkcs11;
 mod uri;
 
 use crate::cms::der::{self, DerError};
-use crate::cms::{Certificate, DigestAlgorithm, SignatureAlgorithm};
-use crate::xml::xades::SignatureMethod;
+use crate::cms::{Certificate, SignatureAlgorithm};
+use crate::xml::profile::Method;
 use file::FileKey;
+use manner::KeyKind;
+pub use manner::{Manner, RsaPadding};
 use pkcs11::TokenKey;
 use std::fmt;
 use std::io::Read as _;
@@ -21,8 +24,8 @@ use zeroize::Zeroizing;
 
 /// A chain of a dozen certificates is far below.
 const CHAIN_FILE_MAX_OCTETS: u64 = 256 * 1024;
-/// Octets of r and of s for P-256.
-const P256_SCALAR_OCTETS: usize = 32;
+/// Octets of r and of s: of P-256, of P-384.
+const SCALAR_OCTETS: [usize; 2] = [32, 48];
 /// RSA moduli allowed, in octets.
 const RSA_OCTETS: std::ops::RangeInclusive<usize> = 256..=512;
 
@@ -35,8 +38,14 @@ pub enum KeyError {
     Mode { mode: u32 },
     #[error("the key file is not PKCS #8 PEM ('BEGIN PRIVATE KEY')")]
     Format,
-    #[error("the key is neither ECDSA P-256 nor RSA of 2048 to 4096 bits")]
+    #[error("the key is neither ECDSA P-256, P-384 nor RSA of 2048 to 4096 bits")]
     Kind,
+    #[error("a key on {curve} signs with {own}, not with {wished}")]
+    Digest {
+        curve: &'static str,
+        own: &'static str,
+        wished: &'static str,
+    },
     #[error("the key does not belong to the certificate")]
     Mismatch,
     #[error("signing failed")]
@@ -61,16 +70,12 @@ impl KeyError {
     }
 }
 
-/// What a key is, as far as its signatures differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyKind {
-    P256,
-    Rsa,
-}
-
-/// A handle on a private key; cheap to clone.
+/// A handle on a private key, and how it signs; cheap to clone.
 #[derive(Clone)]
-pub struct SealKey(Arc<Holder>);
+pub struct SealKey {
+    holder: Arc<Holder>,
+    algorithm: SignatureAlgorithm,
+}
 
 /// Who has the key.
 enum Holder {
@@ -106,10 +111,7 @@ impl SealKey {
     /// Blocks.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         match path.to_str().filter(|text| text.starts_with(SCHEME)) {
-            Some(uri) => {
-                let token = TokenKey::open(uri.parse()?)?;
-                Ok(Self(Arc::new(Holder::Token(token))))
-            }
+            Some(uri) => Self::of(Holder::Token(TokenKey::open(uri.parse()?)?)),
             None => {
                 let text = file::read_private(path)?;
                 Self::from_pem(std::str::from_utf8(&text).map_err(|_| KeyError::Format)?)
@@ -119,92 +121,105 @@ impl SealKey {
 
     /// Reads `-----BEGIN PRIVATE KEY-----`.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        FileKey::from_pem(text).map(|key| Self(Arc::new(Holder::File(key))))
+        Self::of(Holder::File(FileKey::from_pem(text)?))
     }
 
     pub fn from_pkcs8_der(pkcs8: &[u8]) -> Result<Self, KeyError> {
-        FileKey::from_pkcs8_der(pkcs8).map(|key| Self(Arc::new(Holder::File(key))))
+        Self::of(Holder::File(FileKey::from_pkcs8_der(pkcs8)?))
     }
 
-    fn kind(&self) -> KeyKind {
-        match &*self.0 {
-            Holder::File(key) => key.kind(),
-            Holder::Token(key) => key.kind(),
-        }
+    fn of(holder: Holder) -> Result<Self, KeyError> {
+        Ok(Self {
+            algorithm: Manner::default().of(holder.kind())?,
+            holder: Arc::new(holder),
+        })
+    }
+
+    /// The same key, signing in another manner.
+    pub fn signing(self, manner: Manner) -> Result<Self, KeyError> {
+        Ok(Self {
+            algorithm: manner.of(self.holder.kind())?,
+            holder: self.holder,
+        })
     }
 
     pub fn algorithm(&self) -> SignatureAlgorithm {
-        match self.kind() {
-            KeyKind::P256 => SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256),
-            KeyKind::Rsa => SignatureAlgorithm::Rsa(DigestAlgorithm::Sha256),
-        }
+        self.algorithm
     }
 
-    pub fn xml_method(&self) -> SignatureMethod {
-        match self.kind() {
-            KeyKind::P256 => SignatureMethod::EcdsaSha256,
-            KeyKind::Rsa => SignatureMethod::RsaSha256,
-        }
+    pub fn xml_method(&self) -> Method {
+        manner::xml_method(self.algorithm)
     }
 
-    /// Signs with SHA-256 as CMS and X.509 want it: ECDSA in DER. Blocks; where others wait, use
-    /// [`SealKey::sign_apart`].
+    /// Signs as CMS and X.509 want it: ECDSA in DER. Blocks; where others wait, use [`SealKey::sign_apart`].
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        match &*self.0 {
-            Holder::File(key) => key.sign(message),
-            Holder::Token(key) => key.sign(message),
+        match &*self.holder {
+            Holder::File(key) => key.sign(self.algorithm, message),
+            Holder::Token(key) => key.sign(self.algorithm, message),
         }
     }
 
-    /// [`SealKey::sign`] without holding up the thread: P-256 in a file takes some 20 microseconds and is done at once,
+    /// [`SealKey::sign`] without holding up the thread: P-256 in a file takes some 20 microseconds, P-384 some 150, and is done at once,
     /// RSA in a file takes a millisecond and goes to the blocking pool, a token has threads of its own.
     pub async fn sign_apart(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        match &*self.0 {
-            Holder::File(FileKey::P256(_)) => self.sign(message),
+        match &*self.holder {
+            Holder::File(FileKey::P256(_) | FileKey::P384(_)) => self.sign(message),
             Holder::File(FileKey::Rsa(_)) => {
                 let (key, message) = (self.clone(), message.to_vec());
                 let signing = tokio::task::spawn_blocking(move || key.sign(&message));
                 signing.await.unwrap_or(Err(KeyError::Signing))
             }
-            Holder::Token(key) => key.sign_apart(message).await,
+            Holder::Token(key) => key.sign_apart(self.algorithm, message).await,
         }
     }
 
     /// A signature of it did not verify. A token's sessions are opened anew then.
     pub fn distrust(&self) {
-        if let Holder::Token(key) = &*self.0 {
+        if let Holder::Token(key) = &*self.holder {
             key.distrust();
         }
     }
 
     /// A signature of [`SealKey::sign`] as XML Signature wants it: ECDSA as r||s.
     pub fn xml_value(&self, signature: &[u8]) -> Result<Vec<u8>, KeyError> {
-        match self.kind() {
-            KeyKind::P256 => fixed_width(signature).map_err(|_| KeyError::Signing),
-            KeyKind::Rsa => Ok(signature.to_vec()),
-        }
+        let scalar_octets = match self.holder.kind() {
+            KeyKind::P256 => SCALAR_OCTETS[0],
+            KeyKind::P384 => SCALAR_OCTETS[1],
+            KeyKind::Rsa => return Ok(signature.to_vec()),
+        };
+        fixed_width(signature, scalar_octets).map_err(|_| KeyError::Signing)
     }
 
     /// The certificate must carry this key: shown by a signature that it verifies. Blocks.
     pub fn check_belongs_to(&self, certificate: &Certificate) -> Result<(), KeyError> {
         const PROBE: &[u8] = b"kepd: does this key belong to this certificate?";
-        let fits = certificate.verify(self.algorithm(), PROBE, &self.sign(PROBE)?);
+        let fits = certificate.verify(self.algorithm, PROBE, &self.sign(PROBE)?);
         if fits { Ok(()) } else { Err(KeyError::Mismatch) }
+    }
+}
+
+impl Holder {
+    fn kind(&self) -> KeyKind {
+        match self {
+            Self::File(key) => key.kind(),
+            Self::Token(key) => key.kind(),
+        }
     }
 }
 
 /// r||s to ECDSA-Sig-Value (RFC 3279 2.2.3).
 fn ecdsa_der(fixed: &[u8]) -> Option<Vec<u8>> {
-    let (r, s) = fixed.split_at_checked(P256_SCALAR_OCTETS)?;
-    let whole = s.len() == P256_SCALAR_OCTETS;
+    let scalar_octets = fixed.len() / 2;
+    let (r, s) = fixed.split_at_checked(scalar_octets)?;
+    let whole = SCALAR_OCTETS.contains(&scalar_octets) && s.len() == scalar_octets;
     whole.then(|| der::sequence(&[&der::unsigned(r), &der::unsigned(s)]))
 }
 
-/// ECDSA-Sig-Value (RFC 3279 2.2.3) to r||s of P-256.
-fn fixed_width(signature: &[u8]) -> Result<Vec<u8>, DerError> {
+/// ECDSA-Sig-Value (RFC 3279 2.2.3) to r||s.
+fn fixed_width(signature: &[u8], scalar_octets: usize) -> Result<Vec<u8>, DerError> {
     let mut fields = der::whole(signature, der::SEQUENCE, "ECDSA signature")?;
-    let mut out = vec![0; 2 * P256_SCALAR_OCTETS];
-    for half in out.chunks_exact_mut(P256_SCALAR_OCTETS) {
+    let mut out = vec![0; 2 * scalar_octets];
+    for half in out.chunks_exact_mut(scalar_octets) {
         place(fields.expect(der::INTEGER, "ECDSA signature")?.value, half)?;
     }
     fields.end("ECDSA signature")?;
@@ -228,7 +243,7 @@ mod tests {
     #[test]
     fn a_signature_in_der_becomes_r_and_s_and_back() {
         let der = der::sequence(&[&der::unsigned(&[0x80, 1]), &der::unsigned(&[7; 32])]);
-        let fixed = fixed_width(&der).unwrap();
+        let fixed = fixed_width(&der, 32).unwrap();
         assert_eq!(fixed.len(), 64);
         assert_eq!(
             (&fixed[..30], &fixed[30..32], &fixed[32..]),
@@ -236,6 +251,8 @@ mod tests {
         );
         assert_eq!(ecdsa_der(&fixed), Some(der));
         assert_eq!(ecdsa_der(&fixed[1..]), None);
-        assert!(fixed_width(&der::sequence(&[&der::unsigned(&[1; 33]), &der::unsigned(&[1])])).is_err());
+        let long = der::sequence(&[&der::unsigned(&[1; 33]), &der::unsigned(&[1])]);
+        assert!(fixed_width(&long, 32).is_err());
+        assert_eq!(fixed_width(&long, 48).unwrap().len(), 96);
     }
 }

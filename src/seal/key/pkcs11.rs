@@ -6,21 +6,23 @@
 //! PIN that was not taken is never tried again, nor is one tried while the token itself says that the last try failed:
 //! the next could lock it, and restarts would do it alone. The PIN is read for each login and not kept by us.
 //!
-//! Digests are made here; the token signs them (CKM_ECDSA, CKM_RSA_PKCS). Not here: keys that ask for the PIN at each
+//! Digests are made here; the token signs them (CKM_ECDSA, CKM_RSA_PKCS, CKM_RSA_PKCS_PSS). Not here: keys that ask for the PIN at each
 //! signature (CKA_ALWAYS_AUTHENTICATE), making keys, and writing to a token.
 
 use super::file::read_private;
 use super::uri::TokenUri;
 use super::{KeyError, KeyKind, RSA_OCTETS, ecdsa_der};
-use crate::cms::algorithm::sha256;
+use crate::cms::{ContentDigest, DigestAlgorithm, SignatureAlgorithm, der};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
-use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
+use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::{Limit, Slot, TokenInfo};
 use cryptoki::types::RawAuthPin;
 use std::convert::Infallible;
+use std::ffi::c_ulong;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -39,11 +41,8 @@ const CLOSING_MAX: Duration = Duration::from_secs(5);
 const PIN_MAX_OCTETS: usize = 255;
 /// secp256r1, as CKA_EC_PARAMS has it: the DER of its OID.
 const P256_PARAMS: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
-/// DigestInfo of SHA-256 up to the digest (RFC 8017 9.2, note 1).
-const DIGEST_INFO_SHA256: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
+/// The same of secp384r1.
+const P384_PARAMS: &[u8] = &[0x06, 5, 0x2b, 0x81, 0x04, 0x00, 0x22];
 
 /// A key in a token. Its threads end when it is dropped, and who drops it waits for that: a thread that is still inside
 /// the module when the process ends would find there what is torn down already, and the process would die of it.
@@ -79,7 +78,8 @@ impl Drop for Threads {
 }
 
 struct Job {
-    digest: [u8; 32],
+    algorithm: SignatureAlgorithm,
+    digest: ContentDigest,
     answer: Answer,
 }
 
@@ -143,19 +143,23 @@ impl TokenKey {
         *now += 1;
     }
 
-    /// Signs with SHA-256; ECDSA in DER. Blocks.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    /// Signs by one of the algorithms of its kind; ECDSA in DER. Blocks.
+    pub fn sign(&self, algorithm: SignatureAlgorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let (tell, told) = sync_channel(1);
         let answer: Answer = Box::new(move |done| {
             // Who asked may have given up.
             let _ = tell.send(done);
         });
-        self.hand_in(message, answer)?;
+        self.hand_in(algorithm, message, answer)?;
         told.recv_timeout(SIGNING_MAX).unwrap_or_else(|_| Err(silent()))
     }
 
     /// The same, for who must not block.
-    pub async fn sign_apart(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    pub async fn sign_apart(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
         let signing = async {
             let seat = self.seats.clone().acquire_owned().await;
             let seat = seat.map_err(|_| silent())?;
@@ -164,16 +168,19 @@ impl TokenKey {
                 drop(seat);
                 let _ = tell.send(done);
             });
-            self.hand_in(message, answer)?;
+            self.hand_in(algorithm, message, answer)?;
             told.await.unwrap_or_else(|_| Err(silent()))
         };
         let signed = tokio::time::timeout(SIGNING_MAX, signing).await;
         signed.unwrap_or_else(|_| Err(silent()))
     }
 
-    fn hand_in(&self, message: &[u8], answer: Answer) -> Result<(), KeyError> {
-        let digest = sha256(message);
-        let handed = self.jobs.try_send(Job { digest, answer });
+    fn hand_in(&self, algorithm: SignatureAlgorithm, message: &[u8], answer: Answer) -> Result<(), KeyError> {
+        let handed = self.jobs.try_send(Job {
+            algorithm,
+            digest: ContentDigest::of(algorithm.digest_algorithm(), message),
+            answer,
+        });
         handed.map_err(|_| KeyError::Unavailable("too many signatures wait for it".to_owned()))
     }
 }
@@ -207,17 +214,17 @@ impl Worker {
             let Ok(job) = job else {
                 break;
             };
-            (job.answer)(self.sign(&job.digest));
+            (job.answer)(self.sign(job.algorithm, &job.digest));
         }
         if let Some(open) = self.open.take() {
             open.close();
         }
     }
 
-    fn sign(&mut self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
+    fn sign(&mut self, algorithm: SignatureAlgorithm, digest: &ContentDigest) -> Result<Vec<u8>, KeyError> {
         let mut again = true;
         loop {
-            match self.try_sign(digest) {
+            match self.try_sign(algorithm, digest) {
                 Some(Ok(signature)) => return Ok(signature),
                 Some(Err(Trouble::Call(error))) if again && is_lost(&error) => {
                     tracing::warn!(%error, "the session with the token is lost; opening another");
@@ -234,7 +241,11 @@ impl Worker {
     }
 
     /// None when there is no session of the present generation.
-    fn try_sign(&self, digest: &[u8; 32]) -> Option<Result<Vec<u8>, Trouble>> {
+    fn try_sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        digest: &ContentDigest,
+    ) -> Option<Result<Vec<u8>, Trouble>> {
         // Nobody opens a session while others sign: see `Token::generation`.
         let generation = self
             .token
@@ -242,7 +253,7 @@ impl Worker {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         let open = self.open.as_ref().filter(|o| o.generation == *generation)?;
-        Some(open.sign(digest))
+        Some(open.sign(algorithm, digest))
     }
 
     /// Gives up a session; `gone` when there is none any more behind its handle, nor behind anybody else's.
@@ -281,18 +292,42 @@ impl Open {
         let _ = self.session.close();
     }
 
-    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Trouble> {
-        match self.kind {
-            KeyKind::P256 => {
+    fn sign(&self, algorithm: SignatureAlgorithm, digest: &ContentDigest) -> Result<Vec<u8>, Trouble> {
+        let sign = |mechanism: &Mechanism<'_>, octets: &[u8]| self.session.sign(mechanism, self.key, octets);
+        match algorithm {
+            SignatureAlgorithm::Ecdsa(_) => {
                 // PKCS #11 2.40 (mechanisms) 2.3.6: the digest in, r||s out.
-                let fixed = self.session.sign(&Mechanism::Ecdsa, self.key, digest)?;
+                let fixed = sign(&Mechanism::Ecdsa, digest.octets())?;
                 ecdsa_der(&fixed).ok_or(Trouble::Key(KeyError::Signing))
             }
-            KeyKind::Rsa => {
-                let info = [&DIGEST_INFO_SHA256[..], digest].concat();
-                Ok(self.session.sign(&Mechanism::RsaPkcs, self.key, &info)?)
+            SignatureAlgorithm::Rsa(_) => Ok(sign(&Mechanism::RsaPkcs, &digest_info(digest))?),
+            // 2.1.10: the digest in.
+            SignatureAlgorithm::RsaPss(_) => {
+                let mechanism = Mechanism::RsaPkcsPss(pss_parameters(digest.algorithm()));
+                Ok(sign(&mechanism, digest.octets())?)
             }
         }
+    }
+}
+
+/// DigestInfo (RFC 8017 9.2, note 1).
+fn digest_info(digest: &ContentDigest) -> Vec<u8> {
+    let oid = der::tlv(der::OID, &[digest.algorithm().oid()]);
+    let algorithm = der::sequence(&[&oid, &[der::NULL, 0]]);
+    der::sequence(&[&algorithm, &der::tlv(der::OCTET_STRING, &[digest.octets()])])
+}
+
+/// As `cms` writes them beside the signature: MGF1 over the same digest, a salt of its length.
+fn pss_parameters(digest: DigestAlgorithm) -> PkcsPssParams {
+    let (hash_alg, mgf, salt_octets): (_, _, c_ulong) = match digest {
+        DigestAlgorithm::Sha256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32),
+        DigestAlgorithm::Sha384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48),
+        DigestAlgorithm::Sha512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64),
+    };
+    PkcsPssParams {
+        hash_alg,
+        mgf,
+        s_len: salt_octets.into(),
     }
 }
 
@@ -463,13 +498,32 @@ fn kind_of(session: &Session, key: ObjectHandle) -> Result<KeyKind, Trouble> {
             _ => {}
         }
     }
+    if kind == Some(KeyType::EC) && params.is_none() {
+        // Some tokens tell the curve of the public half only.
+        params = curve_of_public_half(session, key)?;
+    }
     match (kind, params, modulus) {
-        // Some tokens tell the curve of the public half only; the certificate will say.
+        // The certificate will say.
         (Some(KeyType::EC), None, _) => Ok(KeyKind::P256),
         (Some(KeyType::EC), Some(curve), _) if curve == P256_PARAMS => Ok(KeyKind::P256),
+        (Some(KeyType::EC), Some(curve), _) if curve == P384_PARAMS => Ok(KeyKind::P384),
         (Some(KeyType::RSA), _, Some(n)) if RSA_OCTETS.contains(&n.len()) => Ok(KeyKind::Rsa),
         _ => Err(KeyError::Kind.into()),
     }
+}
+
+/// CKA_EC_PARAMS of the one public key with the same CKA_ID.
+fn curve_of_public_half(session: &Session, key: ObjectHandle) -> Result<Option<Vec<u8>>, Trouble> {
+    let mut wanted = session.get_attributes(key, &[AttributeType::Id])?;
+    wanted.push(Attribute::Class(ObjectClass::PUBLIC_KEY));
+    let [public] = session.find_objects(&wanted)?[..] else {
+        return Ok(None);
+    };
+    let told = session.get_attributes(public, &[AttributeType::EcParams])?;
+    Ok(told.into_iter().find_map(|attribute| match attribute {
+        Attribute::EcParams(curve) => Some(curve),
+        _ => None,
+    }))
 }
 
 /// Reads the PIN, to be forgotten after the login.

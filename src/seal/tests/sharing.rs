@@ -1,6 +1,7 @@
 //! One token for many signatures: each document still verifies alone, before judges of others as well.
 
 use super::*;
+use crate::cms::ContentDigest;
 use crate::cms::ers::shared_token;
 use crate::seal::TransportError;
 use crate::seal::tsa::{Exchange, SHARED_MAX, SharedStamps, StampFailure, Stamps, Witness};
@@ -194,7 +195,7 @@ async fn witnesses(shared: &Arc<SharedStamps>, count: usize) -> Vec<Result<Witne
     let mut asking = JoinSet::new();
     for n in 0..count {
         let shared = shared.clone();
-        asking.spawn(async move { shared.witness(imprint(n), now()).await });
+        asking.spawn(async move { shared.witness(imprint(n).into(), now()).await });
     }
     asking.join_all().await
 }
@@ -216,9 +217,22 @@ async fn a_gathering_that_is_full_does_not_wait() {
 #[tokio::test(start_paused = true)]
 async fn the_first_may_lose_patience_without_harm_to_the_others() {
     let (shared, line) = shared();
-    let first = tokio::time::timeout(WINDOW / 2, shared.witness(imprint(0), now()));
-    let (first, second) = tokio::join!(first, shared.witness(imprint(1), now()));
+    let first = tokio::time::timeout(WINDOW / 2, shared.witness(imprint(0).into(), now()));
+    let (first, second) = tokio::join!(first, shared.witness(imprint(1).into(), now()));
     assert!(first.is_err());
     assert!(matches!(second, Ok(Witness::Record(_))));
     assert_eq!(line.asked(), 1);
+}
+
+/// A tree has one digest algorithm: who seals with another key after it was exchanged gathers apart.
+#[tokio::test(start_paused = true)]
+async fn those_of_another_digest_gather_apart() {
+    let (shared, line) = shared();
+    let longer = |n: u8| shared.witness(ContentDigest::Sha512([n; 64]), now());
+    let shorter = |n: usize| shared.witness(imprint(n).into(), now());
+    let (a, b, c, d) = tokio::join!(shorter(0), shorter(1), longer(0), longer(1));
+    for witness in [a, b, c, d] {
+        assert!(matches!(witness, Ok(Witness::Record(_))), "{witness:?}");
+    }
+    assert_eq!(line.asked(), 2);
 }

@@ -3,7 +3,9 @@
 
 use super::judges::{entity_is_accepted_from, evidence_is_accepted_from};
 use super::*;
+use crate::cms::DigestAlgorithm;
 use crate::seal::KeyError;
+use crate::seal::key::{Manner, RsaPadding};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::session::SessionState;
 use cryptoki::slot::Slot;
@@ -154,6 +156,40 @@ fn what_a_token_seals_with_rsa_is_accepted_by_every_judge() {
             entity_is_accepted_from(&house).await;
         });
     });
+}
+
+/// P-384 and every digest and padding of RSA, by one token.
+#[test]
+fn what_a_token_seals_in_other_manners_is_accepted_by_every_judge() {
+    with_token(
+        "what_a_token_seals_in_other_manners_is_accepted_by_every_judge",
+        |home| {
+            let rsa = |digest, rsa_padding| {
+                let digest = Some(digest);
+                (KeyAlgorithm::Rsa3072, Manner { digest, rsa_padding })
+            };
+            let manners = [
+                (KeyAlgorithm::P384, Manner::default()),
+                rsa(DigestAlgorithm::Sha384, RsaPadding::Pkcs1),
+                rsa(DigestAlgorithm::Sha512, RsaPadding::Pkcs1),
+                rsa(DigestAlgorithm::Sha256, RsaPadding::Pss),
+                rsa(DigestAlgorithm::Sha512, RsaPadding::Pss),
+            ];
+            for (number, (algorithm, manner)) in manners.into_iter().enumerate() {
+                let pki = pki(algorithm);
+                let label = format!("seal-{number}");
+                home.import(&pki, &label, &format!("0{number}"));
+                let key = SealKey::load(&home.uri(&label)).unwrap().signing(manner).unwrap();
+                let clock = Arc::new(ManualClock::at(now()));
+                let transport = LocalTransport::new(authority(&pki), clock, 1);
+                let house = house_with_key(pki, key, transport);
+                block_on(async {
+                    evidence_is_accepted_from(&house).await;
+                    entity_is_accepted_from(&house).await;
+                });
+            }
+        },
+    );
 }
 
 #[test]

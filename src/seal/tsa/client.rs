@@ -8,7 +8,7 @@ use super::{NonceSource, Stamp, StampFailure, Stamping, Stamps, TOLERANCE_DEFAUL
 use crate::clock::UtcTime;
 use crate::cms::path::is_time_stamping;
 use crate::cms::tsp::{self, StampError, Token};
-use crate::cms::{Certificate, ContentDigest, Purpose};
+use crate::cms::{Certificate, ContentDigest, Known, Purpose};
 use crate::seal::trust::TrustStore;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,7 +97,11 @@ impl TimestampClient {
         let request = tsp::request(&imprint, &nonce, policy, wants_certificates);
         let response = self.transport.exchange(request).await?;
         let mut token_der = tsp::token_of_response(&response)?;
-        let token = Token::read_among(&token_der, &self.known)?;
+        let known = Known {
+            certificates: &self.known,
+            memory: Some(self.trust.certificates()),
+        };
+        let token = Token::read_among(&token_der, known)?;
         token.check_fresh(&imprint, &nonce, &self.policies, now, self.tolerance)?;
         self.trust.check(
             &token.signer,

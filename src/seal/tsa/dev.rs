@@ -3,7 +3,6 @@
 use super::{Exchange, TimestampTransport};
 use crate::clock::{Clock, UtcTime};
 use crate::cms::Certificate;
-use crate::cms::algorithm::sha256;
 use crate::cms::signed::{Assembly, CONTENT_TST_INFO, SignedAttributes};
 use crate::cms::tsp::{self, Failure, TstInfo};
 use crate::seal::key::{KeyError, SealKey};
@@ -84,7 +83,9 @@ impl DevAuthority {
             nonce_der: request.nonce_der.as_deref(),
         }
         .der()?;
-        let attributes = SignedAttributes::new(CONTENT_TST_INFO, &sha256(&info), &self.certificate, now);
+        // RFC 5652 5.4: digested as the key signs.
+        let content = self.key.algorithm().digest_algorithm().digest(&info);
+        let attributes = SignedAttributes::new(CONTENT_TST_INFO, &content, &self.certificate, now);
         let signature = self.key.sign(attributes.to_be_signed()).ok()?;
         let assembly = Assembly {
             attributes: &attributes,

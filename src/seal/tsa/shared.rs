@@ -33,9 +33,9 @@ pub struct SharedStamps {
     open: Arc<Mutex<Option<Arc<Gathering>>>>,
 }
 
-/// Who will share a token.
-#[derive(Default)]
+/// Who will share a token: their digests are of one algorithm, for the tree is.
 struct Gathering {
+    algorithm: DigestAlgorithm,
     all: Mutex<Vec<Waiter>>,
     /// Rung when there is no room for another.
     full: Notify,
@@ -64,25 +64,20 @@ impl SharedStamps {
         }
     }
 
-    /// A witness for the signature whose SHA-256 is `imprint`, fresh at `now`.
-    pub async fn witness(&self, imprint: [u8; 32], now: UtcTime) -> Result<Witness, StampFailure> {
+    /// A witness for the signature whose digest is `imprint`, fresh at `now`.
+    pub async fn witness(&self, imprint: ContentDigest, now: UtcTime) -> Result<Witness, StampFailure> {
         let (answer, coming) = oneshot::channel();
-        self.join(
-            Waiter {
-                imprint: imprint.into(),
-                answer,
-            },
-            now,
-        );
+        self.join(Waiter { imprint, answer }, now);
         // Who was to answer is gone only when the house is.
         coming.await.unwrap_or(Err(StampFailure::NoTime))
     }
 
     /// The first one opens a gathering and sends somebody, who waits for the others and fetches the token: whoever asked may
-    /// lose patience without harm to them.
+    /// lose patience without harm to them. After a key was exchanged for one of another digest, others gather anew.
     fn join(&self, waiter: Waiter, now: UtcTime) {
         let mut open = lock(&self.open);
-        if let Some(gathering) = &*open {
+        let algorithm = waiter.imprint.algorithm();
+        if let Some(gathering) = open.as_ref().filter(|g| g.algorithm == algorithm) {
             let mut all = lock(&gathering.all);
             all.push(waiter);
             if all.len() >= SHARED_MAX {
@@ -92,8 +87,11 @@ impl SharedStamps {
             }
             return;
         }
-        let gathering = Arc::new(Gathering::default());
-        lock(&gathering.all).push(waiter);
+        let gathering = Arc::new(Gathering {
+            algorithm,
+            all: Mutex::new(vec![waiter]),
+            full: Notify::new(),
+        });
         *open = Some(gathering.clone());
         let (stamps, window, opened) = (self.stamps.clone(), self.window, self.open.clone());
         tokio::spawn(async move {
@@ -101,15 +99,15 @@ impl SharedStamps {
             let _ = tokio::time::timeout(window, gathering.full.notified()).await;
             lock(&opened).take_if(|open| Arc::ptr_eq(open, &gathering));
             let all = std::mem::take(&mut *lock(&gathering.all));
-            share(&*stamps, all, now).await;
+            share(&*stamps, algorithm, all, now).await;
         });
     }
 }
 
 /// Fetches the token, and hands out what each gets of it.
-async fn share(stamps: &dyn Stamps, all: Vec<Waiter>, now: UtcTime) {
+async fn share(stamps: &dyn Stamps, algorithm: DigestAlgorithm, all: Vec<Waiter>, now: UtcTime) {
     let imprints: Vec<ContentDigest> = all.iter().map(|w| w.imprint).collect();
-    let witnesses = match together(stamps, &imprints, now).await {
+    let witnesses = match together(stamps, algorithm, &imprints, now).await {
         Ok(witnesses) => witnesses.into_iter().map(Ok).collect(),
         Err(failure) => vec![Err(failure); all.len()],
     };
@@ -122,6 +120,7 @@ async fn share(stamps: &dyn Stamps, all: Vec<Waiter>, now: UtcTime) {
 /// One witness for each of the imprints, in their order.
 async fn together(
     stamps: &dyn Stamps,
+    algorithm: DigestAlgorithm,
     imprints: &[ContentDigest],
     now: UtcTime,
 ) -> Result<Vec<Witness>, StampFailure> {
@@ -129,7 +128,7 @@ async fn together(
         let stamp = stamps.stamp(*only, now).await?;
         return Ok(vec![Witness::Token(stamp.token_der)]);
     }
-    let mut builder = TreeBuilder::new(DigestAlgorithm::Sha256);
+    let mut builder = TreeBuilder::new(algorithm);
     let leaves: Result<Vec<u32>, TreeError> = imprints.iter().map(|imprint| builder.push(imprint)).collect();
     let (leaves, tree) = (leaves.map_err(broken)?, builder.finish().map_err(broken)?);
     let root = tree.root().map_err(broken)?;

@@ -8,6 +8,7 @@
 use super::parts::PartsReading;
 use super::{AT_ONCE, Notary, entry, unsealed};
 use crate::clock::UtcTime;
+use crate::cms::algorithm::Hasher;
 use crate::domain::item::Item;
 use crate::domain::mail::Mail;
 use crate::domain::receipt::ReceiptForm;
@@ -57,7 +58,7 @@ enum Laid<'a> {
 
 /// The octets of one message while they stream by in their order.
 struct Passing<'a> {
-    entity: Context,
+    entity: Hasher,
     scanner: Scanner,
     frame: Vec<u8>,
     laid: Vec<Laid<'a>>,
@@ -279,6 +280,7 @@ impl Notary {
             original_sha256: Some(&mail.original_sha256),
             evidence: Some((facts.kind, facts.event, read.identifier.clone())),
             boundary_id: self.ids.uuid(),
+            digest: self.sealer.digest_algorithm(now),
         };
         let kind = facts.kind;
         Ok(receipt::build(&Receipt {
@@ -301,7 +303,7 @@ impl Notary {
         now: UtcTime,
     ) -> Result<(Content, Outline), Failure> {
         let mut passing = Passing {
-            entity: Context::new(&SHA256),
+            entity: Hasher::new(self.sealer.digest_algorithm(now)),
             scanner: Scanner::new(),
             frame: Vec::new(),
             laid: Vec::new(),
@@ -326,12 +328,10 @@ impl Notary {
                 }
             }
         }
-        let entity = std::mem::replace(&mut passing.entity, Context::new(&SHA256));
-        let cms = self
-            .sealer
-            .sign_entity(finished(entity), now)
-            .await
-            .map_err(unsealed)?;
+        let fresh = Hasher::new(self.sealer.digest_algorithm(now));
+        let entity = std::mem::replace(&mut passing.entity, fresh).finish();
+        let entity = entity.ok_or_else(|| Failure::Broken("a digest of another length".into()))?;
+        let cms = self.sealer.sign_entity(entity, now).await.map_err(unsealed)?;
         passing.frame(&parts.signature_part(&cms));
         let frame = self.spool.store(&passing.frame).await?;
         let mut from = 0;

@@ -315,6 +315,7 @@ fn unsigned(why: &str) -> Failure {
 fn refused(fault: &Fault) -> Failure {
     let kind = match fault {
         Fault::Ended(_) => Kind::SignerEnded,
+        Fault::Lesser(_) => Kind::Unsigned,
         _ => Kind::BadSignature,
     };
     Failure::refused(kind, in_both_languages(fault.text()))

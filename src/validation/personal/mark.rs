@@ -11,7 +11,7 @@ use crate::cms::der::{self, Reader};
 pub(super) fn mark(algorithm: SignatureAlgorithm, value: &[u8]) -> [u8; 32] {
     match algorithm {
         SignatureAlgorithm::Ecdsa(_) => sha256(first_number(value).unwrap_or(value)),
-        SignatureAlgorithm::Rsa(_) => sha256(value),
+        SignatureAlgorithm::Rsa(_) | SignatureAlgorithm::RsaPss(_) => sha256(value),
     }
 }
 

@@ -58,6 +58,7 @@ fn told(outcome: Result<Candidate, Fault>) -> (&'static str, String) {
             let kind = match fault {
                 Fault::Broken(_) => "broken",
                 Fault::Unfit(_) => "unfit",
+                Fault::Lesser(_) => "lesser",
                 Fault::Ended(_) => "ended",
                 Fault::Unknown(_) => "unknown",
             };
@@ -266,7 +267,7 @@ fn what_a_signature_must_be() {
                 names_certificate: false,
                 ..making()
             },
-            "unfit",
+            "lesser",
             "attribute signing-certificate-v2",
         ),
         (
@@ -341,7 +342,7 @@ fn plain_s_mime_counts_only_where_the_provider_takes_it() {
     };
     for making in [&plain, &stamped] {
         let (kind, text) = told(scene.judged(making));
-        assert!(kind == "unfit" && text.contains("CAdES-BES"), "{text}");
+        assert!(kind == "lesser" && text.contains("CAdES-BES"), "{text}");
         let candidate = lenient.judged(making).unwrap();
         // A policy makes no profile of what does not name its certificate.
         assert_eq!(candidate.signature.profile, SignatureProfile::Plain);

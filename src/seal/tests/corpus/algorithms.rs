@@ -54,14 +54,6 @@ fn signature_methods() {
             d.value = |d, octets| fixed_of(&d.party.sign_by_openssl("sha1", octets), 32);
             d.sign().text()
         }),
-        attack("RSA-PSS", No, profile(METHOD), || {
-            let mut d = Draft::by(
-                &world().rsa,
-                "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",
-            );
-            d.value = |d, octets| d.party.pss(octets);
-            d.sign().text()
-        }),
         attack("HMAC under the public key", No, profile(METHOD), || {
             let mut d = Draft::by(&world().seal, &format!("{MORE}hmac-sha256"));
             d.value = keyed;

@@ -12,6 +12,7 @@ mod embedded;
 mod identity;
 mod mutation;
 mod numbers;
+mod pss;
 mod shape;
 mod signed_by;
 mod signed_data;

@@ -123,6 +123,76 @@ pub fn openssl_ts(world: &World, covered: &[u8], token: &[u8]) -> (Says, String)
     says(&out)
 }
 
+/// Whether openssl says that the value of a document is RSASSA-PSS over its canonical SignedInfo, as the method says, with a salt as long
+/// as the digest; by the first certificate. What xmlsec1 would say if it knew.
+pub fn openssl_pss(document: &[u8]) -> Says {
+    use base64::Engine as _;
+    let text = std::str::from_utf8(document).unwrap();
+    let between = |from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).unwrap();
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let decoded = |packed: String| {
+        let packed: String = packed.split_ascii_whitespace().collect();
+        base64::engine::general_purpose::STANDARD.decode(packed).unwrap()
+    };
+    let value = between("<ds:SignatureValue", "</ds:SignatureValue>");
+    let value = decoded(value.split_once('>').unwrap().1.to_owned());
+    let certificate = decoded(between("<ds:X509Certificate>", "</ds:X509Certificate>"));
+    // It declares its own namespace, so cut out it stays what it is.
+    let info = format!(
+        "<ds:SignedInfo{}</ds:SignedInfo>",
+        between("<ds:SignedInfo", "</ds:SignedInfo>")
+    );
+    let digest = between("xmldsig-more#", "-rsa-MGF1");
+    let signed = xmllint_canonical(info.as_bytes()).unwrap();
+    let folder = folder(&[("signed", &signed), ("value", &value), ("c.der", &certificate)]);
+    let openssl = |arguments: &[&str]| {
+        let mut command = Command::new("openssl");
+        command
+            .current_dir(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    openssl(&[
+        "x509", "-inform", "DER", "-in", "c.der", "-pubkey", "-noout", "-out", "key.pem",
+    ]);
+    let mask = format!("rsa_mgf1_md:{digest}");
+    let options = [
+        "-sigopt",
+        "rsa_padding_mode:pss",
+        "-sigopt",
+        "rsa_pss_saltlen:digest",
+        "-sigopt",
+        &mask,
+    ];
+    let digest = format!("-{digest}");
+    let verify = ["dgst", &digest, "-verify", "key.pem", "-signature", "value"];
+    says(&openssl(&[&verify[..], &options, &["signed"]].concat())).0
+}
+
+/// Whether openssl says that a token is signed by an authority of time.
+pub fn openssl_signed(world: &World, token: &[u8]) -> Says {
+    let folder = folder(&[("token.der", token), ("ca.pem", world.ca_pem.as_bytes())]);
+    let out = Command::new("openssl")
+        .current_dir(folder.path())
+        .args(["cms", "-verify", "-binary", "-inform", "DER", "-in", "token.der"])
+        .args([
+            "-purpose",
+            "timestampsign",
+            "-CAfile",
+            "ca.pem",
+            "-attime",
+            ATTIME,
+            "-out",
+            "out",
+        ])
+        .output()
+        .unwrap();
+    says(&out).0
+}
+
 /// Exclusive canonical form by xmllint.
 pub fn xmllint_canonical(document: &[u8]) -> Option<Vec<u8>> {
     let folder = folder(&[("e.xml", document)]);

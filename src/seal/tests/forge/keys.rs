@@ -4,7 +4,8 @@ use super::super::{now, run};
 use crate::clock::UtcTime;
 use crate::cms::certificate::KeyKind;
 use crate::cms::{Certificate, DigestAlgorithm};
-use crate::seal::TrustStore;
+use crate::seal::key::Manner;
+use crate::seal::{SealKey, TrustStore};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256,
@@ -30,6 +31,7 @@ impl Party {
     fn new(certificate_pem: &str, key_pem: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key.pem"), key_pem).unwrap();
+        std::fs::write(folder.path().join("c.pem"), certificate_pem).unwrap();
         Self {
             certificate: Certificate::from_pem_text(certificate_pem).unwrap().remove(0),
             key_pem: key_pem.to_owned(),
@@ -38,7 +40,7 @@ impl Party {
     }
 
     /// A self-signed party whose key openssl makes: what rcgen refuses to make.
-    fn by_openssl(newkey: &[&str]) -> Self {
+    pub fn by_openssl(newkey: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         run(Command::new("openssl")
             .current_dir(folder.path())
@@ -50,6 +52,33 @@ impl Party {
         ]));
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         Self::new(&read("c.pem"), &read("key.pem"))
+    }
+
+    /// Somebody else's key in a certificate of this party, which openssl makes and openssl accepts.
+    pub fn certifies(&self, subject: &Self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("ca.pem", self.certificate.pem().as_str()),
+            ("ca.key", &self.key_pem),
+            ("key.pem", &subject.key_pem),
+            (
+                "extensions",
+                "keyUsage = critical, digitalSignature, nonRepudiation\n",
+            ),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        for arguments in [
+            "req -new -key key.pem -subj /CN=Ay\u{15f}e -utf8 -out request.pem",
+            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -sha256 -days 36500 -extfile extensions -out c.pem",
+            "verify -CAfile ca.pem c.pem",
+        ] {
+            run(Command::new("openssl")
+                .current_dir(folder.path())
+                .args(arguments.split(' ')));
+        }
+        let made = std::fs::read_to_string(folder.path().join("c.pem")).unwrap();
+        Self::new(&made, &subject.key_pem)
     }
 
     /// A signature over a message; ECDSA in DER, RSA with PKCS #1 v1.5.
@@ -113,22 +142,43 @@ impl Party {
         )
     }
 
-    /// RSA-PSS, which the house does not read.
-    pub fn pss(&self, message: &[u8]) -> Vec<u8> {
-        self.openssl(
-            message,
-            &[
-                "dgst",
-                "-sha256",
-                "-sign",
-                "key.pem",
-                "-sigopt",
-                "rsa_padding_mode:pss",
-                "-out",
-                "out",
-                "in",
-            ],
-        )
+    /// RSASSA-PSS over a SHA-256, with a salt (`digest`, `max`, a number) and the digest of the mask as one likes.
+    pub fn pss(&self, [salt, mask]: [&str; 2], message: &[u8]) -> Vec<u8> {
+        let (salt, mask) = (format!("rsa_pss_saltlen:{salt}"), format!("rsa_mgf1_md:{mask}"));
+        let options = [
+            "-sigopt",
+            "rsa_padding_mode:pss",
+            "-sigopt",
+            &salt,
+            "-sigopt",
+            &mask,
+        ];
+        let sign = ["dgst", "-sha256", "-sign", "key.pem", "-out", "out"];
+        self.openssl(message, &[&sign[..], &options, &["in"]].concat())
+    }
+
+    /// A detached CMS signature of openssl with SHA-256, made as `options` want it.
+    pub fn cms(&self, options: &[&str], content: &[u8]) -> Vec<u8> {
+        let signer = self.folder.path().join("c.pem");
+        let sign = [
+            "cms", "-sign", "-binary", "-cades", "-md", "sha256", "-inkey", "key.pem",
+        ];
+        let files = [
+            "-signer",
+            signer.to_str().unwrap(),
+            "-in",
+            "in",
+            "-outform",
+            "DER",
+            "-out",
+            "out",
+        ];
+        self.openssl(content, &[&sign[..], &files, options].concat())
+    }
+
+    /// The key as the house signs with it.
+    pub fn seal_key(&self, manner: Manner) -> SealKey {
+        SealKey::from_pem(&self.key_pem).unwrap().signing(manner).unwrap()
     }
 
     fn openssl(&self, input: &[u8], arguments: &[&str]) -> Vec<u8> {
@@ -161,6 +211,9 @@ pub struct World {
     pub p384: Party,
     pub rsa: Party,
     pub tsa: Party,
+    /// Time-stamp authorities with other keys.
+    pub rsa_tsa: Party,
+    pub p384_tsa: Party,
     /// A time-stamp authority whose certificate begins a year later.
     pub later_tsa: Party,
     /// Time-stamp authorities with the purpose not critical, and with two purposes.
@@ -268,6 +321,16 @@ impl World {
                 &ca,
             ),
             tsa: issue(tsa_params("Stamps", 20, true), &p256(), &ca),
+            rsa_tsa: issue(
+                tsa_params("RSA Stamps", 24, true),
+                &KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap(),
+                &ca,
+            ),
+            p384_tsa: issue(
+                tsa_params("P-384 Stamps", 25, true),
+                &KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap(),
+                &ca,
+            ),
             later_tsa: issue(later, &p256(), &ca),
             lax_tsa: issue(tsa_params("Lax Stamps", 23, false), &p256(), &ca),
             double_tsa: issue(double, &p256(), &ca),
