@@ -13,6 +13,7 @@ mod low_credit;
 mod own_seals;
 mod parts;
 mod persons;
+mod receipts;
 mod revocation;
 mod seals;
 mod services;

@@ -49,8 +49,14 @@ mod crash;
 mod crediting;
 #[path = "journey/crediting_daemon.rs"]
 mod crediting_daemon;
+#[path = "journey/crediting_modes.rs"]
+mod crediting_modes;
+#[path = "journey/crediting_refusals.rs"]
+mod crediting_refusals;
 #[path = "journey/crediting_walk.rs"]
 mod crediting_walk;
+#[path = "journey/crediting_warning.rs"]
+mod crediting_warning;
 #[path = "journey/declaring.rs"]
 mod declaring;
 #[path = "journey/doors.rs"]
@@ -143,6 +149,8 @@ mod preserving;
 mod provider;
 #[path = "journey/receipts.rs"]
 mod receipts;
+#[path = "journey/receipts_troubles.rs"]
+mod receipts_troubles;
 #[path = "journey/rehearsing.rs"]
 mod rehearsing;
 #[path = "journey/relaying.rs"]

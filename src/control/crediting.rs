@@ -67,15 +67,14 @@ impl ControlDoor {
     }
 }
 
-/// How the record of an account tells it.
+/// The terms in the record of an account, for who may know what it has (`tenant summary`, `credit show`).
 pub(super) fn with_terms(record: Record, terms: Option<&CreditTerms>) -> Record {
     record
-        .text("credit", payment(terms))
         .with("credit_overdraft", terms.map(|terms| terms.overdraft))
         .with("credit_warn_below", terms.map(|terms| terms.warn_below))
 }
 
-fn payment(terms: Option<&CreditTerms>) -> &'static str {
+pub(super) fn payment(terms: Option<&CreditTerms>) -> &'static str {
     match terms {
         Some(_) => "prepaid",
         None => "none",

@@ -5,6 +5,7 @@ use super::words::{ControlDoor, Outcome, hex, list, one};
 use crate::address::LoginName;
 use crate::clock::UtcTime;
 use crate::control::protocol::{Decide, JobListWord, JobWord, LIST_MAX, Record};
+use crate::domain::credit::reserved_for;
 use crate::domain::job::figures::Tally;
 use crate::domain::job::{Act, Entry, Job, Route};
 use crate::domain::org::{Organisation, Permission};
@@ -110,7 +111,10 @@ impl ControlDoor {
         if job.direction == Direction::Outgoing {
             // Who decides sees to whom it goes, blind recipients included: no header names those.
             let mail = self.records.mail(job.mail)?;
-            record = record.with("recipients", recipients_of(&mail));
+            record = record
+                .with("recipients", recipients_of(&mail))
+                // An open job keeps it, however long it lies.
+                .with("credit_reserved", reserved_for(mail.state, mail.cost_units));
         }
         one(record
             .text("original_sha256", hex(&job.original_sha256))

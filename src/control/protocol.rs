@@ -6,24 +6,28 @@
 mod certificate_words;
 mod credit_words;
 mod export_words;
+mod job_words;
 mod mail_words;
 mod provider_words;
 mod record;
 mod rule_words;
 mod spelling;
 mod storage;
+mod user_words;
 mod words;
 
 use crate::address::LoginName;
 pub use certificate_words::*;
 pub use credit_words::*;
 pub use export_words::*;
+pub use job_words::*;
 pub use mail_words::*;
 pub use provider_words::*;
 pub use record::Record;
 pub use rule_words::*;
 use serde::{Deserialize, Serialize};
 pub use storage::StorageWord;
+pub use user_words::*;
 pub use words::*;
 
 /// Version of the words. Grows when a request an older daemon knows changes its meaning.

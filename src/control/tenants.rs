@@ -1,6 +1,6 @@
 //! Tenants, and the units and labels within them.
 
-use super::crediting::{terms_wished, with_terms};
+use super::crediting::{payment, terms_wished, with_terms};
 use super::words::{ControlDoor, Outcome, list, not_built, one};
 use crate::address::KepAddress;
 use crate::control::protocol::{
@@ -26,7 +26,10 @@ impl ControlDoor {
             TenantWord::List => list(self.organisations.tenants()?.iter().map(tenant_record)),
             TenantWord::Show { name, client } => {
                 let organisation = self.organisation(&name)?;
-                let record = tenant_record(&organisation.tenant);
+                let record = match self.demand(Permission::Account) {
+                    Ok(()) => tenant_record(&organisation.tenant),
+                    Err(_) => public_record(&organisation.tenant),
+                };
                 one(if client {
                     self.with_client_settings(record, &organisation)
                 } else {
@@ -333,6 +336,11 @@ fn receipt_form(word: ReceiptWord) -> ReceiptForm {
 }
 
 fn tenant_record(tenant: &Tenant) -> Record {
+    with_terms(public_record(tenant), tenant.credit.as_ref())
+}
+
+/// What every user of an account may know of it.
+fn public_record(tenant: &Tenant) -> Record {
     let kind = match tenant.kind {
         TenantKind::Gercek => "gercek",
         TenantKind::Tuzel => "tuzel",
@@ -343,7 +351,7 @@ fn tenant_record(tenant: &Tenant) -> Record {
         Language::English => "english",
     };
     let record = &tenant.institution;
-    let told = Record::new()
+    Record::new()
         .text("name", &tenant.name)
         .text("kind", kind)
         .text("address", &tenant.address)
@@ -353,8 +361,8 @@ fn tenant_record(tenant: &Tenant) -> Record {
         .with("officers_follow_rules", tenant.officers_follow_rules)
         .text("signature", tenant.signature.word())
         .text("receipts", tenant.receipts.word())
-        .with("storage_max_bytes", tenant.storage_max_bytes);
-    with_terms(told, tenant.credit.as_ref())
+        .with("storage_max_bytes", tenant.storage_max_bytes)
+        .text("credit", payment(tenant.credit.as_ref()))
         .text("tax_office", &record.tax_office)
         .text("tax_number", &record.tax_number)
         .text("mersis", &record.mersis)

@@ -144,6 +144,7 @@ impl Parts {
             identity: self.identity.clone(),
             items: self.items.clone(),
             bells: self.bells.clone(),
+            receipts: Default::default(),
         }
     }
 

@@ -136,6 +136,7 @@ impl Services {
             last_text: Default::default(),
         });
         let audit_figures = super::diary::figures(&book);
+        let notary = Arc::new(parts.notary(&seals.evidence));
         Ok(Self {
             herald: Arc::new(parts.herald()),
             answering: Arc::new(Answering {
@@ -157,7 +158,7 @@ impl Services {
             }),
             book,
             enquiries: Arc::new(parts.enquiries(&seals, asker.clone())),
-            notary: Arc::new(parts.notary(&seals.evidence)),
+            notary: notary.clone(),
             dispatch: Arc::new(parts.dispatch(&seals.dispatch)),
             relay: Arc::new(parts.relay(relay_out.clone())),
             intake: Arc::new(parts.intake(scrutiny.clone())),
@@ -188,6 +189,7 @@ impl Services {
                     super::lasting::figures(&lasting),
                     audit_figures,
                     super::low_credit::figures(&parts.db),
+                    super::receipts::figures(&notary.receipts),
                 ]
                 .into_iter()
                 .chain(scrutiny.iter().map(super::revocation::figures))

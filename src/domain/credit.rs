@@ -150,6 +150,14 @@ pub fn movement(before: Option<MailState>, after: MailState, cost_units: u64) ->
     })
 }
 
+/// What is reserved for a mail.
+pub fn reserved_for(state: MailState, cost_units: u64) -> u64 {
+    match Claim::of(state) {
+        Claim::Reserved => cost_units,
+        Claim::Nothing | Claim::Charged => 0,
+    }
+}
+
 /// A tenant's credit as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CreditAccount {
@@ -161,7 +169,8 @@ pub struct CreditAccount {
     pub spent: u64,
     /// The number of the last movement.
     pub movements: u64,
-    /// The account has been told that its credit is low; not again until some is added.
+    /// The account is to be told, or has been, that its credit is low; not again until an addition takes it to the mark, or
+    /// the mark is another.
     pub warned: bool,
 }
 
@@ -236,6 +245,23 @@ impl CreditAccount {
             MovementKind::Added => self.warned && is_low,
             MovementKind::Corrected | MovementKind::Reserved | MovementKind::Charged => self.warned || is_low,
             MovementKind::Settled | MovementKind::Released => self.warned,
+        }
+    }
+
+    /// The account under other terms: whether it has to be told is found anew. Where nothing ever moved there is nothing to tell:
+    /// whoever sets the mark is about to add the first units.
+    pub fn judged(&self, terms: Option<&CreditTerms>) -> Self {
+        Self {
+            warned: self.movements > 0 && terms.is_some_and(|t| self.is_low(t)),
+            ..*self
+        }
+    }
+
+    /// The account when so much of what is reserved is given back.
+    pub fn given_back(&self, units: u64) -> Self {
+        Self {
+            reserved: self.reserved.saturating_sub(units),
+            ..*self
         }
     }
 

@@ -193,7 +193,7 @@ impl Session {
         let greeting = session.out.readable(&session.settings.greeting);
         session
             .out
-            .untagged(&format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
+            .untagged(format!("OK [CAPABILITY {}] {greeting}", session.capabilities()));
         session
     }
 
@@ -336,7 +336,7 @@ impl Session {
 
     fn bye(&mut self, text: &str) {
         if !self.is_closing() {
-            self.out.untagged(&format!("BYE {text}"));
+            self.out.untagged(format!("BYE {text}"));
             self.phase = Phase::Logout;
             self.doing = Doing::Nothing;
         }
@@ -543,17 +543,17 @@ impl Session {
         if self.resync.says_vanished() {
             if !news.vanished.is_empty() {
                 let uids = UidRanges::from_numbers(news.vanished.into_iter());
-                self.out.untagged(&format!("VANISHED {uids}"));
+                self.out.untagged(format!("VANISHED {uids}"));
             }
         } else {
             for number in news.expunged {
-                self.out.untagged(&format!("{number} EXPUNGE"));
+                self.out.untagged(format!("{number} EXPUNGE"));
             }
         }
         if let Some(exists) = news.exists {
-            self.out.untagged(&format!("{exists} EXISTS"));
+            self.out.untagged(format!("{exists} EXISTS"));
             if let Some(recent) = open.recent.news(&open.view).filter(|_| !self.rev2) {
-                self.out.untagged(&format!("{recent} RECENT"));
+                self.out.untagged(format!("{recent} RECENT"));
             }
         }
         for (number, told) in news.flags {

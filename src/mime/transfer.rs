@@ -56,10 +56,12 @@ impl Decoder {
         }
     }
 
-    /// Appends what was held back.
-    pub fn finish(self, out: &mut Vec<u8>) {
-        if let Self::QuotedPrintable(quoted) = self {
-            quoted.finish(out);
+    /// Appends what was held back. Gives whether all of it was in the encoding: then every decoder says the same.
+    pub fn finish(self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Identity => true,
+            Self::Base64(base64) => base64.is_clean(),
+            Self::QuotedPrintable(quoted) => quoted.finish(out),
         }
     }
 }
@@ -70,6 +72,12 @@ pub struct Base64 {
     bits: u32,
     count: u32,
     ended: bool,
+    /// Characters of data, modulo four.
+    data: u8,
+    /// Characters of padding, up to four.
+    padding: u8,
+    /// Something that is neither data nor white space was met, or data behind the padding.
+    dirty: bool,
 }
 
 /// Six bits of each character; [`SKIP`] and [`PAD`] otherwise.
@@ -92,18 +100,20 @@ const fn alphabet() -> [u8; 256] {
 impl Base64 {
     fn push(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         if self.ended {
-            return;
+            return self.trailing(octets);
         }
         out.reserve(octets.len() / 4 * 3 + 3);
-        for &octet in octets {
+        for (at, &octet) in octets.iter().enumerate() {
             let six = ALPHABET[usize::from(octet)];
             if six & SKIP != 0 {
                 if six == PAD {
                     self.ended = true;
-                    return;
+                    return self.trailing(octets.get(at..).unwrap_or_default());
                 }
+                self.dirty |= !is_white(octet);
                 continue;
             }
+            self.data = (self.data + 1) % 4;
             self.bits = self.bits << 6 | u32::from(six);
             self.count += 6;
             if self.count >= 8 {
@@ -112,6 +122,28 @@ impl Base64 {
             }
         }
     }
+}
+
+impl Base64 {
+    /// What stands from the first padding on is no data.
+    fn trailing(&mut self, octets: &[u8]) {
+        for &octet in octets {
+            match octet {
+                b'=' => self.padding = (self.padding + 1).min(4),
+                other => self.dirty |= !is_white(other),
+            }
+        }
+    }
+
+    /// RFC 2045 6.8: whole groups of four, the last one padded.
+    fn is_clean(&self) -> bool {
+        let padded = matches!((self.data, self.padding), (0, 0) | (2, 2) | (3, 1));
+        padded && !self.dirty
+    }
+}
+
+fn is_white(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// White space at the end of a line is not data (RFC 2045 6.7 rule 3). So much of it is held back until the line has
@@ -123,6 +155,8 @@ const PADDING_MAX: usize = 256;
 pub struct QuotedPrintable {
     /// White space, or the beginning of an escape or a soft line break, as it came.
     held: Vec<u8>,
+    /// An `=` that begins nothing was met, or more white space than is held back.
+    dirty: bool,
 }
 
 impl QuotedPrintable {
@@ -186,6 +220,7 @@ impl QuotedPrintable {
 
     /// What was held is data after all; the octet is looked at anew.
     fn release(&mut self, octet: u8, out: &mut Vec<u8>) {
+        self.dirty |= self.held.first() == Some(&b'=') || self.held.len() >= PADDING_MAX;
         out.append(&mut self.held);
         if matches!(octet, b'=' | b' ' | b'\t') {
             self.held.push(octet);
@@ -194,7 +229,7 @@ impl QuotedPrintable {
         }
     }
 
-    fn finish(self, out: &mut Vec<u8>) {
+    fn finish(self, out: &mut Vec<u8>) -> bool {
         // A body may end without a line end: what looks like padding or a soft break there is one.
         let white = |b: &u8| matches!(b, b' ' | b'\t' | b'\r');
         let dropped = match self.held.split_first() {
@@ -204,6 +239,7 @@ impl QuotedPrintable {
         if !dropped {
             out.extend_from_slice(&self.held);
         }
+        dropped && !self.dirty
     }
 }
 
@@ -264,6 +300,47 @@ mod tests {
                 assert_eq!(String::from_utf8_lossy(&got), plain, "{coded:?} by {step}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_broken_is_known() {
+        use Encoding::{Base64, Identity, QuotedPrintable};
+        for (encoding, coded, clean) in [
+            (Identity, "=zz", true),
+            (Base64, "", true),
+            (Base64, "aGVs\r\nbG8= \r\n", true),
+            (Base64, "aGVs\tbG8h", true),
+            (Base64, "AA==", true),
+            (Base64, "AAE", false),
+            (Base64, "AA=", false),
+            (Base64, "AAA==", false),
+            (Base64, "AAAA=", false),
+            (Base64, "A", false),
+            (Base64, "AA=A", false),
+            (Base64, "aG!Vs", false),
+            (Base64, "aGk=\r\naGVs", false),
+            (Base64, "aGk=\r\n-- \r\ntrailer", false),
+            (QuotedPrintable, "", true),
+            (QuotedPrintable, "=C5=9F =\r\nb  \r\n", true),
+            (QuotedPrintable, "=c5=9f soft=", true),
+            (QuotedPrintable, "=zz", false),
+            (QuotedPrintable, "a =4", false),
+            (QuotedPrintable, "=4\r\nx", false),
+            (QuotedPrintable, "a == b", false),
+        ] {
+            for step in [1, 2, 3, 100] {
+                let (mut decoder, mut out) = (Decoder::new(encoding), Vec::new());
+                coded
+                    .as_bytes()
+                    .chunks(step)
+                    .for_each(|piece| decoder.push(piece, &mut out));
+                assert_eq!(decoder.finish(&mut out), clean, "{coded:?} by {step}");
+            }
+        }
+        let (mut decoder, mut out) = (Decoder::new(QuotedPrintable), Vec::new());
+        decoder.push(&[b' '; PADDING_MAX + 1], &mut out);
+        decoder.push(b"\r\nx", &mut out);
+        assert!(!decoder.finish(&mut out), "more white space than any line has");
     }
 
     #[test]

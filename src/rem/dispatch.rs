@@ -53,17 +53,18 @@ impl DispatchParts {
 pub fn build(dispatch: &Dispatch<'_>) -> DispatchParts {
     let outer = &dispatch.outer;
     let mixed = outer.mixed_boundary();
-    let mut entity_head =
-        layout::entity_start(outer, &dispatch.intro, dispatch.evidence, dispatch.extensions);
+    let is_8bit = dispatch.original_is_8bit;
+    let (evidence, extensions) = (dispatch.evidence, dispatch.extensions);
+    let mut entity_head = layout::entity_start(outer, &dispatch.intro, evidence, extensions, is_8bit);
     let file = dispatch.original_file;
     entity_head.extend(layout::message_head(
         &mixed,
         layout::ORIGINAL_SECTION,
         file,
-        dispatch.original_is_8bit,
+        is_8bit,
     ));
     DispatchParts {
-        outer_header: outer.octets(MsgType::Dispatch),
+        outer_header: outer.octets(MsgType::Dispatch, is_8bit),
         entity_head,
         entity_tail: layout::entity_end(&mixed),
         boundary: outer.outer_boundary(),

@@ -78,6 +78,28 @@ fn parts() -> DispatchParts {
     })
 }
 
+#[test]
+fn what_holds_8bit_says_so() {
+    let to = parse_list(b"alici@hs02.kep.test");
+    let built = |original_is_8bit| {
+        build(&Dispatch {
+            outer: outer(&to, &[]),
+            intro: notice::dispatch_intro("a@b", "c", UtcTime::from_unix_s(0), "hs01"),
+            evidence: &[],
+            extensions: &extensions_xml(),
+            original_is_8bit,
+            original_file: "orijinal.eml",
+        })
+    };
+    for (is_8bit, said) in [(true, Some("8bit")), (false, None)] {
+        let map = Structure::of(&whole(&built(is_8bit), ORIGINAL));
+        // RFC 2045 6.4: multipart/signed and multipart/mixed.
+        for part in [map.root(), map.part(&[1])] {
+            assert_eq!(part.and_then(|p| p.encoding.as_deref()), said);
+        }
+    }
+}
+
 fn whole(parts: &DispatchParts, original: &[u8]) -> Vec<u8> {
     [
         &parts.outer_header,

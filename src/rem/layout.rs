@@ -68,8 +68,8 @@ impl Outer<'_> {
         compose::boundary("kep", self.boundary_id)
     }
 
-    /// The header block, the empty line, and the first boundary line.
-    pub(super) fn octets(&self, msg_type: MsgType) -> Vec<u8> {
+    /// The header block, the empty line, and the first boundary line. `is_8bit`: of anything inside.
+    pub(super) fn octets(&self, msg_type: MsgType, is_8bit: bool) -> Vec<u8> {
         let mut lines: Vec<(&str, String)> = vec![
             ("From", compose::mailbox(Some(&self.from_display), self.from)),
             (
@@ -105,6 +105,9 @@ impl Outer<'_> {
             lines.push(("X-REM-DigestValue", STANDARD.encode(digest)));
         }
         lines.push(("MIME-Version", "1.0".to_owned()));
+        if is_8bit {
+            lines.push((HOLDS_8BIT.0, HOLDS_8BIT.1.to_owned()));
+        }
         let (boundary, micalg) = (self.outer_boundary(), self.digest.micalg());
         lines.push((
             "Content-Type",
@@ -121,16 +124,23 @@ impl Outer<'_> {
     }
 }
 
-/// The entity from its first octet to the last section before the original, if one follows.
+/// RFC 2045 6.4: what holds something in 8bit is in 8bit itself, and says so; 7bit is what is meant by silence.
+const HOLDS_8BIT: (&str, &str) = ("Content-Transfer-Encoding", "8bit");
+
+/// The entity from its first octet to the last section before the original, if one follows. `is_8bit`: of anything inside.
 pub(super) fn entity_start(
     outer: &Outer<'_>,
     intro: &Text,
     evidence: &[EvidencePart<'_>],
     extensions: &[u8],
+    is_8bit: bool,
 ) -> Vec<u8> {
     let mixed = outer.mixed_boundary();
-    let mut out =
-        format!("Content-Type: multipart/mixed; boundary=\"{mixed}\"\r\n\r\n--{mixed}\r\n").into_bytes();
+    let mut out = format!("Content-Type: multipart/mixed; boundary=\"{mixed}\"\r\n").into_bytes();
+    if is_8bit {
+        out.extend_from_slice(format!("{}: {}\r\n", HOLDS_8BIT.0, HOLDS_8BIT.1).as_bytes());
+    }
+    out.extend_from_slice(format!("\r\n--{mixed}\r\n").as_bytes());
     out.extend_from_slice(b"X-REM-Section-Type: Introduction\r\n");
     out.extend(compose::alternative(
         &intro.plain,

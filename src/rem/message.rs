@@ -38,10 +38,10 @@ pub fn build(
     evidence: &[EvidencePart<'_>],
     extensions: &[u8],
 ) -> MessageParts {
-    let mut entity = layout::entity_start(outer, intro, evidence, extensions);
+    let mut entity = layout::entity_start(outer, intro, evidence, extensions, false);
     entity.extend(layout::entity_end(&outer.mixed_boundary()));
     MessageParts {
-        outer_header: outer.octets(MsgType::Message),
+        outer_header: outer.octets(MsgType::Message, false),
         entity,
         boundary: outer.outer_boundary(),
     }

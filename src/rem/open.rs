@@ -27,6 +27,8 @@ pub struct Sealed {
     pub evidence: Vec<Vec<u8>>,
     /// `REMExtensions.xml`, if there is one.
     pub extensions: Option<Vec<u8>>,
+    /// Whether sections of a receipt lie beside, which say what no evidence inside states.
+    pub states_more: bool,
     /// Marks of the outer header. Not covered by the signature.
     pub headers: RemHeaders,
 }
@@ -152,7 +154,9 @@ pub fn open(
         start: entity.header.start,
         end: entity.body.end,
     };
+    let mut named = sections.iter().filter_map(|part| part.section_type.as_deref());
     let sealed = Sealed {
+        states_more: named.any(super::receipt::is_own_section),
         signed_entity,
         signature_der,
         evidence,

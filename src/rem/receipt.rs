@@ -22,6 +22,15 @@ pub const PARTS_FILE: &str = "parcalar.json";
 pub const HEADER_FILE: &str = "baslik.txt";
 /// `X-REM-Section-Type` of the other provider's message. Words of our own: no standard has a section for it.
 const ATTESTATION_SECTION: &str = "Evidence Message";
+/// The same of the table of parts, and of the header.
+const PARTS_SECTION: &str = "Original Message Parts";
+const HEADER_SECTION: &str = "Original Message Header";
+
+/// Whether a section says something that no evidence inside speaks of: then no time-stamp of that evidence covers it.
+pub(super) fn is_own_section(section: &str) -> bool {
+    let own = [ATTESTATION_SECTION, PARTS_SECTION, HEADER_SECTION];
+    own.iter().any(|name| name.eq_ignore_ascii_case(section.trim()))
+}
 
 /// One part of an original that holds something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +45,8 @@ pub struct PartDigest {
     /// The octets as they stand in the original.
     pub octets: u64,
     pub sha256: String,
-    /// The octets with the encoding undone; none when it cannot be.
+    /// The octets with the encoding undone; none when it cannot be, or its rules are not kept, so that one reader would undo
+    /// it in another way than the next (RFC 2045 6.7, 6.8).
     pub decoded_octets: Option<u64>,
     pub decoded_sha256: Option<String>,
 }
@@ -117,7 +127,9 @@ pub fn build(receipt: &Receipt<'_>) -> ReceiptParts {
     let mixed = outer.mixed_boundary();
     let evidence = std::slice::from_ref(&receipt.evidence);
     let mut entity = Vec::new();
-    let mut head = layout::entity_start(outer, &receipt.intro, evidence, receipt.extensions);
+    let is_8bit = receipt.attestation_is_8bit == Some(true)
+        || matches!(receipt.enclosed, Enclosed::Original { is_8bit: true });
+    let mut head = layout::entity_start(outer, &receipt.intro, evidence, receipt.extensions, is_8bit);
     if let Enclosed::Parts { table, header } = &receipt.enclosed {
         head.extend(table_part(&mixed, table));
         head.extend(header_part(&mixed, header));
@@ -139,7 +151,7 @@ pub fn build(receipt: &Receipt<'_>) -> ReceiptParts {
     head.extend(layout::entity_end(&mixed));
     entity.push(Run::Octets(head));
     ReceiptParts {
-        outer_header: outer.octets(MsgType::Message),
+        outer_header: outer.octets(MsgType::Message, is_8bit),
         entity,
         boundary: outer.outer_boundary(),
     }
@@ -150,7 +162,7 @@ fn table_part(boundary: &str, table: &[u8]) -> Vec<u8> {
     let mut out = format!(
         "\r\n--{boundary}\r\nContent-Type: application/json; name=\"{PARTS_FILE}\"\r\n\
          Content-Disposition: attachment; filename=\"{PARTS_FILE}\"\r\nContent-Transfer-Encoding: base64\r\n\
-         X-REM-Section-Type: Original Message Parts\r\n\r\n"
+         X-REM-Section-Type: {PARTS_SECTION}\r\n\r\n"
     )
     .into_bytes();
     out.extend(compose::base64_lines(table));
@@ -162,7 +174,7 @@ fn header_part(boundary: &str, header: &[u8]) -> Vec<u8> {
     let mut out = format!(
         "\r\n--{boundary}\r\nContent-Type: text/rfc822-headers; name=\"{HEADER_FILE}\"\r\n\
          Content-Disposition: attachment; filename=\"{HEADER_FILE}\"\r\nContent-Transfer-Encoding: base64\r\n\
-         X-REM-Section-Type: Original Message Header\r\n\r\n"
+         X-REM-Section-Type: {HEADER_SECTION}\r\n\r\n"
     )
     .into_bytes();
     out.extend(compose::base64_lines(header));

@@ -101,6 +101,12 @@ fn a_full_receipt_carries_the_original_and_stays_a_receipt() {
             assert_eq!(fetched(&message, &[1, 4]), ATTESTATION);
         }
         let text = String::from_utf8_lossy(&message);
+        // RFC 2045 6.4: the two multiparts around it, and itself; one in it says nothing of the kind.
+        assert_eq!(text.matches("Content-Transfer-Encoding: 8bit\r\n").count(), 3);
+        let map = Structure::of(&message);
+        let named = |part: Option<&crate::mime::Part>| part.and_then(|p| p.encoding.clone());
+        let both = [named(map.root()), named(map.part(&[1]))];
+        assert_eq!(both.map(|e| e.unwrap_or_default()), ["8bit", "8bit"]);
         assert!(
             !text.contains("\r\nBcc:"),
             "an identifier of another starts no field"

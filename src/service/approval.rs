@@ -135,7 +135,9 @@ impl Approval {
                     self.ring_bells(by.tenant);
                     return Ok(job);
                 }
-                Err(CommitError::Conflict { key }) => self.lacks_credit(&organisation, &stored.row, &key)?,
+                Err(CommitError::Conflict { key }) => {
+                    self.lacks_credit(&organisation, &stored.row, by.user, &key)?
+                }
                 Err(other) => return Err(other.into()),
             }
         }

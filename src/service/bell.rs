@@ -23,6 +23,7 @@ impl Bell {
 #[derive(Debug, Clone, Default)]
 pub struct Bells {
     pub notary: Bell,
+    pub receipts: Bell,
     pub dispatch: Bell,
     pub relay: Bell,
     pub delivery: Bell,

@@ -7,11 +7,13 @@
 use crate::clock::{Clock, UtcTime};
 use crate::domain::audit::{AuditRecord, Author, Matter};
 use crate::domain::credit::{
-    CreditAccount, CreditEntry, Movement, MovementKind, NOTE_MAX_OCTETS, Tariff, UNITS_MAX, movement,
+    CreditAccount, CreditEntry, CreditTerms, Movement, MovementKind, NOTE_MAX_OCTETS, Tariff, UNITS_MAX,
+    movement,
 };
 use crate::domain::mail::{Mail, MailState};
+use crate::domain::org::{Organisation, Permission};
 use crate::domain::tenant::Tenant;
-use crate::id::TenantId;
+use crate::id::{TenantId, UserId};
 use crate::rem::notice::credit::not_enough;
 use crate::service::failure::{BETWEEN_LANGUAGES, Failure, Kind};
 use crate::store::db::{Batch, CommitError, Db};
@@ -38,41 +40,65 @@ pub fn follow(
     at: UtcTime,
 ) {
     if let Some(movement) = movement(before, mail.state, mail.cost_units) {
-        let posting = Posting {
-            tenant: mail.tenant,
-            terms: tenant.credit,
-            movement,
-            mail: Some(mail.id),
-            by: by.clone(),
-            at,
-            note: String::new(),
+        credit::post(batch, posting(movement, tenant.credit, mail, by, at));
+    }
+}
+
+/// The same of a mail that begins in place of one whose credit was reserved, at the same cost, and is released in this batch: that
+/// was promised, and is charged whatever is left by now.
+pub fn follow_promised(batch: &mut Batch, mail: &Mail, by: &Author, at: UtcTime) {
+    if let Some(movement) = movement(None, mail.state, mail.cost_units) {
+        credit::post(batch, posting(movement, None, mail, by, at));
+    }
+}
+
+fn posting(movement: Movement, terms: Option<CreditTerms>, mail: &Mail, by: &Author, at: UtcTime) -> Posting {
+    Posting {
+        tenant: mail.tenant,
+        terms,
+        movement,
+        mail: Some(mail.id),
+        by: by.clone(),
+        at,
+        note: String::new(),
+    }
+}
+
+/// What is wanted of an account that may not have it, and who is told.
+pub struct Wanted<'a> {
+    pub organisation: &'a Organisation,
+    pub by: UserId,
+    pub cost_units: u64,
+    /// Reserved for what the same batch ends.
+    pub given_back: u64,
+}
+
+impl Wanted<'_> {
+    /// Whether so much is left now. Asked when a batch conflicted because of the account: where credit was added meanwhile, the batch
+    /// is worth another attempt.
+    pub fn check(&self, db: &dyn Db) -> Result<(), Failure> {
+        let Some(terms) = &self.organisation.tenant.credit else {
+            return Ok(());
         };
-        credit::post(batch, posting);
+        let account = credit::account(db, self.organisation.tenant.id)?.given_back(self.given_back);
+        let left = account.left(terms);
+        if self.cost_units <= left {
+            return Ok(());
+        }
+        let said = not_enough(
+            self.cost_units,
+            left,
+            self.sees_account().then_some(account.reserved),
+        );
+        let say = format!("{}{BETWEEN_LANGUAGES}{}", said.en, said.tr);
+        Err(Failure::refused(Kind::NoCredit, say))
     }
-}
 
-/// Why a batch conflicted, if the account did not allow it. It is read anew: where credit was added meanwhile, the batch is
-/// worth another attempt.
-pub fn refused_by(db: &dyn Db, tenant: &Tenant, conflict: &[u8], cost_units: u64) -> Result<(), Failure> {
-    match credit::is_account(tenant.id, conflict) {
-        true => check(db, tenant, cost_units),
-        false => Ok(()),
+    /// What is reserved tells of mail that others sent: not to everybody (`Mailboxes::credit`).
+    fn sees_account(&self) -> bool {
+        let user = self.organisation.users.get(&self.by);
+        user.is_some_and(|user| self.organisation.may(user, Permission::Account))
     }
-}
-
-/// Whether so much is left now.
-pub fn check(db: &dyn Db, tenant: &Tenant, cost_units: u64) -> Result<(), Failure> {
-    let Some(terms) = &tenant.credit else {
-        return Ok(());
-    };
-    let account = credit::account(db, tenant.id)?;
-    let left = account.left(terms);
-    if cost_units <= left {
-        return Ok(());
-    }
-    let said = not_enough(cost_units, left, account.reserved);
-    let say = format!("{}{BETWEEN_LANGUAGES}{}", said.en, said.tr);
-    Err(Failure::refused(Kind::NoCredit, say))
 }
 
 /// The accounts, for those who look at them and the provider who adds to them.

@@ -6,6 +6,7 @@
 //! joined; unless a search has just met them. It decides nothing about searching (`service::searched`).
 
 use crate::clock::{Clock, UtcTime};
+use crate::domain::item::Item;
 use crate::id::{ItemId, ModSeq, TenantId};
 use crate::service::failure::Failure;
 use crate::service::outline::Outline;
@@ -265,7 +266,7 @@ impl Indexing {
         let Some(item) = items::item(&*self.db, tenant, id)?.filter(|item| !item.row.gone) else {
             return Ok(true);
         };
-        match self.read(writing, tenant, item.row.id).await {
+        match self.read(writing, tenant, &item.row).await {
             Ok(true) => writing.keep(id),
             Ok(false) => writing.forget(),
             Err(failure) => {
@@ -284,8 +285,8 @@ impl Indexing {
     }
 
     /// Gives the texts of an item to the writer; `false`: there are none, or too much.
-    async fn read(&self, writing: &mut Writing, tenant: TenantId, id: ItemId) -> Result<bool, Failure> {
-        let Some(body) = items::body(&*self.db, tenant, id)? else {
+    async fn read(&self, writing: &mut Writing, tenant: TenantId, item: &Item) -> Result<bool, Failure> {
+        let Some(body) = items::body(&*self.db, tenant, item.id)? else {
             return Ok(false);
         };
         let outline = Outline::of_body(&self.spool, &body.row).await?;
@@ -299,7 +300,8 @@ impl Indexing {
                 return Ok(false);
             }
         }
-        for passage in self.texts.body(content, &outline).await?.passages() {
+        let text = self.texts.body(content, &outline, item.kind).await?;
+        for passage in text.passages() {
             let field = match passage.script {
                 Script::Words => Field::BodyWords,
                 Script::Plain => Field::BodyPlain,

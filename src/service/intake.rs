@@ -509,13 +509,12 @@ impl Arrived<'_> {
                 ReceiptForm::Summary => self.file_item(&mut batch, tenant, mail.item, mail_id, outline)?,
                 // The notary files it, with this message in it as it is.
                 ReceiptForm::Brief | ReceiptForm::Full => {
-                    let attestation = Some(self.content());
+                    let peer = Some(self.peer.domain.clone());
                     evidence::owe_receipt(
                         &mut batch,
-                        tenant,
-                        mail_id,
+                        (tenant, mail_id),
                         &row,
-                        attestation,
+                        (peer, self.content()),
                         intake.clock.now(),
                     )?;
                 }
@@ -533,7 +532,7 @@ impl Arrived<'_> {
                     tracing::info!(mail = %mail_id, peer = %self.peer.domain, kind = facts.kind.element_name(),
                         event = facts.event.fragment(), "evidence taken");
                     intake.bells.mailboxes.ring(tenant);
-                    intake.bells.notary.ring();
+                    intake.bells.receipts.ring();
                     return Ok(());
                 }
                 Err(CommitError::Conflict { .. }) => continue,

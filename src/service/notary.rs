@@ -3,15 +3,17 @@
 //! A fact was committed with the state it is about; here it becomes a document: signed, time-stamped, kept. A
 //! time-stamp authority that is away delays it and loses nothing. Sealing twice after a crash is harmless: what is
 //! owed is removed by the same commit that files the document. Who wished for more than the evidence of a delivery gets it
-//! in a second step (`receipts`).
+//! in a second step, at another desk (`receipts`).
 
 mod parts;
+mod passing;
 mod receipts;
+
+pub use receipts::ReceiptFigures;
 
 use crate::address::{Domain, KepAddress};
 use crate::clock::{Clock, UtcTime};
 use crate::cms::ContentDigest;
-use crate::domain::evidence::EvidenceKind;
 use crate::domain::item::Item;
 use crate::domain::receipt::ReceiptForm;
 use crate::domain::schedule::retry_after;
@@ -54,6 +56,7 @@ pub struct Notary {
     pub identity: Arc<Identity>,
     pub items: Arc<ItemNumbers>,
     pub bells: Bells,
+    pub receipts: ReceiptFigures,
 }
 
 /// A sealed document and the message that carries it.
@@ -64,16 +67,15 @@ struct Sealed {
     has_8bit: bool,
 }
 
-impl Notary {
-    /// Seals what is owed, and makes what receipts are owed of it. Gives how many of both were looked at.
-    pub async fn run_due(self: &Arc<Self>) -> Result<usize, Failure> {
-        // Both look, whichever of them fails.
-        let sealed = self.seal_due().await;
-        let receipts = self.receipts_due().await;
-        Ok(sealed? + receipts?)
+impl Sealed {
+    fn content(&self) -> Content {
+        Content::whole(self.message.id, self.message.size_bytes)
     }
+}
 
-    async fn seal_due(self: &Arc<Self>) -> Result<usize, Failure> {
+impl Notary {
+    /// Seals what is owed. Gives how many were looked at.
+    pub async fn run_due(self: &Arc<Self>) -> Result<usize, Failure> {
         let at_once = if self.sealer.is_sharing() {
             AT_ONCE_SHARING
         } else {
@@ -126,6 +128,7 @@ impl Notary {
                     self.bells.dispatch.ring();
                     self.bells.relay.ring();
                     self.bells.lasting.ring();
+                    self.bells.receipts.ring();
                     for addressee in &owed.row.addressees {
                         if let Addressee::Tenant { tenant, .. } = addressee {
                             self.bells.mailboxes.ring(*tenant);
@@ -242,7 +245,7 @@ impl Notary {
                         xml: sealed.xml,
                     };
                     evidence::add(batch, *tenant, *mail, &row, row.event_time)?;
-                    if !self.owe_receipt(batch, (*tenant, *mail), facts.kind, &row)? {
+                    if !self.owe_receipt(batch, (*tenant, *mail), &row, sealed)? {
                         self.file_item(batch, *tenant, *mail, *item, sealed)?;
                     }
                     let about = recipient.as_deref().and_then(|r| r.parse().ok());
@@ -278,15 +281,16 @@ impl Notary {
         &self,
         batch: &mut Batch,
         (tenant, mail): (TenantId, MailId),
-        kind: EvidenceKind,
         row: &EvidenceRow,
+        sealed: &Sealed,
     ) -> Result<bool, Failure> {
         // Of a mail that was consigned here there is no such row: its recipient wished for nothing.
         let sent = mails::mail(&*self.db, tenant, mail)?;
-        if sent.is_none_or(|mail| mail.row.receipts.of(kind) == ReceiptForm::Summary) {
+        if sent.is_none_or(|mail| mail.row.receipts.of(row.kind) == ReceiptForm::Summary) {
             return Ok(false);
         }
-        evidence::owe_receipt(batch, tenant, mail, row, None, self.clock.now())?;
+        let plain = (None, sealed.content());
+        evidence::owe_receipt(batch, (tenant, mail), row, plain, self.clock.now())?;
         Ok(true)
     }
 
@@ -303,8 +307,12 @@ impl Notary {
             None => mails::mail(&*self.db, tenant, mail)?.map(|m| m.row.item),
         };
         let item = Item::evidence(self.items.next(tenant)?, about, mail, self.clock.now());
-        let content = Content::whole(sealed.message.id, sealed.message.size_bytes);
-        Ok(items::add(batch, tenant, &item, &sealed.outline.body(content))?)
+        Ok(items::add(
+            batch,
+            tenant,
+            &item,
+            &sealed.outline.body(sealed.content()),
+        )?)
     }
 
     fn queue(
@@ -321,7 +329,7 @@ impl Notary {
             peer: domain.clone(),
             reverse_path: self.identity.service.clone(),
             recipients: vec![to.clone()],
-            content: Content::whole(sealed.message.id, sealed.message.size_bytes),
+            content: sealed.content(),
             has_8bit: sealed.has_8bit,
             carried: Carried::Evidence {
                 evidence: owed.facts.id,

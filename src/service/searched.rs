@@ -3,7 +3,8 @@
 //! A text is found in a letter when it stands in one of these passages: the decoded value of a header field;
 //! an address of an address field, by itself and as it is displayed; the decoded text of a text part, attachments included (HTML
 //! without its marks); a decoded header field of a message inside; the file name of a part. A text does not reach across two of them.
-//! All of it is searched: a mail is no larger than the domain allows.
+//! All of it is searched: a mail is no larger than the domain allows. But in evidence no message inside is: what a receipt
+//! carries is the mail, which is found itself, and not once more for each of its recipients.
 //!
 //! Passages are words that people write or plain text of machines ([`Script`]). In words the letters are compared by the
 //! rule of the search, in plain text by ASCII's always (`domain::needle`): nobody's address or Message-ID is Turkish.
@@ -12,6 +13,7 @@
 //! is read: it never changes an answer.
 
 use crate::domain::folding::{plain_fold, turkish_fold};
+use crate::domain::item::ItemKind;
 use crate::domain::needle::Wanted;
 use crate::id::{ItemId, TenantId};
 use crate::mime::mailbox::{Entry, Mailbox, mailboxes, parse_list};
@@ -30,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Grows when the definition above or the folding changes: then indexes are made anew.
-pub const DEFINITION: u32 = 2;
+pub const DEFINITION: u32 = 3;
 /// A letter with more octets of text than this is large: decoding it takes several times as much memory, and a moment.
 const LARGE_OCTETS: u64 = 1024 * 1024;
 /// Large letters whose text is in memory at once: some 100 MB each at most.
@@ -148,10 +150,26 @@ impl BodyText {
     }
 }
 
-/// Octets of a letter that are decoded to search it.
-fn text_octets(outline: &Outline) -> u64 {
-    let parts = outline.structure.parts.iter().filter(|part| is_text(part));
-    parts.map(|part| part.body.octets()).sum()
+/// The parts that are searched, each with whether it is the body of a message inside. A part stands behind the one it lies in.
+fn searched_parts(outline: &Outline, kind: ItemKind) -> Vec<(&Part, bool)> {
+    let parts = &outline.structure.parts;
+    let mut searched: Vec<(&Part, bool)> = Vec::with_capacity(parts.len());
+    // Whether what lies in a part of this number is searched.
+    let mut open: Vec<bool> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let parent = part.parent.map(usize::from);
+        let is_searched = parent.is_none_or(|parent| open.get(parent).copied().unwrap_or_default());
+        let is_message = part.kind == PartKind::Message;
+        open.push(is_searched && !(is_message && kind == ItemKind::Evidence));
+        if is_searched {
+            let within = parent.and_then(|parent| parts.get(parent));
+            searched.push((
+                part,
+                within.is_some_and(|parent| parent.kind == PartKind::Message),
+            ));
+        }
+    }
+    searched
 }
 
 fn is_text(part: &Part) -> bool {
@@ -253,18 +271,23 @@ impl Texts {
     }
 
     /// The texts of a letter's body.
-    pub async fn body(&self, content: &Content, outline: &Outline) -> Result<BodyText, Failure> {
-        let large = text_octets(outline) > LARGE_OCTETS;
+    pub async fn body(
+        &self,
+        content: &Content,
+        outline: &Outline,
+        kind: ItemKind,
+    ) -> Result<BodyText, Failure> {
+        let parts = searched_parts(outline, kind);
+        let texts = parts.iter().filter(|(part, _)| is_text(part));
+        let large = texts.map(|(part, _)| part.body.octets()).sum::<u64>() > LARGE_OCTETS;
         let closed = |_| Failure::Unavailable("the house is closing".into());
         let place = match large {
             true => Some(self.large.clone().acquire_owned().await.map_err(closed)?),
             false => None,
         };
-        let parts = &outline.structure.parts;
         let mut passages = Vec::new();
-        for part in parts {
-            let within = part.parent.and_then(|parent| parts.get(usize::from(parent)));
-            if within.is_some_and(|parent| parent.kind == PartKind::Message) {
+        for (part, is_body_of_message) in parts {
+            if is_body_of_message {
                 let block = self.read(content, header_range(part.header)).await?;
                 passages.extend(header_passages(&block).into_iter().map(|(_, passage)| passage));
             }

@@ -55,9 +55,11 @@ pub(super) fn judge(
             judge_evidence(name, xml, inside.or(original_sha256), basis)
         })
         .collect();
-    // Around evidence a stamp of the envelope's own is optional (TR 103 071): each document inside has one.
+    // Around evidence a stamp of the envelope's own is optional (TR 103 071): each document inside has one. They cover nothing
+    // that only the envelope says.
     let stamped_inside = !evidence.is_empty() && evidence.iter().all(|e| e.findings.timestamp.is_ok());
-    if piece == Piece::EvidenceMessage && envelope.unstamped && stamped_inside {
+    let lent = stamped_inside && !sealed.states_more;
+    if piece == Piece::EvidenceMessage && envelope.unstamped && lent {
         envelope.findings.timestamp = Finding::Ok;
     }
     std::iter::once(envelope).chain(evidence).collect()

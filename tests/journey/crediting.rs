@@ -8,7 +8,7 @@ use crate::provider::{Provider, admin};
 use crate::road::{message, pair};
 use kepd::domain::audit::AuditRoute;
 use kepd::domain::credit::{CreditAccount, CreditTerms, MovementKind};
-use kepd::domain::evidence::{Event, EvidenceKind, Reason};
+use kepd::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Reason};
 use kepd::domain::item::ItemKind;
 use kepd::domain::job::{Act, JobState, Terms};
 use kepd::domain::mail::MailState;
@@ -21,6 +21,7 @@ use kepd::net::imap::ImapDoor;
 use kepd::service::approval::Approval;
 use kepd::service::credit::Credits;
 use kepd::service::failure::{Failure, Kind};
+use kepd::service::organisation::{NewStep, RuleWish};
 use kepd::service::submission::Accepted;
 use kepd::store::tables::work::{self, OwedEvidence};
 use kepd::store::tables::{audit, credit, jobs, mails};
@@ -33,7 +34,7 @@ const ALICI: &str = "alici@hs02.kep.test";
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
 const TENANT: &str = "ornekas";
 
-async fn meter(p: &Provider, terms: Option<CreditTerms>) {
+pub async fn meter(p: &Provider, terms: Option<CreditTerms>) {
     let changes = p.organisations.by(admin());
     let set = changes.set_tenant(p.tenant(TENANT), move |t| t.credit = terms);
     set.await.unwrap();
@@ -58,7 +59,7 @@ pub async fn prepaid(p: &Provider, units: i64) {
     add(p, units).await;
 }
 
-fn account(p: &Provider) -> CreditAccount {
+pub fn account(p: &Provider) -> CreditAccount {
     credit::account(&*p.db, p.tenant(TENANT)).unwrap()
 }
 
@@ -68,7 +69,7 @@ pub fn stands(p: &Provider) -> (i64, u64) {
     (account.balance, account.reserved)
 }
 
-fn no_credit<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
+pub fn no_credit<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
     match outcome {
         Err(Failure::Refused(refusal)) if refusal.kind == Kind::NoCredit => refusal.text,
         other => panic!("{other:?}"),
@@ -78,6 +79,44 @@ fn no_credit<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
 pub async fn send(p: &Provider, subject: &str) -> Result<Accepted, Failure> {
     p.submit("mudur@ornekas", &[ALICI], &message(subject, ALICI))
         .await
+}
+
+/// As mail readers come in.
+pub fn imap_door(p: &Provider) -> Arc<ImapDoor> {
+    Arc::new(ImapDoor {
+        mailboxes: p.mailboxes.clone(),
+        accounts: p.accounts.clone(),
+        decoy_secret: b"a secret of the test".to_vec(),
+        greeting: "hs01.kep.test".into(),
+        login_failure_delay: Duration::ZERO,
+        recents: Default::default(),
+        settings: Default::default(),
+    })
+}
+
+/// The rejection evidence that is owed.
+pub fn rejections(p: &Provider) -> Vec<EvidenceFacts> {
+    let owed = work::all::<OwedEvidence>(&*p.db).unwrap();
+    let rejected = |facts: &EvidenceFacts| {
+        (facts.kind, facts.event) == (EvidenceKind::SubmissionAcceptanceRejection, Event::Rejection)
+    };
+    owed.into_iter()
+        .map(|(_, owed)| owed.row.facts)
+        .filter(rejected)
+        .collect()
+}
+
+/// From now on jobs expire.
+pub async fn expire_in_three_days(p: &Provider) {
+    let changes = p.organisations.by(admin());
+    let wish = RuleWish {
+        steps: Some(vec![NewStep {
+            expire_after_days: Some(3),
+            ..NewStep::of("Onay Rolü", 1)
+        }]),
+        ..Default::default()
+    };
+    changes.set_rule(p.tenant(TENANT), "Teklif", &wish).await.unwrap();
 }
 
 /// What the mails of the account claim of it.
@@ -122,7 +161,7 @@ pub fn adds_up(p: &Provider) {
     assert_eq!(history.len() as u64, account(p).movements);
 }
 
-async fn released(p: &Provider, job: JobId) {
+pub async fn released(p: &Provider, job: JobId) {
     for (login, act) in [
         ("onay1", Act::Approve),
         ("onay2", Act::Approve),
@@ -271,16 +310,7 @@ async fn the_clock_releases_and_gives_back() {
         (history[0].by.login.as_str(), history[0].movement.kind),
         ("kepd", MovementKind::Settled)
     );
-    // A rule whose jobs expire.
-    let changes = p.organisations.by(admin());
-    let wish = kepd::service::organisation::RuleWish {
-        steps: Some(vec![kepd::service::organisation::NewStep {
-            expire_after_days: Some(3),
-            ..kepd::service::organisation::NewStep::of("Onay Rolü", 1)
-        }]),
-        ..Default::default()
-    };
-    changes.set_rule(p.tenant(TENANT), "Teklif", &wish).await.unwrap();
+    expire_in_three_days(p).await;
     let (_, id) = submit(p, &letter("Fiyat teklifi", "b")).await;
     assert_eq!(stands(p), (1, 1));
     pair.clock.advance(DAY * 4);
@@ -327,16 +357,7 @@ async fn every_road_into_sending_is_charged() {
         assert!(matches!(became, Accepted::Draft { .. }), "{became:?}");
     }
     // A draft is moved to where it is sent, or starts a flow, over IMAP.
-    let door = ImapDoor {
-        mailboxes: p.mailboxes.clone(),
-        accounts: p.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    };
-    let mut client = Client::connect(Arc::new(door)).await;
+    let mut client = Client::connect(imap_door(p)).await;
     client.ok("LOGIN mudur@ornekas mudur-parola").await;
     client.ok("ENABLE UTF8=ACCEPT").await;
     client.ok("SELECT Taslaklar").await;
@@ -436,14 +457,7 @@ async fn what_cannot_be_paid_is_refused_at_the_door_in_two_languages_and_costs_n
     assert_eq!(stands(p), (0, 0));
     adds_up(p);
     // Each complete message that was refused leaves evidence: the provider's policy, with the sentence.
-    let owed = work::all::<OwedEvidence>(&*p.db).unwrap();
-    let rejected: Vec<_> = owed
-        .iter()
-        .map(|(_, owed)| &owed.row.facts)
-        .filter(|facts| {
-            (facts.kind, facts.event) == (EvidenceKind::SubmissionAcceptanceRejection, Event::Rejection)
-        })
-        .collect();
+    let rejected = rejections(p);
     assert_eq!(rejected.len(), 3);
     for facts in rejected {
         assert_eq!(facts.reasons[0].reason, Reason::PolicyViolation);
@@ -539,18 +553,7 @@ async fn officers_are_told_once_that_credit_is_low() {
 async fn a_mail_client_shows_what_is_left_to_who_may_know() {
     let pair = pair().await;
     let p = &pair.hs01;
-    let door = || {
-        Arc::new(ImapDoor {
-            mailboxes: p.mailboxes.clone(),
-            accounts: p.accounts.clone(),
-            decoy_secret: b"a secret of the test".to_vec(),
-            greeting: "hs01.kep.test".into(),
-            login_failure_delay: Duration::ZERO,
-            recents: Default::default(),
-            settings: Default::default(),
-        })
-    };
-    let mut officer = Client::connect(door()).await;
+    let mut officer = Client::connect(imap_door(p)).await;
     let said = officer.ok("LOGIN mudur@ornekas mudur-parola").await;
     assert!(said.contains("QUOTA=RES-V-KEPD-CREDIT"), "{said}");
     assert!(
@@ -579,7 +582,7 @@ async fn a_mail_client_shows_what_is_left_to_who_may_know() {
     let said = officer.say("SETQUOTA ornekas (V-KEPD-CREDIT 100)").await;
     assert!(said.contains(" NO [NOPERM] "), "{said}");
     // Others learn nothing; who manages the account learns of the credit, and of nothing else.
-    let mut limited = Client::connect(door()).await;
+    let mut limited = Client::connect(imap_door(p)).await;
     limited.ok("LOGIN ayse@ornekas ayse-parola").await;
     let said = limited.ok("GETQUOTAROOT INBOX").await;
     assert!(

@@ -15,6 +15,13 @@ fn credit(house: &House) -> (Value, Value, Value) {
     )
 }
 
+/// What is reserved for the mail of a job.
+fn reserved(house: &House, job: &str) -> Value {
+    let shown = house.hs01.done(&["job", "show", job]);
+    let record = shown.as_array().map_or(&shown, |rows| &rows[0]);
+    record["credit_reserved"].clone()
+}
+
 fn metrics(house: &House) -> String {
     let port = u16::try_from(house.hs01.ports["metrics"].as_u64().unwrap()).unwrap();
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -78,9 +85,11 @@ fn a_daemon_meters_an_account_by_its_tariff() {
     assert_eq!(hs01.imap("ayse@ornekas", notice).trim(), "0");
     assert!(metrics(&house).contains("kepd_credit_low_accounts 1\n"));
     let job = reply.split(' ').nth(3).unwrap();
+    assert_eq!(reserved(&house, job), 2);
     hs01.done(&["job", "approve", job, "--as", "onay1@ornekas"]);
     hs01.done(&["job", "release", job, "--as", "mudur@ornekas"]);
     assert_eq!(credit(&house), (1.into(), 0.into(), 1.into()));
+    assert_eq!(reserved(&house, job), 0);
     let history = hs01.done(&["credit", "history", "ornekas", "--as", "mudur@ornekas"]);
     let told: Vec<_> = history
         .as_array()
@@ -163,4 +172,50 @@ fn a_signed_release_is_paid_by_what_was_reserved_for_the_mail_it_stands_for() {
             "charged", "released", "charged", "released", "reserved", "reserved", "added"
         ]
     );
+}
+
+#[test]
+fn a_signed_release_costs_what_was_reserved_however_much_larger_it_is() {
+    let house = House::open_with(&[("unit = \"5MiB\"", "unit = \"1KiB\"")]);
+    house
+        .hs01
+        .done(&["officer", "cert", "mudur@ornekas", "--tckn", AYSE]);
+    house.demand("officer");
+    let card = house.nes("nes", AYSE);
+    let text = "Fiyat 1000 TL,\r\nvade 30 gündür.";
+    let mut scene = Scene {
+        house,
+        job: String::new(),
+    };
+    let subjects = ["Teklif no 5", "Teklif no 6", "Teklif no 7"];
+    let set = |scene: &Scene, args: &[&str]| {
+        scene.house.hs01.done(args);
+    };
+    // Begun before the account was metered; and with exactly what they cost.
+    let before = scene.approved(subjects[0], "bir", text);
+    set(&scene, &["tenant", "set", "ornekas", "--credit", "prepaid"]);
+    set(&scene, &["credit", "add", "ornekas", "2"]);
+    let exact = scene.approved(subjects[1], "iki", text);
+    let overdrawn = scene.approved(subjects[2], "uc", text);
+    assert_eq!(credit(&scene.house), (2.into(), 2.into(), 0.into()));
+    for (job, subject, stands) in [
+        (&before, subjects[0], (2, 2)),
+        (&exact, subjects[1], (1, 1)),
+        (&overdrawn, subjects[2], (-6, 0)),
+    ] {
+        scene.job.clone_from(job);
+        if job == &overdrawn {
+            // What was reserved was promised, though it is taken away meanwhile.
+            set(
+                &scene,
+                &["credit", "add", "ornekas", "-6", "--note", "yanlış yükleme"],
+            );
+        }
+        let signed = scene.house.signed(&card, ALICI, subject, &parts("y", text));
+        assert!(signed.len() > 1024, "it started another unit");
+        let reply = scene.send(format!("X-KEP-Is: {job}\r\n{signed}"));
+        assert!(reply.contains("released with your signature"), "{reply}");
+        let left = credit(&scene.house);
+        assert_eq!((left.0, left.1), (stands.0.into(), stands.1.into()), "{subject}");
+    }
 }

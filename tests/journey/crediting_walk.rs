@@ -2,10 +2,11 @@
 
 use crate::approving::{decide, letter};
 use crate::crash::Draws;
-use crate::crediting::{add, adds_up, prepaid, send, stands};
+use crate::crediting::{add, adds_up, meter, prepaid, send, stands};
 use crate::provider::{Provider, START, Wires, shared_pki};
 use crate::road::pair;
 use kepd::clock::ManualClock;
+use kepd::domain::credit::CreditTerms;
 use kepd::domain::job::Act;
 use kepd::id::JobId;
 use kepd::service::failure::{Failure, Kind};
@@ -55,18 +56,42 @@ fn open(dir: &Path) -> (Provider, Wires) {
     (p, wires)
 }
 
-/// Random acts of several users, with the store closed and opened between them: after each the account adds up.
 #[tokio::test]
 async fn whatever_happens_the_account_is_the_sum_of_what_its_mails_claim() {
+    let walked = walk(0x6b6f_6e74_6f72, false).await;
+    assert!(walked.refused > 2 && walked.reopened > 2, "{walked:?}");
+}
+
+/// The same account, metered and not by turns.
+#[tokio::test]
+async fn it_is_that_sum_as_well_when_it_is_not_always_metered() {
+    let walked = walk(0x6f6c_6d61_7a73, true).await;
+    assert!(walked.switched > 5 && walked.reopened > 2, "{walked:?}");
+}
+
+#[derive(Debug, Default)]
+struct Walked {
+    refused: usize,
+    reopened: usize,
+    switched: usize,
+}
+
+/// Random acts of several users, with the store closed and opened between them: after each the account adds up.
+async fn walk(seed: u64, is_switched: bool) -> Walked {
     let dir = tempfile::tempdir().unwrap();
     let (mut p, mut wires) = open(dir.path());
     p.add_ornekas().await;
     p.add_person("veli").await;
     prepaid(&p, 2).await;
-    let mut draws = Draws::new(0x6b6f_6e74_6f72);
-    let (mut refused, mut reopened) = (0, 0);
+    let mut draws = Draws::new(seed);
+    let mut walked = Walked::default();
     let to = "veli@hs01.kep.test";
     for n in 0..90u64 {
+        if is_switched && draws.below(5) == 0 {
+            let terms = (walked.switched % 2 == 1).then(CreditTerms::default);
+            meter(&p, terms).await;
+            walked.switched += 1;
+        }
         let open_jobs = jobs::open(&*p.db, p.tenant(TENANT)).unwrap();
         let all: Vec<JobId> = mails::all(&*p.db, p.tenant(TENANT))
             .unwrap()
@@ -87,7 +112,7 @@ async fn whatever_happens_the_account_is_the_sum_of_what_its_mails_claim() {
             }
             3 => {
                 // Not often enough for all.
-                if draws.below(3) == 0 {
+                if draws.below(3) == 0 && walked.switched % 2 == 0 {
                     add(&p, 1).await;
                 }
                 Ok(())
@@ -121,20 +146,21 @@ async fn whatever_happens_the_account_is_the_sum_of_what_its_mails_claim() {
                 wires.cut("hs01.kep.test");
                 drop(p);
                 (p, wires) = open(dir.path());
-                reopened += 1;
+                walked.reopened += 1;
                 Ok(())
             }
         };
         match outcome {
             Ok(()) => {}
-            Err(Failure::Refused(refusal)) => refused += usize::from(refusal.kind == Kind::NoCredit),
+            Err(Failure::Refused(refusal)) => walked.refused += usize::from(refusal.kind == Kind::NoCredit),
             Err(other) => panic!("{other}"),
         }
         adds_up(&p);
+        // Where it is not metered, what is undone claims whatever is there.
         assert!(
-            stands(&p).0 >= stands(&p).1 as i64,
+            is_switched || stands(&p).0 >= stands(&p).1 as i64,
             "more is claimed than there is"
         );
     }
-    assert!(refused > 2 && reopened > 2, "{refused} {reopened}");
+    walked
 }

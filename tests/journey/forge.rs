@@ -116,6 +116,17 @@ impl Forge {
 
     /// A full receipt that carries these octets as the original.
     pub async fn full_receipt(&self, facts: &EvidenceFacts, original: &[u8]) -> Vec<u8> {
+        self.receipt(facts, original, None, false).await
+    }
+
+    /// The same, with another provider's message or without, with a time-stamp of its own or without.
+    pub async fn receipt(
+        &self,
+        facts: &EvidenceFacts,
+        original: &[u8],
+        attestation_is_8bit: Option<bool>,
+        stamped: bool,
+    ) -> Vec<u8> {
         let xml = self.sealed(facts).await;
         let parts = receipt::build(&Receipt {
             outer: self.outer(facts),
@@ -126,14 +137,18 @@ impl Forge {
             },
             extensions: &extensions::write(&extensions::Extensions::default()),
             enclosed: Enclosed::Original { is_8bit: false },
-            attestation_is_8bit: None,
+            attestation_is_8bit,
         });
         let run = |run: &Run| match run {
             Run::Octets(octets) => octets.clone(),
             Run::Original | Run::Attestation => original.to_vec(),
         };
         let entity: Vec<u8> = parts.entity.iter().flat_map(run).collect();
-        let signed = self.sealer.sign_entity(sha256(&entity), self.clock.now()).await;
+        let now = self.clock.now();
+        let signed = match stamped {
+            true => self.sealer.seal_entity(sha256(&entity), now).await,
+            false => self.sealer.sign_entity(sha256(&entity), now).await,
+        };
         let end = parts.signature_part(&signed.unwrap());
         [parts.outer_header.as_slice(), &entity, &end].concat()
     }

@@ -372,6 +372,38 @@ async fn a_search_with_the_index_finds_what_reading_finds() {
     assert!(!segment_files(&house).is_empty());
 }
 
+/// A receipt carries the mail once more for each recipient: what is in there is found in the mail, and not in its evidence.
+#[tokio::test]
+async fn a_search_does_not_look_into_the_messages_that_evidence_carries() {
+    let house = House::build().await.with_passwords().await;
+    let receipt = "Subject: delil\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nmakbuz metni\r\n--a\r\n\
+        Content-Type: message/rfc822; name=orijinal.eml\r\n\r\nSubject: teklif\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\n\r\nicerik\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: derin\r\n\r\ndip\r\n--b\r\n\
+        Content-Disposition: attachment; filename=ek.txt\r\n\r\nx\r\n--b--\r\n--a\r\n\r\nson\r\n--a--\r\n";
+    for kind in [ItemKind::Evidence, ItemKind::Incoming] {
+        house.put(receipt.as_bytes(), |item| item.kind = kind).await;
+    }
+    let mut with = Client::log_in(&house, house.mailboxes.clone(), "mudur@ornekas").await;
+    let mut without = Client::log_in(&house, Arc::new(house.unindexed()), "mudur@ornekas").await;
+    for indexed in [false, true] {
+        if indexed {
+            index_all(&house).await;
+        }
+        for (mailbox, within) in [("Deliller", &[][..]), ("INBOX", &[1][..])] {
+            for client in [&mut with, &mut without] {
+                client.say(&format!("SELECT {mailbox}")).await;
+                for text in ["teklif", "icerik", "derin", "dip", "ek.txt"] {
+                    let found = client.search("BODY %", text).await;
+                    assert_eq!(found, within, "{text} in {mailbox}, {indexed}");
+                }
+                for text in ["makbuz", "son", "orijinal.eml"] {
+                    assert_eq!(client.search("BODY %", text).await, [1], "{text} in {mailbox}");
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_found_by_the_index_alone_is_right() {
     let house = House::build().await.with_passwords().await;

@@ -340,6 +340,7 @@ impl Provider {
                 identity: identity.clone(),
                 items: items.clone(),
                 bells: bells.clone(),
+                receipts: Default::default(),
             }),
             dispatch: Arc::new(Dispatch {
                 db: db.clone(),
@@ -432,6 +433,7 @@ impl Provider {
             let now = self.approval.run_due().await.unwrap()
                 + self.herald.run_due().await.unwrap()
                 + self.notary.run_due().await.unwrap()
+                + self.notary.receipts_due().await.unwrap()
                 + self.dispatch.run_due().await.unwrap()
                 + self.relay.run_due().await.unwrap()
                 + self.relay.run_awaited().await.unwrap()

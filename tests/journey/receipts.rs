@@ -44,7 +44,7 @@ const DELIVERY: &str = "DeliveryNonDeliveryToRecipient";
 /// A mail with two attachments to all three, of some length.
 fn letter(id: &str, wishes: &str) -> String {
     let pdf =
-        "JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZURlY29k\r\n".repeat(400);
+        "JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZURlY29k\r\n".repeat(800);
     format!(
         "From: Ornek <{ORNEKAS}>\r\nTo: {}\r\nSubject: Fiyat {id}\r\nMessage-ID: <{id}@ornek>\r\n{wishes}\
          Date: Mon, 23 Nov 2026 10:00:00 +0300\r\nMIME-Version: 1.0\r\n\
@@ -389,7 +389,7 @@ async fn a_wish_is_one_of_three_words_and_stays_with_a_draft() {
     assert_eq!(tried["one"]["receipts"], "brief");
 }
 
-/// A key that is away, two that look at once, and an original that is not what was sent.
+/// A key that is away, two that look at once, and an original that is away for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_filed_once_and_waits_for_what_it_needs() {
     let doors = house().await;
@@ -402,14 +402,12 @@ async fn a_receipt_is_filed_once_and_waits_for_what_it_needs() {
     let owed = || work::all::<OwedReceipt>(&*p.db).unwrap();
     // Everything but the last step: the receipts are owed, and the evidence is on record already.
     let until_owed = async |peers: usize| {
-        while owed().iter().filter(|(_, r)| r.row.attestation.is_some()).count() < peers {
+        while owed().iter().filter(|(_, r)| r.row.peer.is_some()).count() < peers {
             doors.pair.hs02.work().await;
             p.dispatch.run_due().await.unwrap();
             p.relay.run_due().await.unwrap();
             p.delivery.run_due().await.unwrap();
-            if owed().is_empty() {
-                p.notary.run_due().await.unwrap();
-            }
+            p.notary.run_due().await.unwrap();
         }
     };
     until_owed(2).await;
@@ -422,26 +420,19 @@ async fn a_receipt_is_filed_once_and_waits_for_what_it_needs() {
     let waiting = owed().len();
     let rows = evidence::of_mail(&*p.db, mail.tenant, mail.id).unwrap();
     assert_eq!(rows.len(), before + waiting, "what is owed is evidence already");
-    // The original's octets are gone: nothing is made of others, and nothing is forgotten.
+    // The original's octets are away: nothing is made without them, and nothing is forgotten.
     let name: String = mail.original_sha256.iter().map(|o| format!("{o:02x}")).collect();
-    let blob = doors
-        .pair
-        .dir
-        .path()
-        .join("hs01/spool")
-        .join(&name[..2])
-        .join(&name[2..]);
+    let folder = doors.pair.dir.path();
+    let blob = folder.join("hs01/spool").join(&name[..2]).join(&name[2..]);
     let octets = std::fs::read(&blob).unwrap();
     std::fs::remove_file(&blob).unwrap();
-    std::fs::write(&blob, vec![b'x'; octets.len()]).unwrap();
-    assert!(p.notary.run_due().await.is_err());
+    assert_eq!(p.notary.receipts_due().await.unwrap(), waiting);
     assert_eq!((owed().len(), shown(mail.id)), (waiting, before));
     assert!(owed().iter().all(|(_, r)| r.row.attempts == 1));
-    std::fs::remove_file(&blob).unwrap();
     std::fs::write(&blob, octets).unwrap();
     doors.pair.clock.advance(Duration::from_secs(3600));
     // Two looks at the same moment.
-    let (one, other) = tokio::join!(p.notary.run_due(), p.notary.run_due());
+    let (one, other) = tokio::join!(p.notary.receipts_due(), p.notary.receipts_due());
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     doors.pair.work().await;
     assert!(owed().is_empty());
@@ -487,6 +478,17 @@ async fn a_receipt_that_carries_another_mail_is_found_out() {
         // What was brought beside it must be what is carried, too.
         let beside = judge("m.eml", &receipt, Some(sha256(&original)), &trust);
         assert_eq!(beside.iter().all(Judged::is_ok), same);
+    }
+    // What no evidence speaks of is covered by no time-stamp of evidence.
+    for (attestation, stamped, holds) in [
+        (None, false, true),
+        (Some(false), false, false),
+        (Some(false), true, true),
+    ] {
+        let receipt = forge.receipt(&facts, &original, attestation, stamped).await;
+        let judged = judge("m.eml", &receipt, None, &trust);
+        let own = &judged.first().unwrap().findings.timestamp;
+        assert_eq!(own.is_ok(), holds, "{attestation:?} {stamped}: {own:?}");
     }
 }
 

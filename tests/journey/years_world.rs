@@ -380,6 +380,7 @@ fn seal_with(p: &mut Provider, sealer: &Arc<Sealer>) {
         identity: notary.identity.clone(),
         items: notary.items.clone(),
         bells: notary.bells.clone(),
+        receipts: Default::default(),
     };
     let dispatch = Dispatch {
         db: dispatch.db.clone(),

@@ -2,7 +2,7 @@
 
 use super::LIST_MAX;
 use super::export_words::MailExport;
-use super::words::{Declare, When};
+use super::words::When;
 use crate::id::{ItemId, MailId};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -126,4 +126,18 @@ pub struct MailRestore {
     /// An earlier version of one draft, as `mail show --versions` numbers them: it becomes the current one
     #[arg(long, value_name = "N")]
     pub version: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Args)]
+#[serde(rename_all = "kebab-case")]
+pub struct Declare {
+    /// The mail as it stands in the recipient's account
+    pub mail: MailId,
+    /// Words to the sender; they stand in the evidence
+    #[arg(long, default_value = "")]
+    #[serde(default)]
+    pub note: String,
+    /// SHA-256 (hexadecimal) of the original that was read; what the account holds when left out
+    #[arg(long)]
+    pub sha256: Option<String>,
 }

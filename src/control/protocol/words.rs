@@ -2,15 +2,13 @@
 
 use super::mail_words::{LabelItems, MailWord};
 use super::rule_words::RuleWord;
-use super::{CertWish, CreditWord, Export, PeerWord, QueueWord, StorageWord};
-use crate::address::{KepAddress, LoginName};
+use super::{CreditWord, Export, JobWord, PeerWord, QueueWord, StorageWord, UserWord};
+use crate::address::KepAddress;
 use crate::clock::UtcTime;
 use crate::id::{JobId, MailId};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
-use zeroize::Zeroize;
 
 macro_rules! words {
     ($($item:item)*) => {$(
@@ -214,115 +212,12 @@ words! {
         pub postal_address: Option<String>,
     }
 
-    #[derive(Subcommand)]
-    pub enum UserWord {
-        Add(UserAdd),
-        List {
-            tenant: String,
-            /// Only officers, or only limited users
-            #[arg(long = "type", value_enum)]
-            kind: Option<UserKindWord>,
-        },
-        Show { login: LoginName },
-        /// Change what is given
-        Set(UserSet),
-        /// Set the password
-        Passwd(Passwd),
-        /// Let the user log in no more; the name stays with what he did
-        Remove { login: LoginName },
-        /// Put into units, take out of units
-        Unit(Membership),
-        /// Give roles, take roles
-        Role(Membership),
-        /// Certificates the user logs in with; without an option they are listed
-        Cert(CertWish),
-    }
-
-    #[derive(Args)]
-    pub struct UserAdd {
-        /// USER@TENANT
-        pub login: LoginName,
-        /// Display name
-        #[arg(long, default_value = "")]
-        pub name: String,
-        /// Unit by path ("A/B") or name; may be repeated
-        #[arg(long = "unit")]
-        pub units: Vec<String>,
-        /// Role by name; may be repeated
-        #[arg(long = "role")]
-        pub roles: Vec<String>,
-        #[command(flatten)]
-        #[serde(flatten)]
-        pub password: Password,
-    }
-
-    #[derive(Args)]
-    pub struct UserSet {
-        pub login: LoginName,
-        /// Display name
-        #[arg(long)]
-        pub name: Option<String>,
-        /// His title, as it stands beside his name
-        #[arg(long)]
-        pub title: Option<String>,
-        /// Whether name and title may be shown to others
-        #[arg(long, value_name = "true|false")]
-        pub listed: Option<bool>,
-        /// Whether he may read over IMAP
-        #[arg(long, value_name = "true|false")]
-        pub imap: Option<bool>,
-        /// Whether he may send over SMTP
-        #[arg(long, value_name = "true|false")]
-        pub smtp: Option<bool>,
-        /// Who decides in his name (vekâlet): a user of the same tenant, until a day and perhaps from one
-        #[arg(long, value_name = "USER", requires = "until", conflicts_with = "drop_deputy")]
-        pub deputy: Option<String>,
-        /// A day, or a moment (RFC 3339); now when left out
-        #[arg(long, value_name = "DAY", requires = "deputy")]
-        pub from: Option<When>,
-        /// The last day, or a moment
-        #[arg(long, value_name = "DAY", requires = "deputy")]
-        pub until: Option<When>,
-        /// End a deputy's time now
-        #[arg(long, value_name = "USER")]
-        pub drop_deputy: Option<String>,
-    }
-
     /// A day in Türkiye as `2026-12-01`, or a moment as RFC 3339 writes it.
     pub struct When {
         /// Its first moment
         pub from: UtcTime,
         /// The first moment after it
         pub until: UtcTime,
-    }
-
-    #[derive(Args)]
-    pub struct Passwd {
-        /// USER@TENANT
-        pub login: LoginName,
-        #[command(flatten)]
-        #[serde(flatten)]
-        pub password: Password,
-    }
-
-    /// A password to be set. It is never an argument: those can be read by others.
-    #[derive(Args)]
-    pub struct Password {
-        /// Read the password from this file, "-" for standard input (first line)
-        #[arg(long, value_name = "FILE")]
-        #[serde(skip)]
-        pub password_file: Option<PathBuf>,
-        #[arg(skip)]
-        pub password: Option<PasswordText>,
-    }
-
-    #[derive(Args)]
-    pub struct Membership {
-        pub login: LoginName,
-        #[arg(long)]
-        pub add: Vec<String>,
-        #[arg(long)]
-        pub drop: Vec<String>,
     }
 
     #[derive(Subcommand)]
@@ -507,102 +402,6 @@ words! {
     }
 
     #[derive(Subcommand)]
-    pub enum JobWord {
-        List {
-            tenant: String,
-            #[arg(value_enum, default_value = "all")]
-            which: JobListWord,
-            /// Figures by rule and step instead: how many wait, are done, were late, and how long it took
-            #[arg(long, conflicts_with = "which")]
-            #[serde(default)]
-            stats: bool,
-            /// Of jobs that started since this day (2026-11-23) or moment
-            #[arg(long, requires = "stats", value_name = "DAY")]
-            #[serde(default)]
-            since: Option<When>,
-        },
-        /// One job with its history, and who may decide it now
-        Show { job: JobId },
-        Approve(Decide),
-        Reject(Decide),
-        /// Give the mail back to its author for changes
-        Return(Decide),
-        /// Send a mail that has all its approvals
-        Release(ReleaseWish),
-        /// Write what an officer signs to let a mail leave: sign exactly these octets, then `job release --signature`
-        Entity {
-            job: JobId,
-            /// A file that is not there yet
-            #[arg(long, value_name = "FILE")]
-            out: PathBuf,
-        },
-        /// Take back one's own mail
-        Withdraw(Decide),
-        /// End a job for good
-        Cancel(Decide),
-        /// Take back one's own last decision, while that can be done
-        Undo(Decide),
-        /// Leave words that decide nothing
-        Note(Decide),
-        /// Hand one's own decision on the current step to another user
-        Delegate {
-            #[command(flatten)]
-            #[serde(flatten)]
-            wish: Decide,
-            /// Who shall decide
-            #[arg(long, value_name = "USER@TENANT")]
-            to: LoginName,
-        },
-        /// Let others decide the current step
-        Reassign {
-            #[command(flatten)]
-            #[serde(flatten)]
-            wish: Decide,
-            /// role:NAME, unit:PATH or user:NAME
-            #[arg(long, value_name = "WHO")]
-            to: String,
-        },
-    }
-
-    #[derive(Args)]
-    pub struct ReleaseWish {
-        #[command(flatten)]
-        #[serde(flatten)]
-        pub wish: Decide,
-        /// The officer's detached signature (CAdES, DER) over the octets that `job entity` wrote
-        #[arg(long, value_name = "FILE")]
-        #[serde(skip)]
-        pub signature: Option<PathBuf>,
-        /// What stood in the file, in base64
-        #[arg(skip)]
-        #[serde(default)]
-        pub cms: Option<String>,
-    }
-
-    #[derive(Args)]
-    pub struct Decide {
-        pub job: JobId,
-        #[arg(long, default_value = "")]
-        pub note: String,
-        /// SHA-256 (hexadecimal) of what was read; what the job holds when left out
-        #[arg(long)]
-        pub sha256: Option<String>,
-    }
-
-    #[derive(Args)]
-    pub struct Declare {
-        /// The mail as it stands in the recipient's account
-        pub mail: MailId,
-        /// Words to the sender; they stand in the evidence
-        #[arg(long, default_value = "")]
-        #[serde(default)]
-        pub note: String,
-        /// SHA-256 (hexadecimal) of the original that was read; what the account holds when left out
-        #[arg(long)]
-        pub sha256: Option<String>,
-    }
-
-    #[derive(Subcommand)]
     pub enum EvidenceWord {
         /// Evidence of a tenant, or of one mail
         List {
@@ -643,28 +442,5 @@ words! {
         /// Ask nobody. (Nothing is asked in any case: all that is needed is in the files.)
         #[arg(long)]
         pub offline: bool,
-    }
-}
-
-/// A password on its way; wiped when dropped, silent under Debug.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PasswordText(pub String);
-
-impl PasswordText {
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl Drop for PasswordText {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl fmt::Debug for PasswordText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordText")
     }
 }

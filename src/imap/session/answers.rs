@@ -157,7 +157,7 @@ impl Session {
                 // RFC 6851 4.3: COPYUID comes before the EXPUNGEs.
                 let code = copy_uid(uid_validity, &pairs);
                 if !code.is_empty() {
-                    self.out.untagged(&format!("OK {code}moved"));
+                    self.out.untagged(format!("OK {code}moved"));
                 }
                 let removed: Vec<u32> = pairs.iter().map(|p| p.from).collect();
                 let some = !removed.is_empty();
@@ -241,7 +241,7 @@ impl Session {
     fn replaced_by(&mut self, tag: &str, old: u32, uid: Option<AppendUid>) {
         let code = append_uid(uid.as_ref());
         if !code.is_empty() {
-            self.out.untagged(&format!("OK {code}the new message is here"));
+            self.out.untagged(format!("OK {code}the new message is here"));
         }
         self.tell(Expunging::Held);
         self.apply(Changes {
@@ -312,13 +312,13 @@ impl Session {
         let view = View::new(selected.members);
         let recent = Recent::new(selected.recent_from, &view);
         let known: Flags = SYSTEM_FLAGS.into_iter().chain(selected.keywords).collect();
-        self.out.untagged(&format!("FLAGS {known}"));
-        self.out.untagged(&format!("{} EXISTS", view.len()));
+        self.out.untagged(format!("FLAGS {known}"));
+        self.out.untagged(format!("{} EXISTS", view.len()));
         if !self.rev2 {
-            self.out.untagged(&format!("{} RECENT", recent.count()));
+            self.out.untagged(format!("{} RECENT", recent.count()));
             let unseen = selected.first_unseen.filter(|_| !self.resync.uid_only);
             if let Some(number) = unseen.and_then(|uid| view.number_of(uid)) {
-                self.out.untagged(&format!("OK [UNSEEN {number}] first unseen"));
+                self.out.untagged(format!("OK [UNSEEN {number}] first unseen"));
             }
         }
         let permanent = if read_only { Vec::new() } else { selected.permanent };
@@ -327,20 +327,20 @@ impl Session {
             permanent.push("\\*");
         }
         self.out
-            .untagged(&format!("OK [PERMANENTFLAGS ({})] kept", permanent.join(" ")));
-        self.out.untagged(&format!(
+            .untagged(format!("OK [PERMANENTFLAGS ({})] kept", permanent.join(" ")));
+        self.out.untagged(format!(
             "OK [UIDVALIDITY {}] UIDs valid",
             selected.uid_validity.max(1)
         ));
-        self.out.untagged(&format!(
+        self.out.untagged(format!(
             "OK [UIDNEXT {}] predicted next UID",
             selected.uid_next.max(1)
         ));
         if self.settings.resync {
-            self.out.untagged(&resync::highest_text(selected.highest_modseq));
+            self.out.untagged(resync::highest_text(selected.highest_modseq));
         }
         if let Some(id) = &selected.mailbox_id {
-            self.out.untagged(&format!("OK [MAILBOXID ({id})] its id"));
+            self.out.untagged(format!("OK [MAILBOXID ({id})] its id"));
         }
         if self.rev2 {
             self.out.list("LIST", &[], &name, "");

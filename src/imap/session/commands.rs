@@ -46,7 +46,7 @@ impl Session {
     fn outside(&mut self, tag: String, command: Command) -> Option<Ask> {
         match command {
             Command::Capability => {
-                self.out.untagged(&format!("CAPABILITY {}", self.capabilities()));
+                self.out.untagged(format!("CAPABILITY {}", self.capabilities()));
                 self.done(&tag, "CAPABILITY done")
             }
             Command::Noop if self.selected().is_some() => self.ask(tag, About::Poll("NOOP done"), Ask::Poll),
@@ -431,7 +431,7 @@ impl Session {
             }
             self.out.spelling = Spelling::Utf8;
         }
-        self.out.untagged(&format!("ENABLED{enabled}"));
+        self.out.untagged(format!("ENABLED{enabled}"));
         self.done(tag, "ENABLE done")
     }
 

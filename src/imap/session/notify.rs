@@ -191,7 +191,7 @@ impl Session {
                 Notice::Overflow => {
                     self.attention = Some(Attention::default());
                     let code = Code::NotificationOverflow.as_str();
-                    self.out.untagged(&format!(
+                    self.out.untagged(format!(
                         "OK [{code}] there is too much to tell; nothing more is told"
                     ));
                 }

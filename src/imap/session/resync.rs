@@ -179,7 +179,7 @@ impl Session {
     /// For FETCH with VANISHED, before its rows: UIDs that left earlier and are not in the mailbox.
     pub fn vanished_earlier(&mut self, uids: &UidRanges) {
         if !uids.is_empty() {
-            self.out.untagged(&format!("VANISHED (EARLIER) {uids}"));
+            self.out.untagged(format!("VANISHED (EARLIER) {uids}"));
         }
     }
 

@@ -101,13 +101,13 @@ impl Session {
 
     /// Word to the client that an answer lacks something, beside the answer (RFC 9051 7.1.2).
     pub fn warn(&mut self, code: Code, text: &str) {
-        self.out.untagged(&format!("NO [{}] {text}", code.as_str()));
+        self.out.untagged(format!("NO [{}] {text}", code.as_str()));
     }
 
     /// Word to the client of what an answer leaves out as it should (RFC 9051 7.1.1).
     pub fn inform(&mut self, text: &str) {
         let text = self.out.readable(text);
-        self.out.untagged(&format!("OK {text}"));
+        self.out.untagged(format!("OK {text}"));
     }
 
     /// What SEARCH or SORT found, in the order in which it is to be told.
@@ -184,7 +184,7 @@ impl Session {
             Numbering::Sequence => open.view.number_of(uid),
         });
         let space = if text.is_empty() { "" } else { " " };
-        self.out.untagged(&format!("THREAD{space}{text}"));
+        self.out.untagged(format!("THREAD{space}{text}"));
         self.finish(tag, expunging_for(numbering), "THREAD done");
     }
 

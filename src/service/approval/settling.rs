@@ -9,14 +9,14 @@ use crate::domain::mail::{Mail, MailEvent};
 use crate::domain::org::Organisation;
 use crate::domain::rule::Direction;
 use crate::id::{ItemId, UserId};
-use crate::service::credit;
+use crate::service::credit::{self, Wanted};
 use crate::service::failure::{Failure, Kind};
 use crate::service::owing::Owing;
 use crate::store::db::Batch;
 use crate::store::tables::drafts::{self, LatestDraft};
 use crate::store::tables::items::Stamped;
 use crate::store::tables::work::{self, JobAlarm};
-use crate::store::tables::{Stored, audit, items, jobs, mails};
+use crate::store::tables::{Stored, audit, credit as accounts, items, jobs, mails};
 use std::collections::BTreeSet;
 
 /// Who moves a job, and when.
@@ -227,11 +227,20 @@ impl Approval {
         &self,
         organisation: &Organisation,
         job: &Job,
+        by: UserId,
         conflict: &[u8],
     ) -> Result<(), Failure> {
+        if !accounts::is_account(job.tenant, conflict) {
+            return Ok(());
+        }
         let mail = mails::mail(&*self.db, job.tenant, job.mail)?;
-        let cost_units = mail.map_or(0, |mail| mail.row.cost_units);
-        credit::refused_by(&*self.db, &organisation.tenant, conflict, cost_units)
+        let wanted = Wanted {
+            organisation,
+            by,
+            cost_units: mail.map_or(0, |mail| mail.row.cost_units),
+            given_back: 0,
+        };
+        wanted.check(&*self.db)
     }
 
     fn owe_submission(

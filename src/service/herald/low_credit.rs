@@ -1,12 +1,15 @@
 //! Little credit is left: the officers are told once, by a notice in their INBOX.
 //!
-//! That it is owed is written by the commit that takes the credit below its mark (`store::tables::credit`). A notice for each
-//! officer and the end of what is owed are one commit; a crash before it leaves a blob that no row names.
+//! That it is owed is written by the commit that takes the credit below its mark (`store::tables::credit`), and stands in the
+//! account as well. As long as it stands there they are told, though the credit may have risen again: they would not be told of
+//! the next fall. A notice for each officer and the end of what is owed are one commit; a crash before it leaves a blob that no row
+//! names.
 
 use super::Herald;
 use crate::clock::UtcTime;
 use crate::domain::item::{Item, ItemKind};
 use crate::domain::org::{Organisation, UserKind};
+use crate::id::TenantId;
 use crate::mime::compose;
 use crate::rem::notice;
 use crate::service::failure::Failure;
@@ -17,6 +20,7 @@ use crate::store::db::Batch;
 use crate::store::tables::items::{self, Content};
 use crate::store::tables::work::{self, LowCredit};
 use crate::store::tables::{Stored, credit};
+use std::collections::BTreeMap;
 
 /// Accounts looked at in one go.
 const AT_ONCE: usize = 64;
@@ -27,27 +31,46 @@ impl Herald {
     /// Tells of accounts whose credit is low. Gives how many there were.
     pub(super) async fn tell_low_credit(&self, now: UtcTime) -> Result<usize, Failure> {
         let owed = work::due::<LowCredit>(&*self.db, now, AT_ONCE)?;
+        // It may have become so twice, if credit was added between: what is told is how it is now.
+        let mut of_tenant: BTreeMap<TenantId, Vec<&Stored<LowCredit>>> = BTreeMap::new();
         for low in &owed {
-            if let Err(failure) = self.tell_officers(low, now).await {
-                tracing::error!(tenant = %low.row.tenant, %failure, "low credit");
-                put_off(&*self.db, low, now.plus(AFTER_FAILURE)).await?;
+            of_tenant.entry(low.row.tenant).or_default().push(low);
+        }
+        for (tenant, owed) in of_tenant {
+            if let Err(failure) = self.tell_officers(tenant, &owed, now).await {
+                tracing::error!(%tenant, %failure, "low credit");
+                for low in owed {
+                    put_off(&*self.db, low, now.plus(AFTER_FAILURE)).await?;
+                }
             }
         }
         Ok(owed.len())
     }
 
-    async fn tell_officers(&self, owed: &Stored<LowCredit>, now: UtcTime) -> Result<(), Failure> {
-        let tenant = owed.row.tenant;
+    async fn tell_officers(
+        &self,
+        tenant: TenantId,
+        owed: &[&Stored<LowCredit>],
+        now: UtcTime,
+    ) -> Result<(), Failure> {
         let organisation = self.organisations.of(tenant)?;
         let mut batch = Batch::new();
-        owed.remove(&mut batch);
-        // Credit was added meanwhile, or it is not metered any more: there is nothing to tell.
-        let terms = organisation.tenant.credit;
-        let account = credit::account(&*self.db, tenant)?;
-        let Some(terms) = terms.filter(|terms| account.is_low(terms)) else {
+        for low in owed {
+            low.remove(&mut batch);
+        }
+        let Some(terms) = organisation.tenant.credit else {
+            // Not metered any more. A session that did not know yet may have been the last to move the account.
+            credit::judge(&mut batch, tenant, None, now);
             return commit_or_yield(&*self.db, batch).await;
         };
-        let text = self.low_credit_message(&organisation, owed.row.free, terms.warn_below, now);
+        let account = credit::account(&*self.db, tenant)?;
+        if !account.warned {
+            // Credit was added meanwhile, or the mark is another. Should it fall again at this moment, that is told.
+            credit::require_not_warned(&mut batch, tenant);
+            return commit_or_yield(&*self.db, batch).await;
+        }
+        let free = account.free();
+        let text = self.low_credit_message(&organisation, free, terms.warn_below, now);
         let blob = self.spool.store(&text).await?;
         let content = Content::whole(blob.id, blob.size_bytes);
         let outline = Outline::of(&self.spool, &content).await?;
@@ -62,7 +85,7 @@ impl Herald {
             items::add(&mut batch, tenant, &item, &outline.body(content.clone()))?;
         }
         commit_or_yield(&*self.db, batch).await?;
-        tracing::warn!(tenant = %organisation.tenant.name, free = owed.row.free, warn_below = terms.warn_below,
+        tracing::warn!(tenant = %organisation.tenant.name, free, warn_below = terms.warn_below,
             "credit is low");
         self.bells.mailboxes.ring(tenant);
         Ok(())

@@ -17,6 +17,13 @@ pub(super) struct Condition {
     unchanged_since: Option<ModSeq>,
 }
 
+/// Messages that fulfil a condition, and the UIDs of those that do not.
+#[derive(Default)]
+pub(super) struct Sorted {
+    pub same: Vec<(u32, ItemId)>,
+    pub changed: Vec<u32>,
+}
+
 impl Condition {
     /// `None` where no mailbox is open, or one that never shows anything: there no message is either.
     pub fn new(opened: Option<&Opened>, unchanged_since: Option<ModSeq>) -> Option<Self> {
@@ -64,14 +71,14 @@ impl Mailboxes {
         self.entered(viewer.org.tenant.id, place, condition.as_of)
     }
 
-    /// Those that fulfil the condition now, and the UIDs of those that do not. What is not seen any more is neither.
+    /// The messages by the condition as it is now. What is not seen any more is neither.
     pub(super) fn unchanged(
         &self,
         viewer: &Viewer<'_>,
         which: &[(u32, ItemId)],
         condition: &Condition,
-    ) -> Result<(Vec<(u32, ItemId)>, Vec<u32>), Failure> {
-        let (mut same, mut changed) = (Vec::new(), Vec::new());
+    ) -> Result<Sorted, Failure> {
+        let mut sorted = Sorted::default();
         for (uid, id) in which {
             let Some(item) = self.visible(viewer, *id)? else {
                 continue;
@@ -79,10 +86,10 @@ impl Mailboxes {
             let flags = flags::flags(&*self.db, viewer.org.tenant.id, viewer.user.id, *id)?;
             let entered = self.came_in(viewer, *uid, Some(condition))?;
             match condition.is_broken_by(read_at(viewer, &item, flags.as_ref()).max(entered)) {
-                true => changed.push(*uid),
-                false => same.push((*uid, *id)),
+                true => sorted.changed.push(*uid),
+                false => sorted.same.push((*uid, *id)),
             }
         }
-        Ok((same, changed))
+        Ok(sorted)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Mailboxes;
 use super::marking::Marks;
-use crate::domain::item::Item;
+use crate::domain::item::{Item, ItemKind};
 use crate::domain::selector::Viewer;
 use crate::id::{ItemId, ModSeq, TenantId};
 use crate::mime::structure::Span;
@@ -48,6 +48,7 @@ impl Look {
 /// What an item contains, for whoever was shown it.
 #[derive(Debug, Clone)]
 pub struct Letter {
+    kind: ItemKind,
     pub(super) content: Content,
     pub outline: Outline,
 }
@@ -131,6 +132,7 @@ impl Mailboxes {
         };
         let outline = Outline::of_body(&self.spool, &body.row).await?;
         Ok(Some(Letter {
+            kind: shown.row.kind,
             content: body.row.content,
             outline,
         }))
@@ -160,6 +162,8 @@ impl Mailboxes {
 
     /// The folded texts of a letter's body, as a search looks at them.
     pub async fn text(&self, letter: &Letter) -> Result<BodyText, Failure> {
-        self.texts.body(&letter.content, &letter.outline).await
+        self.texts
+            .body(&letter.content, &letter.outline, letter.kind)
+            .await
     }
 }

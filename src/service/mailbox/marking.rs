@@ -292,8 +292,8 @@ impl Mailboxes {
         if let Some(decision) = wish.decision {
             if let Some(condition) = condition.take() {
                 let seat = self.seat(by)?;
-                let (same, changed) = self.unchanged(&seat.viewer(), which, &condition)?;
-                (rest, marked.changed_since) = (Cow::Owned(same), changed);
+                let sorted = self.unchanged(&seat.viewer(), which, &condition)?;
+                (rest, marked.changed_since) = (Cow::Owned(sorted.same), sorted.changed);
             }
             let mut decided = Vec::with_capacity(rest.len());
             for member in rest.iter() {

@@ -12,7 +12,8 @@ struct Reading {
     told: PartDigest,
     span: Span,
     exact: Context,
-    /// None for an encoding that nobody here can undo.
+    /// None for an encoding that nobody here can undo. What is no more than damaged in its encoding is undone by every reader
+    /// in another way: of that nothing is stated either.
     decoder: Option<Decoder>,
     decoded: Context,
     decoded_octets: u64,
@@ -59,10 +60,12 @@ impl Reading {
         self.told.sha256 = digest_text(&finished(self.exact));
         if let Some(decoder) = self.decoder {
             let mut rest = Vec::new();
-            decoder.finish(&mut rest);
+            let is_clean = decoder.finish(&mut rest);
             self.decoded.update(&rest);
-            self.told.decoded_octets = Some(self.decoded_octets + rest.len() as u64);
-            self.told.decoded_sha256 = Some(digest_text(&finished(self.decoded)));
+            if is_clean {
+                self.told.decoded_octets = Some(self.decoded_octets + rest.len() as u64);
+                self.told.decoded_sha256 = Some(digest_text(&finished(self.decoded)));
+            }
         }
         self.told
     }
@@ -147,6 +150,12 @@ mod tests {
         assert_eq!((own.octets, own.sha256), (2, of(b"zz")));
         assert_eq!((own.decoded_octets, own.decoded_sha256), (None, None));
         assert_eq!((empty.octets, empty.sha256), (0, of(b"")));
+        let broken = MAIL.replace("JVBE\r\nRi0=", "JVBE\r\n!i0=");
+        let mut reading = PartsReading::of(&Structure::of(broken.as_bytes()));
+        reading.push(broken.as_bytes());
+        let pdf = reading.finish().swap_remove(1);
+        assert_eq!((pdf.octets, pdf.sha256), (10, of(b"JVBE\r\n!i0=")));
+        assert_eq!((pdf.decoded_octets, pdf.decoded_sha256), (None, None));
         let inside = b"Subject: i\r\n\r\nin\r\n";
         assert_eq!(
             (message.octets, message.sha256),

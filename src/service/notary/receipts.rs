@@ -3,41 +3,84 @@
 //! Issued here or by a peer, the evidence is on record already. What is made here is the message that puts it before the
 //! sender: signed as every evidence message, and never changed afterwards. Original and peer's message are not copied: a
 //! receipt is pieces of what is stored (`docs/decisions/0008-content-as-pieces.md`), so a mail of 25 MB to a hundred
-//! recipients is on disk once. The octets stream by once for the digest, and in the same pass the message is mapped.
+//! recipients is on disk once (`passing`). A desk of its own makes them, a few at a time: nobody's evidence waits for
+//! somebody's large mail. What cannot be made, since what it would carry is damaged, is not waited for without end: then
+//! the plain message is filed as it lies there, and who watches the provider hears of it.
 
 use super::parts::PartsReading;
-use super::{AT_ONCE, Notary, entry, unsealed};
+use super::passing::{Passed, Stored};
+use super::{COMMIT_ATTEMPTS, Notary, entry};
+use crate::address::Domain;
 use crate::clock::UtcTime;
-use crate::cms::algorithm::Hasher;
+use crate::cms::DigestAlgorithm;
 use crate::domain::item::Item;
 use crate::domain::mail::Mail;
 use crate::domain::receipt::ReceiptForm;
 use crate::domain::schedule::retry_after;
-use crate::mime::summary::{HEADER_MAX_OCTETS, Summary};
-use crate::mime::{Scanner, Structure};
+use crate::id::ItemId;
+use crate::mime::Structure;
+use crate::mime::summary::HEADER_MAX_OCTETS;
 use crate::rem::evidence_read::{self, Read};
 use crate::rem::layout::{EvidencePart, Outer};
-use crate::rem::notice::receipt::{Told, receipt_intro};
-use crate::rem::receipt::{self, Enclosed, PartDigest, PartsTable, Receipt, ReceiptParts, Run, digest_text};
+use crate::rem::notice::receipt::{Told, in_our_words, receipt_intro};
+use crate::rem::receipt::{self, Enclosed, PartDigest, PartsTable, Receipt, ReceiptParts, digest_text};
 use crate::rem::{extensions, notice};
 use crate::service::failure::Failure;
 use crate::service::octets::ContentReader;
 use crate::service::outline::Outline;
 use crate::service::yielding::commit_or_yield;
 use crate::store::db::{Batch, CommitError};
-use crate::store::tables::items::{Content, Piece};
+use crate::store::tables::items::{Content, ItemBody};
 use crate::store::tables::work::{self, OwedReceipt};
-use crate::store::tables::{Stored, items, mails};
+use crate::store::tables::{self, items, mails};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
-/// A receipt that is durable and not known yet.
-struct Made {
-    content: Content,
-    outline: Outline,
-    /// The item of the mail it speaks of.
-    about: crate::id::ItemId,
+/// Receipts looked at in one go: few, as the house waits for a look to end when it closes; more than are made at a time, so
+/// that one that breaks off does not stand before the others.
+const LOOK: usize = 8;
+/// Receipts made at the same time: each may stream some tens of megabytes through digests and scanner, beside all else
+/// that the house does.
+const AT_ONCE: usize = 2;
+/// So often it is tried to read what is stored: about half an hour, in which a disk or a backup may come back.
+const READINGS_MAX: u32 = 10;
+
+/// Why a receipt is not made.
+#[derive(Debug)]
+pub(super) enum Hindrance {
+    /// It may go later, however much later: a key that is away.
+    Away(String),
+    /// Something that is stored could not be read.
+    Unread(String),
+    /// It was read, and no other reading makes it better.
+    Damaged(String),
+}
+
+impl From<Failure> for Hindrance {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable(why) => Self::Away(why),
+            other => Self::Unread(other.to_string()),
+        }
+    }
+}
+
+/// A failure to read octets, whatever it says of itself: a disk may go on failing at one place.
+pub(super) fn unread(failure: impl Into<Failure>) -> Hindrance {
+    Hindrance::Unread(failure.into().to_string())
+}
+
+/// How it went since the start.
+#[derive(Debug, Clone, Default)]
+pub struct ReceiptFigures(Arc<AtomicU64>);
+
+impl ReceiptFigures {
+    /// Receipts that were wished for and filed as plain evidence messages.
+    pub fn plain(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What of the original goes in.
@@ -50,101 +93,119 @@ enum Chosen {
     },
 }
 
-/// A run of the message: octets of the frame that is stored for it, or something that is stored already.
-enum Laid<'a> {
-    Frame(u64),
-    Stored(&'a Content),
-}
-
-/// The octets of one message while they stream by in their order.
-struct Passing<'a> {
-    entity: Hasher,
-    scanner: Scanner,
-    frame: Vec<u8>,
-    laid: Vec<Laid<'a>>,
-}
-
-impl<'a> Passing<'a> {
-    fn frame(&mut self, octets: &[u8]) {
-        self.scanner.push(octets);
-        self.frame.extend_from_slice(octets);
-        let len = octets.len() as u64;
-        match self.laid.last_mut() {
-            Some(Laid::Frame(before)) => *before += len,
-            _ => self.laid.push(Laid::Frame(len)),
-        }
-    }
-
-    /// Gives the SHA-256 of what is carried.
-    async fn carry(
-        &mut self,
-        mut reader: ContentReader<'_>,
-        content: &'a Content,
-    ) -> Result<[u8; 32], Failure> {
-        let mut own = Context::new(&SHA256);
-        while let Some(chunk) = reader.next_chunk().await? {
-            self.scanner.push(&chunk);
-            self.entity.update(&chunk);
-            own.update(&chunk);
-        }
-        self.laid.push(Laid::Stored(content));
-        Ok(finished(own))
-    }
-}
+type Owed = tables::Stored<OwedReceipt>;
 
 impl Notary {
     /// Makes the receipts that are owed. Gives how many were looked at.
-    pub(super) async fn receipts_due(self: &Arc<Self>) -> Result<usize, Failure> {
-        let due = work::due::<OwedReceipt>(&*self.db, self.clock.now(), AT_ONCE)?;
-        let count = due.len();
+    pub async fn receipts_due(self: &Arc<Self>) -> Result<usize, Failure> {
+        let due = work::due::<OwedReceipt>(&*self.db, self.clock.now(), LOOK)?;
+        let mut outcome = Ok(due.len());
+        let mut due = due.into_iter();
         let mut making = JoinSet::new();
-        for owed in due {
-            let notary = self.clone();
-            making.spawn(async move {
-                match notary.give_receipt(&owed).await {
-                    Err(Failure::Unavailable(why)) => notary.give_later(&owed, &why).await,
-                    // What fails stands aside, so that it holds up nothing else.
-                    Err(failure) => notary
-                        .give_later(&owed, &failure.to_string())
-                        .await
-                        .and(Err(failure)),
-                    done => done,
-                }
-            });
-        }
-        let mut outcome = Ok(count);
-        while let Some(done) = making.join_next().await {
+        loop {
+            for owed in due.by_ref().take(AT_ONCE - making.len().min(AT_ONCE)) {
+                let notary = self.clone();
+                making.spawn(async move { notary.give(&owed).await });
+            }
+            let Some(done) = making.join_next().await else {
+                return outcome;
+            };
             let done = done.unwrap_or_else(|e| Err(Failure::Broken(format!("a receipt ended early: {e}"))));
             if let Err(failure) = done {
                 tracing::error!(%failure, "receipts");
                 outcome = Err(failure);
             }
         }
-        outcome
     }
 
-    async fn give_receipt(&self, owed: &Stored<OwedReceipt>) -> Result<(), Failure> {
-        let made = self.make_receipt(&owed.row).await?;
-        let OwedReceipt { tenant, mail, .. } = owed.row;
-        let mut batch = Batch::new();
-        owed.remove(&mut batch);
-        let item = Item::evidence(self.items.next(tenant)?, Some(made.about), mail, self.clock.now());
-        items::add(&mut batch, tenant, &item, &made.outline.body(made.content))?;
-        match self.db.commit(batch).await {
-            Ok(_) => {
-                tracing::info!(%mail, evidence = %owed.row.evidence, "receipt filed");
-                self.bells.mailboxes.ring(tenant);
-                Ok(())
+    /// Files one, or puts it off: either is its due.
+    async fn give(&self, owed: &Owed) -> Result<(), Failure> {
+        match self.give_receipt(owed).await {
+            Ok(()) => Ok(()),
+            Err(Hindrance::Away(why)) => self.give_later(owed, &why, false).await,
+            Err(Hindrance::Unread(why)) if owed.row.unread + 1 < READINGS_MAX => {
+                self.give_later(owed, &why, true).await
             }
-            // Another look was faster.
-            Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(other) => Err(other.into()),
+            Err(Hindrance::Unread(why) | Hindrance::Damaged(why)) => {
+                match self.give_plain(owed, &why).await {
+                    Ok(()) => Ok(()),
+                    Err(failure) => self.give_later(owed, &failure.to_string(), true).await,
+                }
+            }
         }
     }
 
-    async fn give_later(&self, owed: &Stored<OwedReceipt>, why: &str) -> Result<(), Failure> {
+    async fn give_receipt(&self, owed: &Owed) -> Result<(), Hindrance> {
+        let (passed, about) = self.make_receipt(&owed.row).await?;
+        let body = passed.outline.body(passed.content);
+        if self
+            .file_receipt(owed, Some(about), &body, Some(passed.sha256))
+            .await?
+        {
+            tracing::info!(mail = %owed.row.mail, evidence = %owed.row.evidence, "receipt filed");
+        }
+        Ok(())
+    }
+
+    /// Files the plain evidence message, as it was sealed or sent: octets that are signed say nothing of why.
+    async fn give_plain(&self, owed: &Owed, why: &str) -> Result<(), Failure> {
+        let OwedReceipt { tenant, mail, .. } = owed.row;
+        let about = mails::mail(&*self.db, tenant, mail)?.map(|m| m.row.item);
+        let plain = owed.row.plain.clone();
+        // Who cannot read it now reads it when somebody looks.
+        let body = match Outline::of(&self.spool, &plain).await {
+            Ok(outline) => outline.body(plain),
+            Err(_) => ItemBody {
+                content: plain,
+                outline: Vec::new(),
+            },
+        };
+        if self.file_receipt(owed, about, &body, None).await? {
+            self.receipts.0.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%mail, evidence = %owed.row.evidence, %why,
+                "a receipt cannot be made as it was wished for; the plain evidence message is filed");
+        }
+        Ok(())
+    }
+
+    /// Gives whether it was filed by this look.
+    async fn file_receipt(
+        &self,
+        owed: &Owed,
+        about: Option<ItemId>,
+        body: &ItemBody,
+        sha256: Option<[u8; 32]>,
+    ) -> Result<bool, Failure> {
+        let OwedReceipt { tenant, mail, .. } = owed.row;
+        for _ in 0..COMMIT_ATTEMPTS {
+            let now = self.clock.now();
+            let mut batch = Batch::new();
+            owed.remove(&mut batch);
+            let item = Item::evidence(self.items.next(tenant)?, about, mail, now);
+            items::add(&mut batch, tenant, &item, body)?;
+            if let Some(sha256) = sha256 {
+                work::preserve(&mut batch, now, body.content.clone(), Some(sha256))?;
+            }
+            match self.db.commit(batch).await {
+                Ok(_) => {
+                    self.bells.mailboxes.ring(tenant);
+                    return Ok(true);
+                }
+                // Another look was faster.
+                Err(CommitError::Conflict { key }) if key == owed.key() => return Ok(false),
+                Err(CommitError::Conflict { .. }) => continue,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Failure::Unavailable(
+            "too many change the same mailbox at once".into(),
+        ))
+    }
+
+    async fn give_later(&self, owed: &Owed, why: &str, unread: bool) -> Result<(), Failure> {
         let mut again = owed.row.clone();
         again.attempts += 1;
+        again.unread += u32::from(unread);
         let jitter = f64::from(self.ids.uuid().as_bytes()[0]) / 256.0;
         let due = self.clock.now().plus(retry_after(again.attempts, jitter));
         tracing::warn!(mail = %again.mail, evidence = %again.evidence, attempt = again.attempts, %why, "a receipt has to wait");
@@ -153,38 +214,36 @@ impl Notary {
         commit_or_yield(&*self.db, batch).await
     }
 
-    async fn make_receipt(&self, owed: &OwedReceipt) -> Result<Made, Failure> {
+    /// Makes it, and gives it with the item of the mail it speaks of.
+    async fn make_receipt(&self, owed: &OwedReceipt) -> Result<(Passed, ItemId), Hindrance> {
         let missing = || Failure::Broken(format!("mail {}, or what it holds, is missing", owed.mail));
-        let mail = mails::mail(&*self.db, owed.tenant, owed.mail)?
-            .ok_or_else(missing)?
-            .row;
-        let body = items::body(&*self.db, owed.tenant, mail.item)?
-            .ok_or_else(missing)?
-            .row;
-        let xml = self.spool.load(&owed.xml).await?;
-        let read = evidence_read::read(&xml).map_err(Failure::Broken)?;
+        let mail = mails::mail(&*self.db, owed.tenant, owed.mail).map_err(Failure::from)?;
+        let mail = mail.ok_or_else(missing)?.row;
+        let body = items::body(&*self.db, owed.tenant, mail.item).map_err(Failure::from)?;
+        let body = body.ok_or_else(missing)?.row;
+        let xml = self.document(&owed.xml).await?;
+        let read = evidence_read::read(&xml).map_err(Hindrance::Damaged)?;
         let chosen = match mail.receipts.of(read.facts.kind) {
             ReceiptForm::Brief => {
-                let map = Outline::of_body(&self.spool, &body).await?.structure;
+                let map = self.map_of(&body).await?;
                 self.parts_of(&mail, &body.content, &map, &read).await?
             }
             ReceiptForm::Full => Chosen::Original,
             ReceiptForm::Summary => {
-                return Err(Failure::Broken("a receipt is owed that nobody wished for".into()));
+                let why = "a receipt is owed that nobody wished for";
+                return Err(Hindrance::Damaged(why.into()));
             }
         };
         let now = self.clock.now();
+        // Asked once: the key may be rolled while the octets stream by, and the header names the digest.
+        let at = (self.sealer.digest_algorithm(now), now);
         let parts = self
-            .receipt_parts(owed, &mail, (&read, &xml), &chosen, now)
+            .receipt_parts(owed, &mail, (&read, &xml), &chosen, at)
             .await?;
-        let (content, outline) = self
-            .pass_receipt(&parts, &mail, &body.content, owed.attestation.as_ref(), now)
+        let passed = self
+            .pass_receipt(&parts, &mail, &body.content, owed.attestation(), at)
             .await?;
-        Ok(Made {
-            content,
-            outline,
-            about: mail.item,
-        })
+        Ok((passed, mail.item))
     }
 
     /// The header of the original and the table of its parts, from one pass over all of it.
@@ -194,20 +253,23 @@ impl Notary {
         original: &Content,
         map: &Structure,
         read: &Read,
-    ) -> Result<Chosen, Failure> {
+    ) -> Result<Chosen, Hindrance> {
         let mut reading = PartsReading::of(map);
         let mut whole = Context::new(&SHA256);
         let mut reader = ContentReader::whole(&self.spool, original);
-        while let Some(chunk) = reader.next_chunk().await? {
+        let mut octets = 0;
+        while let Some(chunk) = reader.next_chunk().await.map_err(unread)? {
             whole.update(&chunk);
             reading.push(&chunk);
+            octets += chunk.len() as u64;
         }
-        check_original(mail, finished(whole))?;
+        Stored::original(mail).check(original, finished(whole), octets)?;
         let header = map.root().map_or(0..0, |root| root.header.range());
         let end = header.end.min(header.start + HEADER_MAX_OCTETS as u64);
         let header = ContentReader::range(&self.spool, original, header.start..end)
             .collect()
-            .await?;
+            .await
+            .map_err(unread)?;
         let table = PartsTable {
             rem_message_id: read.facts.message.rem_message_id.clone(),
             evidence: read.identifier.clone(),
@@ -233,10 +295,10 @@ impl Notary {
         mail: &Mail,
         (read, xml): (&Read, &[u8]),
         chosen: &Chosen,
-        now: UtcTime,
-    ) -> Result<ReceiptParts, Failure> {
+        (algorithm, now): (DigestAlgorithm, UtcTime),
+    ) -> Result<ReceiptParts, Hindrance> {
         let facts = &read.facts;
-        let attestation_is_8bit = match &owed.attestation {
+        let attestation_is_8bit = match owed.attestation() {
             Some(message) => Some(self.has_8bit(message).await?),
             None => None,
         };
@@ -255,23 +317,17 @@ impl Notary {
             submitted_at: Some(mail.submitted_at),
             ..Default::default()
         });
-        let intro = receipt_intro(
-            facts,
-            told,
-            &digest_text(&mail.original_sha256),
-            owed.attestation.as_ref().map(|_| facts.issuer.name.as_str()),
-        );
+        let peer = owed.peer.as_ref().map(Domain::as_str);
+        let said = in_our_words(facts, &mail.sender.to_string(), &mail.subject, peer.is_some());
+        let intro = receipt_intro(&said, told, &digest_text(&mail.original_sha256), peer);
         let to = [entry(&mail.sender)];
-        // A peer's evidence may state a subject of any length; that of the mail fits a header.
-        let mut named = facts.clone();
-        named.message.subject.clone_from(&mail.subject);
         let outer = Outer {
             from: self.identity.service.as_str(),
             from_display: self.identity.issuer.name.clone(),
             reply_to: None,
             to: &to,
             cc: &[],
-            subject: &notice::evidence_subject(&named),
+            subject: &notice::evidence_subject(&said),
             date: now,
             // The evidence message itself, which others hold, is another message.
             message_id: &format!("<{}.makbuz@{}>", owed.evidence, self.identity.domain),
@@ -280,7 +336,7 @@ impl Notary {
             original_sha256: Some(&mail.original_sha256),
             evidence: Some((facts.kind, facts.event, read.identifier.clone())),
             boundary_id: self.ids.uuid(),
-            digest: self.sealer.digest_algorithm(now),
+            digest: algorithm,
         };
         let kind = facts.kind;
         Ok(receipt::build(&Receipt {
@@ -293,89 +349,15 @@ impl Notary {
         }))
     }
 
-    /// Lets the message pass by once, for its digest and its map; signs it and makes its frame durable.
-    async fn pass_receipt(
-        &self,
-        parts: &ReceiptParts,
-        mail: &Mail,
-        original: &Content,
-        attestation: Option<&Content>,
-        now: UtcTime,
-    ) -> Result<(Content, Outline), Failure> {
-        let mut passing = Passing {
-            entity: Hasher::new(self.sealer.digest_algorithm(now)),
-            scanner: Scanner::new(),
-            frame: Vec::new(),
-            laid: Vec::new(),
-        };
-        passing.frame(&parts.outer_header);
-        for run in &parts.entity {
-            match (run, attestation) {
-                (Run::Octets(octets), _) => {
-                    passing.entity.update(octets);
-                    passing.frame(octets);
-                }
-                (Run::Original, _) => {
-                    let reader = ContentReader::whole(&self.spool, original);
-                    check_original(mail, passing.carry(reader, original).await?)?;
-                }
-                (Run::Attestation, Some(message)) => {
-                    let reader = ContentReader::whole(&self.spool, message);
-                    passing.carry(reader, message).await?;
-                }
-                (Run::Attestation, None) => {
-                    return Err(Failure::Broken("a receipt with nothing to carry".into()));
-                }
-            }
-        }
-        let fresh = Hasher::new(self.sealer.digest_algorithm(now));
-        let entity = std::mem::replace(&mut passing.entity, fresh).finish();
-        let entity = entity.ok_or_else(|| Failure::Broken("a digest of another length".into()))?;
-        let cms = self.sealer.sign_entity(entity, now).await.map_err(unsealed)?;
-        passing.frame(&parts.signature_part(&cms));
-        let frame = self.spool.store(&passing.frame).await?;
-        let mut from = 0;
-        let mut pieces = Vec::new();
-        for laid in &passing.laid {
-            match laid {
-                Laid::Frame(len) => {
-                    pieces.push(Piece {
-                        blob: frame.id,
-                        from,
-                        len: *len,
-                    });
-                    from += len;
-                }
-                Laid::Stored(content) => pieces.extend(content.pieces.iter().cloned()),
-            }
-        }
-        let outline = Outline {
-            structure: passing.scanner.finish(),
-            summary: Summary::of(&parts.outer_header),
-        };
-        Ok((Content { pieces }, outline))
-    }
-
-    async fn has_8bit(&self, content: &Content) -> Result<bool, Failure> {
+    async fn has_8bit(&self, content: &Content) -> Result<bool, Hindrance> {
         let mut reader = ContentReader::whole(&self.spool, content);
-        while let Some(chunk) = reader.next_chunk().await? {
+        while let Some(chunk) = reader.next_chunk().await.map_err(unread)? {
             if !chunk.is_ascii() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-}
-
-/// What is given back is what was sent, or nothing is.
-fn check_original(mail: &Mail, sha256: [u8; 32]) -> Result<(), Failure> {
-    if sha256 == mail.original_sha256 {
-        return Ok(());
-    }
-    Err(Failure::Broken(format!(
-        "the stored octets of mail {} are not the ones that were sent; no receipt is made of them",
-        mail.id
-    )))
 }
 
 pub(super) fn finished(context: Context) -> [u8; 32] {

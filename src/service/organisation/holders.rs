@@ -5,6 +5,7 @@ use crate::domain::audit::Matter;
 use crate::domain::enquiry;
 use crate::domain::reply::ReplyToken;
 use crate::domain::tenant::Institution;
+use crate::store::tables::credit;
 
 /// A tenant to be.
 #[derive(Debug, Clone)]
@@ -86,7 +87,8 @@ impl Changes<'_> {
 
     /// Changes the tenant's own record.
     pub async fn set_tenant(self, tenant: TenantId, set: impl Fn(&mut Tenant)) -> Result<Tenant, Failure> {
-        self.change("tenant set", tenant, |draft| {
+        let house = self.house;
+        let changed = self.change("tenant set", tenant, |draft| {
             let mut record = draft.org.tenant.clone();
             set(&mut record);
             check_text(&record.title)?;
@@ -99,8 +101,14 @@ impl Changes<'_> {
             draft
                 .batch
                 .put(tenants::key(tenant), crate::store::row::encode(&record)?);
+            if record.credit != draft.org.tenant.credit {
+                credit::judge(&mut draft.batch, tenant, record.credit, draft.now);
+            }
             Ok(record)
-        })
-        .await
+        });
+        let record = changed.await?;
+        // Officers may have to be told that their credit is low.
+        house.bells.herald.ring();
+        Ok(record)
     }
 }

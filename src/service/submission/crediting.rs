@@ -6,13 +6,15 @@
 
 use super::Submission;
 use super::filing::Filing;
+use crate::domain::credit::reserved_for;
 use crate::domain::org::Organisation;
 use crate::domain::signature::SignatureDemand;
 use crate::mime::summary::{HEADER_MAX_OCTETS, Summary};
 use crate::service::account::Principal;
-use crate::service::credit;
+use crate::service::credit::{self, Wanted};
 use crate::service::failure::Failure;
-use crate::store::tables::{drafts, mails};
+use crate::store::db::Batch;
+use crate::store::tables::{credit as accounts, drafts, mails};
 
 /// A submission of which the header is known.
 pub(super) struct Begun<'a> {
@@ -44,8 +46,13 @@ impl Submission {
             .declared_octets
             .unwrap_or(0)
             .saturating_sub(HEADER_MAX_OCTETS as u64);
-        let cost = credit::cost(&self.identity.tariff, tenant, least, begun.recipients);
-        credit::check(&*self.db, tenant, cost)
+        let wanted = Wanted {
+            organisation,
+            by: begun.by.user,
+            cost_units: credit::cost(&self.identity.tariff, tenant, least, begun.recipients),
+            given_back: 0,
+        };
+        wanted.check(&*self.db)
     }
 }
 
@@ -59,5 +66,30 @@ impl Filing {
             self.original.size_bytes,
             self.recipients.len(),
         )
+    }
+
+    /// Why a batch of this mail conflicted, if the account did not allow it.
+    pub(super) fn lacks_credit(&self, organisation: &Organisation, conflict: &[u8]) -> Result<(), Failure> {
+        if !accounts::is_account(self.by.tenant, conflict) {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            organisation,
+            by: self.by.user,
+            cost_units: self.cost(organisation),
+            given_back: self.given_back()?,
+        };
+        wanted.check(&*self.station.db)
+    }
+
+    /// What is reserved for the mail that was given back, in whose place this one comes.
+    fn given_back(&self) -> Result<u64, Failure> {
+        let (db, tenant) = (&*self.station.db, self.by.tenant);
+        let known = mails::known(db, tenant, self.by.user, self.message_id())?;
+        let Some(job) = self.returned(&mut Batch::new(), known.as_ref())? else {
+            return Ok(0);
+        };
+        let mail = mails::mail(db, tenant, job.row.mail)?;
+        Ok(mail.map_or(0, |mail| reserved_for(mail.row.state, mail.row.cost_units)))
     }
 }

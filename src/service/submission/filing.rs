@@ -280,8 +280,7 @@ impl Filing {
             // The same Message-ID on another connection was faster, or somebody changed the organisation.
             // Or another was faster to spend what was left.
             Err(CommitError::Conflict { key }) => {
-                let organisation = &standing.organisation;
-                credit::refused_by(&*station.db, &organisation.tenant, &key, self.cost(organisation))?;
+                self.lacks_credit(&standing.organisation, &key)?;
                 Ok(None)
             }
             Err(other) => Err(other.into()),
@@ -372,7 +371,10 @@ impl Filing {
             }
         };
         let author = self.by.author(self.route);
-        credit::follow(batch, &organisation.tenant, None, &mail, &author, now);
+        match self.releases {
+            Some(_) => credit::follow_promised(batch, &mail, &author, now),
+            None => credit::follow(batch, &organisation.tenant, None, &mail, &author, now),
+        }
         self.record_mail(batch, &mail, &item, now)?;
         mails::add(batch, &mail)?;
         mails::set_known(
@@ -392,7 +394,7 @@ impl Filing {
 
     /// The job that was given back to the author for this mail: its draft says so, or its Message-ID. A draft that was
     /// made of a mail whose job goes on is refused: it would be sent beside that.
-    fn returned(
+    pub(super) fn returned(
         &self,
         batch: &mut Batch,
         known: Option<&Stored<Known>>,

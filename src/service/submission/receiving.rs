@@ -246,10 +246,12 @@ impl Receiving {
             &asked,
             &read_by_rules(&seen, &self.recipients),
         );
-        if !matches!(
+        let is_sent = !matches!(
             disposition,
             Disposition::Draft { .. } | Disposition::NoSuchRule(_)
-        ) {
+        );
+        // The octets of a draft are here already: nothing is spared, and who is refused has handed in a complete mail.
+        if is_sent && self.draft.is_none() {
             let begun = Begun {
                 by: &self.by,
                 seen: &seen,

@@ -253,7 +253,8 @@ impl Filing {
         let approved = mails::mail(db, tenant, old.row.mail)?.ok_or_else(broken)?;
         let mut not_sent = approved.row.clone();
         not_sent.state = not_sent.state.after(MailEvent::Dropped).ok_or_else(broken)?;
-        // What was reserved for it is free for the signed one, in this batch.
+        // What was reserved for it pays for the signed one, in this batch: a signature makes it larger, not dearer.
+        mail.cost_units = approved.row.cost_units;
         let (before, author) = (Some(approved.row.state), self.by.author(self.route));
         credit::follow(batch, &organisation.tenant, before, &not_sent, &author, now);
         approved.replace(batch, &not_sent)?;

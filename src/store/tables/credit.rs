@@ -9,10 +9,10 @@ use super::work::{self, LowCredit};
 use super::{Key, Stored, rows};
 use crate::clock::UtcTime;
 use crate::domain::audit::Author;
-use crate::domain::credit::{CreditAccount, CreditEntry, CreditTerms, Movement};
+use crate::domain::credit::{CreditAccount, CreditEntry, CreditRefusal, CreditTerms, Movement, MovementKind};
 use crate::id::{MailId, TenantId};
 use crate::store::db::{Batch, CommitSeq, Db, Revised, Revision};
-use crate::store::row;
+use crate::store::row::{self, Row as _, RowError};
 use crate::store::{StoreError, prefix_end};
 use std::sync::Arc;
 
@@ -68,12 +68,46 @@ pub struct Posting {
 }
 
 /// Makes the movement in the batch, after those that stand in it already. The batch is refused, with the account's key, if the
-/// account does not allow it then.
+/// account does not allow it then. An account that is not what its mails claim of it is damaged, and said to be: to try again is no use.
 pub fn post(batch: &mut Batch, posting: Posting) {
     batch.revise(account_key(posting.tenant), Arc::new(posting));
 }
 
+/// Finds anew whether an account is low, under these terms from now on.
+pub fn judge(batch: &mut Batch, tenant: TenantId, terms: Option<CreditTerms>, at: UtcTime) {
+    batch.revise(account_key(tenant), Arc::new(Judging { tenant, terms, at }));
+}
+
+/// Only if the account has not to be told that it is low.
+pub fn require_not_warned(batch: &mut Batch, tenant: TenantId) {
+    batch.revise(account_key(tenant), Arc::new(NotWarned));
+}
+
+/// That the officers have to be told, if they have to be from this change on.
+fn owed(
+    tenant: TenantId,
+    before: &CreditAccount,
+    after: &CreditAccount,
+    at: UtcTime,
+) -> Result<Revised, RowError> {
+    if before.warned || !after.warned {
+        return Ok(Revised::new());
+    }
+    let (key, octets) = work::row_of(at, &LowCredit { tenant })?;
+    Ok(vec![(key, Some(octets))])
+}
+
 impl Posting {
+    /// Whether the account is in order and does not allow it: too little is left, or the provider adds too much.
+    fn is_no_fault(&self, refusal: CreditRefusal) -> bool {
+        use MovementKind::{Added, Corrected};
+        match refusal {
+            CreditRefusal::NotEnough => true,
+            CreditRefusal::TooMuch => matches!(self.movement.kind, Added | Corrected),
+            CreditRefusal::NotReserved => false,
+        }
+    }
+
     fn entry(&self, after: &CreditAccount) -> CreditEntry {
         CreditEntry {
             number: after.movements,
@@ -100,23 +134,63 @@ impl Revision for Posting {
 
     fn revise(&self, now: Option<&[u8]>, _seq: CommitSeq) -> Result<Option<Revised>, StoreError> {
         let before: CreditAccount = now.map(row::decode).transpose()?.unwrap_or_default();
-        let Ok(after) = before.after(self.movement, self.terms.as_ref()) else {
-            return Ok(None);
+        let after = match before.after(self.movement, self.terms.as_ref()) {
+            Ok(after) => after,
+            Err(refusal) if self.is_no_fault(refusal) => return Ok(None),
+            Err(refusal) => {
+                return Err(RowError::unreadable(CreditAccount::TABLE, refusal.to_string()).into());
+            }
         };
         let entry = self.entry(&after);
         let mut rows = vec![
             (account_key(self.tenant), Some(row::encode(&after)?)),
             (entry_key(self.tenant, entry.number), Some(row::encode(&entry)?)),
         ];
-        if after.warned && !before.warned {
-            let low = LowCredit {
-                tenant: self.tenant,
-                free: after.free(),
-            };
-            let (key, octets) = work::row_of(self.at, &low)?;
-            rows.push((key, Some(octets)));
+        rows.extend(owed(self.tenant, &before, &after, self.at)?);
+        Ok(Some(rows))
+    }
+}
+
+/// An account is judged by new terms.
+#[derive(Debug)]
+struct Judging {
+    tenant: TenantId,
+    terms: Option<CreditTerms>,
+    at: UtcTime,
+}
+
+impl Revision for Judging {
+    fn rows_max(&self) -> usize {
+        // The account, and that the officers have to be told.
+        2
+    }
+
+    fn revise(&self, now: Option<&[u8]>, _seq: CommitSeq) -> Result<Option<Revised>, StoreError> {
+        let Some(now) = now else {
+            return Ok(Some(Revised::new()));
+        };
+        let before: CreditAccount = row::decode(now)?;
+        let after = before.judged(self.terms.as_ref());
+        let mut rows = owed(self.tenant, &before, &after, self.at)?;
+        if after != before {
+            rows.push((account_key(self.tenant), Some(row::encode(&after)?)));
         }
         Ok(Some(rows))
+    }
+}
+
+/// The officers have not to be told.
+#[derive(Debug)]
+struct NotWarned;
+
+impl Revision for NotWarned {
+    fn rows_max(&self) -> usize {
+        0
+    }
+
+    fn revise(&self, now: Option<&[u8]>, _seq: CommitSeq) -> Result<Option<Revised>, StoreError> {
+        let account: CreditAccount = now.map(row::decode).transpose()?.unwrap_or_default();
+        Ok((!account.warned).then(Revised::new))
     }
 }
 

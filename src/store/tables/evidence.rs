@@ -86,14 +86,13 @@ pub fn add(
     )
 }
 
-/// Owes the sender of the mail his message about this document, in the form he wished for. `attestation`: the message in which
-/// another provider sent it.
+/// Owes the sender of the mail his message about this document, in the form he wished for. `plain`: the message that carries it
+/// now, of another provider when there is a `peer`.
 pub fn owe_receipt(
     batch: &mut Batch,
-    tenant: TenantId,
-    mail: MailId,
+    (tenant, mail): (TenantId, MailId),
     row: &EvidenceRow,
-    attestation: Option<Content>,
+    (peer, plain): (Option<Domain>, Content),
     at: UtcTime,
 ) -> Result<(), RowError> {
     let owed = OwedReceipt {
@@ -101,8 +100,10 @@ pub fn owe_receipt(
         mail,
         evidence: row.id,
         xml: row.xml,
-        attestation,
+        peer,
+        plain,
         attempts: 0,
+        unread: 0,
     };
     work::add(batch, at, &owed)
 }

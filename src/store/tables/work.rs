@@ -174,9 +174,21 @@ pub struct OwedReceipt {
     pub mail: MailId,
     pub evidence: EvidenceId,
     pub xml: BlobRef,
-    /// The message of the other provider that issued it, as it came; none when it was issued here.
-    pub attestation: Option<Content>,
+    /// The other provider that issued it; none when it was issued here.
+    pub peer: Option<Domain>,
+    /// The message that carries it, as it was sealed here or as the other provider sent it: the sender gets this when no
+    /// other can be made.
+    pub plain: Content,
     pub attempts: u32,
+    /// At so many of them something that is stored could not be read.
+    pub unread: u32,
+}
+
+impl OwedReceipt {
+    /// The message that another provider signed.
+    pub fn attestation(&self) -> Option<&Content> {
+        self.peer.as_ref().map(|_| &self.plain)
+    }
 }
 
 /// A copy of a mail to be sealed as a dispatch.
@@ -319,13 +331,11 @@ pub struct RenewalDue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LowCredit {
     pub tenant: TenantId,
-    /// What was free when it became so.
-    pub free: i64,
 }
 
 rows! {
     OwedEvidence => "evidence owed" v 3;
-    OwedReceipt => "receipts owed" v 1;
+    OwedReceipt => "receipts owed" v 2;
     SealWork => "copies to seal" v 1;
     DeliveryWork => "deliveries" v 1;
     QueueEntry => "queue" v 1;
@@ -337,7 +347,7 @@ rows! {
     EndingReply => "ends of answer addresses" v 1;
     OwedPreservation => "preservation owed" v 1;
     RenewalDue => "renewals" v 1;
-    LowCredit => "low credit" v 1;
+    LowCredit => "low credit" v 2;
 }
 
 /// Owes an object to the hash tree of its day.

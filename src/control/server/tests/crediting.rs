@@ -72,6 +72,16 @@ async fn the_provider_adds_credit_and_who_manages_the_account_sees_it() {
         let seen = done(&r, &format!("credit|show|ornekas|--as|{login}@ornekas")).await;
         assert_eq!(seen.value("balance"), Some(&json!(5)));
     }
+    // How far it may go is seen by who sees what is there.
+    for (login, overdraft) in [("mudur", Some(5)), ("hesap", Some(5)), ("ayse", None)] {
+        let seen = done(&r, &format!("tenant|show|ornekas|--as|{login}@ornekas")).await;
+        assert_eq!(seen.value("credit"), Some(&json!("prepaid")));
+        assert_eq!(
+            seen.value("credit_overdraft").cloned(),
+            overdraft.map(|units| json!(units))
+        );
+        assert_eq!(seen.value("credit_warn_below").is_some(), overdraft.is_some());
+    }
     let history = listed(&r, "credit|history|ornekas|--as|hesap@ornekas").await;
     let told: Vec<_> = history
         .iter()
