@@ -6,13 +6,9 @@ use crate::telling::{TENANT, submit, told};
 use kepd::domain::job::{Entry, Route};
 use kepd::domain::schedule::DAY;
 use kepd::id::JobId;
-use kepd::net::imap::ImapDoor;
 use kepd::store::tables::jobs;
 use kepd::store::tables::work::{self, OwedEvidence};
 use serde_json::{Value, json};
-use std::process::Command;
-use std::sync::Arc;
-use std::time::Duration;
 
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
 const ALICI: &str = "alici@hs02.kep.test";
@@ -285,33 +281,17 @@ async fn a_real_client_answers_a_status_message() {
     let doors = doors().await;
     let p = &doors.pair.hs01;
     let (job, _) = asked(&doors).await;
-    let door = Arc::new(ImapDoor {
-        mailboxes: p.mailboxes.clone(),
-        accounts: p.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    });
+    let door = crate::crediting::imap_door(p);
     let imap = crate::imap_client::listen(door, crate::imap_client::acceptor(tls_pki()), true).await;
     let ca = doors.pair.dir.path().join("tls-ca.pem");
     std::fs::write(&ca, &tls_pki().ca.certificate_pem).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/answer_client.py");
     let arguments = [
         imap.to_string(),
         doors.submission_tls.to_string(),
         ca.display().to_string(),
         job.to_string(),
     ];
-    let client = move || Command::new("python3").arg(script).args(arguments).output();
-    let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("all held"),
-        "{said}\n{wrong}"
-    );
+    crate::imap_client::run_client("answer_client.py", arguments.into()).await;
     let noted = history(p, job).pop().unwrap().happening;
     assert_eq!(noted.note, "Şartnameyi de ekleyin.\nİyi çalışmalar");
 }

@@ -83,15 +83,10 @@ pub async fn send(p: &Provider, subject: &str) -> Result<Accepted, Failure> {
 
 /// As mail readers come in.
 pub fn imap_door(p: &Provider) -> Arc<ImapDoor> {
-    Arc::new(ImapDoor {
-        mailboxes: p.mailboxes.clone(),
-        accounts: p.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: "hs01.kep.test".into(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    })
+    Arc::new(crate::mailbox_house::door(
+        p.mailboxes.clone(),
+        p.accounts.clone(),
+    ))
 }
 
 /// The rejection evidence that is owed.

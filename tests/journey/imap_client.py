@@ -3,28 +3,15 @@ import base64
 import hashlib
 import hmac
 import imaplib
-import re
 import socket
 import ssl
 import sys
 import threading
 
+from client_words import name, ok
+
 tls, clear, ca, password = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 context = ssl.create_default_context(cafile=ca)
-
-
-def name(text):
-    """Modified UTF-7, quoted."""
-    def shifted(match):
-        octets = match.group().encode("utf-16-be")
-        return "&" + base64.b64encode(octets).decode().rstrip("=").replace("/", ",") + "-"
-    return '"' + re.sub("[^ -~]+", shifted, text.replace("&", "&-")) + '"'
-
-
-def ok(answer, want="OK"):
-    status, data = answer
-    assert status == want, (status, data)
-    return data
 
 
 def login(user):

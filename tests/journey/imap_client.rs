@@ -59,6 +59,25 @@ pub fn door(house: &House, login_failure_delay: Duration) -> Arc<ImapDoor> {
     })
 }
 
+/// Runs a mail client in Python that lies beside this file; it says itself that all held.
+pub async fn run_client(script: &str, arguments: Vec<String>) {
+    let script = format!("{}/tests/journey/{script}", env!("CARGO_MANIFEST_DIR"));
+    let client = move || {
+        Command::new("python3")
+            .arg("-B")
+            .arg(script)
+            .args(arguments)
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("all held"),
+        "{said}\n{wrong}"
+    );
+}
+
 /// Listens on a free port: TLS from the first octet on, or STARTTLS.
 pub async fn listen(door: Arc<ImapDoor>, acceptor: TlsAcceptor, implicit: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -110,21 +129,13 @@ async fn a_real_client_walks_the_mailboxes() {
     std::fs::write(&ca, &pki.ca.certificate_pem).unwrap();
     let tls = listen(door(&house, Duration::ZERO), acceptor(&pki), true).await;
     let clear = listen(door(&house, Duration::ZERO), acceptor(&pki), false).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/imap_client.py");
     let arguments = [
         tls.to_string(),
         clear.to_string(),
         ca.display().to_string(),
         PASSWORD.to_owned(),
     ];
-    let client = move || Command::new("python3").arg(script).args(arguments).output();
-    let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("all held"),
-        "{said}\n{wrong}"
-    );
+    run_client("imap_client.py", arguments.into()).await;
     // What the client read is owed as evidence, each once; what it only looked at is not.
     let owed = work::due::<OwedEvidence>(house.db(), start(), 100).unwrap();
     let read = owed

@@ -6,7 +6,6 @@ use super::mailbox_house::{House, PASSWORD, start};
 use kepd::domain::evidence::EvidenceKind;
 use kepd::store::tables::work::{self, OwedEvidence};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// Runs one case of the script against the house.
@@ -15,7 +14,6 @@ async fn drive(house: &House, corpus: &Path, case: &'static str) {
     let ca = house.dir.path().join("ca.pem");
     std::fs::write(&ca, &pki.ca.certificate_pem).unwrap();
     let port = listen(door(house, Duration::ZERO), acceptor(&pki), true).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/imap_fetch.py");
     let arguments = [
         port.to_string(),
         ca.display().to_string(),
@@ -23,14 +21,7 @@ async fn drive(house: &House, corpus: &Path, case: &'static str) {
         corpus.display().to_string(),
         case.to_owned(),
     ];
-    let client = move || Command::new("python3").arg(script).args(arguments).output();
-    let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("all held"),
-        "{said}\n{wrong}"
-    );
+    crate::imap_client::run_client("imap_fetch.py", arguments.into()).await;
 }
 
 /// Mails that readers stumble over.

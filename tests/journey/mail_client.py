@@ -1,10 +1,11 @@
 """What an office does with its mail, with imaplib and smtplib: PORT_IMAP PORT_SUBMISSION CA CASE."""
-import base64
 import imaplib
 import re
 import smtplib
 import ssl
 import sys
+
+from client_words import name, ok
 
 imap, submission, ca, case = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 context = ssl.create_default_context(cafile=ca)
@@ -13,20 +14,6 @@ imaplib.Commands["REPLACE"] = ("SELECTED",)
 imaplib.Commands["MOVE"] = ("SELECTED",)
 ALL, SENT, DRAFTS, BIN = "Tüm Postalar", "Giden Kutusu", "Taslaklar", "Çöp Kutusu"
 IMPORTANT, ARCHIVE, EVIDENCE = "Önemli", "Arşiv", "Deliller"
-
-
-def name(text):
-    """Modified UTF-7, quoted."""
-    def shifted(match):
-        octets = match.group().encode("utf-16-be")
-        return "&" + base64.b64encode(octets).decode().rstrip("=").replace("/", ",") + "-"
-    return '"' + re.sub("[^ -~]+", shifted, text.replace("&", "&-")) + '"'
-
-
-def ok(answer, want="OK"):
-    status, data = answer
-    assert status == want, (status, data)
-    return data
 
 
 def login(user):

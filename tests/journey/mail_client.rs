@@ -7,13 +7,10 @@ use super::road::message;
 use kepd::domain::audit::{AuditRoute, Matter};
 use kepd::domain::item::ItemKind;
 use kepd::id::{ItemId, TenantId};
-use kepd::net::imap::ImapDoor;
 use kepd::service::account::Principal;
 use kepd::service::emptying::Emptying;
 use kepd::service::mailbox::Handling;
 use kepd::store::tables::{audit, items};
-use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
@@ -39,37 +36,21 @@ impl Office {
         let waits = message("Teklif 1", ALICI);
         p.submit("ayse@ornekas", &[ALICI], &waits).await.unwrap();
         doors.pair.work().await;
-        let door = ImapDoor {
-            mailboxes: p.mailboxes.clone(),
-            accounts: p.accounts.clone(),
-            decoy_secret: b"a secret of the test".to_vec(),
-            greeting: "hs01.kep.test".into(),
-            login_failure_delay: Duration::ZERO,
-            recents: Default::default(),
-            settings: Default::default(),
-        };
-        let imap = listen(Arc::new(door), acceptor(tls_pki()), true).await;
+        let door = crate::crediting::imap_door(p);
+        let imap = listen(door, acceptor(tls_pki()), true).await;
         Self { doors, imap }
     }
 
     async fn drive(&self, case: &'static str) {
         let ca = self.doors.pair.dir.path().join("tls-ca.pem");
         std::fs::write(&ca, &tls_pki().ca.certificate_pem).unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/mail_client.py");
         let arguments = [
             self.imap.to_string(),
             self.doors.submission_tls.to_string(),
             ca.display().to_string(),
             case.to_owned(),
         ];
-        let client = move || Command::new("python3").arg(script).args(arguments).output();
-        let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let wrong = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success() && said.contains("all held"),
-            "{case}: {said}\n{wrong}"
-        );
+        crate::imap_client::run_client("mail_client.py", arguments.into()).await;
     }
 
     fn tenant(&self) -> TenantId {

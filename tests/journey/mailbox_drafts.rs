@@ -11,7 +11,6 @@ use kepd::service::failure::{Failure, Kind};
 use kepd::service::mailbox::{Handling, MarkHow, Marks, Verb};
 use kepd::store::db::Batch;
 use kepd::store::tables::{audit, flags, items};
-use std::process::Command;
 use std::time::Duration;
 
 fn octets(subject: &str, message_id: &str, body: &str) -> Vec<u8> {
@@ -73,16 +72,8 @@ async fn a_real_client_saves_five_times_and_keeps_one_draft() {
     let ca = house.dir.path().join("ca.pem");
     std::fs::write(&ca, &pki.ca.certificate_pem).unwrap();
     let tls = listen(door(&house, Duration::ZERO), acceptor(&pki), true).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journey/imap_drafts.py");
     let arguments = [tls.to_string(), ca.display().to_string(), PASSWORD.to_owned()];
-    let client = move || Command::new("python3").arg(script).args(arguments).output();
-    let output = tokio::task::spawn_blocking(client).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && said.contains("all held"),
-        "{said}\n{wrong}"
-    );
+    crate::imap_client::run_client("imap_drafts.py", arguments.into()).await;
     // Three mails were written: five, two and five versions, each current one visible alone.
     let by = house.user("ayse");
     let mut counts = Vec::new();

@@ -17,7 +17,6 @@ use kepd::domain::job::{Act, Route};
 use kepd::domain::mail::Mail;
 use kepd::domain::receipt::ReceiptForm;
 use kepd::id::{JobId, MailId};
-use kepd::net::imap::ImapDoor;
 use kepd::seal::trust::TrustStore;
 use kepd::service::approval::DecisionAsked;
 use kepd::service::octets::ContentReader;
@@ -28,7 +27,6 @@ use kepd::validation::{Judged, OriginalMatch, Piece, judge};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
 const ORNEKAS: &str = "ornekas@hs01.kep.test";
@@ -86,15 +84,7 @@ async fn set_receipts(p: &Provider, word: &str) -> Value {
 }
 
 pub async fn imap_of(p: &Provider) -> u16 {
-    let door = Arc::new(ImapDoor {
-        mailboxes: p.mailboxes.clone(),
-        accounts: p.accounts.clone(),
-        decoy_secret: b"a secret of the test".to_vec(),
-        greeting: p.identity.domain.to_string(),
-        login_failure_delay: Duration::ZERO,
-        recents: Default::default(),
-        settings: Default::default(),
-    });
+    let door = crate::crediting::imap_door(p);
     crate::imap_client::listen(door, crate::imap_client::acceptor(tls_pki()), true).await
 }
 
