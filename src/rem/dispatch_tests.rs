@@ -159,6 +159,18 @@ fn what_was_put_in_comes_out_octet_for_octet() {
 }
 
 #[test]
+fn a_header_that_nobody_signed_does_not_make_less_of_a_dispatch() {
+    let message = String::from_utf8(whole(&parts(), b"A: b\r\n\r\nx")).unwrap();
+    let called = message.replacen("X-REM-Msg-Type: Dispatch", "X-REM-Msg-Type: Message", 1);
+    assert_ne!(called, message);
+    let Opened::Dispatch { sealed, original } = opened(called.as_bytes()).unwrap() else {
+        panic!("not a dispatch")
+    };
+    assert_eq!(sealed.headers.msg_type, Some(MsgType::Message));
+    assert_eq!(original.of(called.as_bytes()), Some(&b"A: b\r\n\r\nx"[..]));
+}
+
+#[test]
 fn the_outer_header_holds_no_foreign_field() {
     let header = String::from_utf8(parts().outer_header).unwrap();
     assert!(header.contains("To: =?UTF-8?B?") && !header.contains("evil"));

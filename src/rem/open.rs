@@ -6,6 +6,7 @@
 use super::headers::{self, MsgType, RemHeaders};
 use super::layout::ORIGINAL_SECTION;
 use super::{EXTENSIONS_FILE, XML_MAX_OCTETS, evidence_read};
+use crate::domain::evidence::EvidenceKind;
 use crate::mime::decode;
 use crate::mime::summary::Summary;
 use crate::mime::{Part, PartKind, Span, Structure};
@@ -163,8 +164,9 @@ pub fn open(
         extensions,
         headers,
     };
-    // A receipt may carry the original back, among other messages; it stays a receipt.
-    if msg_type == Some(MsgType::Message) {
+    // A receipt may carry the original back, among other messages; it stays a receipt. No signature covers the header that
+    // calls it so: what travels with the evidence of its own submission is a dispatch whatever that says.
+    if msg_type == Some(MsgType::Message) && !of_submission(&sealed.evidence) {
         let marked: Vec<&Part> = sections.iter().copied().filter(|p| is_original(p)).collect();
         let original = original(&marked)?;
         return Ok(Opened::Evidence { sealed, original });
@@ -177,6 +179,13 @@ pub fn open(
             original: None,
         }),
     }
+}
+
+/// Whether one of the documents is about the submission of a mail, which is what a dispatch carries.
+fn of_submission(evidence: &[Vec<u8>]) -> bool {
+    let read = evidence.iter().filter_map(|xml| evidence_read::read(xml).ok());
+    let mut kinds = read.map(|document| document.facts.kind);
+    kinds.any(|kind| kind == EvidenceKind::SubmissionAcceptanceRejection)
 }
 
 /// Whether the part says that it is the original: `Original Message`, or `rem_message/original` of the later generation.

@@ -398,6 +398,28 @@ fn tokens_changed(xml: &[u8], court: &Court, trust: &TrustStore) {
     assert!(refused >= 36, "{refused} of 40");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispatch_that_is_called_something_else_is_judged_as_the_dispatch_it_is() {
+    let left = left().await;
+    let trust = trust_of(&left.at_hs01[&format!("trust/{HS01}.pem")]);
+    let genuine = String::from_utf8(left.at_hs01["dispatch.eml"].clone()).unwrap();
+    let called = genuine.replacen("X-REM-Msg-Type: Dispatch", "X-REM-Msg-Type: Message", 1);
+    let shown = called.replacen("\r\nSubject: ", "\r\nSubject: Baska ", 1);
+    assert!(called != genuine && shown != called);
+    for (message, holds) in [(genuine, true), (called, true), (shown, false)] {
+        let judged = kepd::validation::judge("m.eml", message.as_bytes(), None, &trust);
+        let envelope = &judged[0];
+        assert_eq!(envelope.piece, kepd::validation::Piece::Dispatch);
+        assert!(envelope.findings.signature.is_ok() && envelope.findings.timestamp.is_ok());
+        assert_eq!(
+            envelope.findings.schema.is_ok(),
+            holds,
+            "{:?}",
+            envelope.findings.schema
+        );
+    }
+}
+
 #[tokio::test]
 async fn one_octet_of_a_dispatch_changed_and_nobody_accepts_it() {
     let left = left().await;
