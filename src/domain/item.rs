@@ -150,7 +150,8 @@ pub struct Item {
     pub archived: Option<Filed>,
     /// Of a draft that is gone: who removed it or wrote a newer one in its place, and when; `None` when it was handed in.
     pub trashed: Option<Filed>,
-    pub job: Option<JobFacet>,
+    /// Boxed: few items have one, and items are handed on by the thousand.
+    pub job: Option<Box<JobFacet>>,
     /// Keywords that report to everybody (`$KepTeslim`, `$KepOkundu`, ...).
     pub reports: BTreeSet<Report>,
     /// A draft that was superseded or sent: kept, shown nowhere.

@@ -228,7 +228,7 @@ impl Delivery {
             at: consignment.delivered_at,
         };
         let moved = Job::start(start, organisation, &self.terms);
-        item.job = Some(moved.job.facet(organisation));
+        item.job = Some(Box::new(moved.job.facet(organisation)));
         jobs::add(batch, &moved)?;
         for (nth, entry) in (0u32..).zip(&moved.entries) {
             let at = consignment.delivered_at;

@@ -44,5 +44,6 @@ pub mod rehearsal;
 pub mod relay;
 pub mod searched;
 pub mod submission;
+pub mod time_slice;
 pub mod usage;
 pub mod yielding;

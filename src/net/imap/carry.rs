@@ -3,7 +3,6 @@
 use super::mailbox_id::mailbox_id;
 use super::recents::recent_from;
 use super::status::counting;
-use super::turn::Turn;
 use super::{Connection, Ended, row};
 use crate::domain::item::IMPORTANT;
 use crate::domain::selector::Mailbox;
@@ -17,6 +16,7 @@ use crate::imap::name::MailboxName;
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
 use crate::service::mailbox::{DECISIONS, Done, Filed, MarkHow, Marks, News, Verb};
+use crate::service::time_slice::TimeSlice;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -438,7 +438,7 @@ impl Connection<'_> {
             None => &ask.members,
         };
         let mut undecoded = false;
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         let mut seat = mailboxes.seat(by)?;
         let mut reader = mailboxes.mark_reader(by, opened.known_to());
         let mut seated = (self.writes, Instant::now());
@@ -468,7 +468,7 @@ impl Connection<'_> {
                     self.gather().await?;
                 }
             }
-            turn.share().await;
+            slice.share().await;
         }
         self.gather().await?;
         self.at_hand = None;

@@ -1,7 +1,6 @@
 //! LIST, LSUB, STATUS and subscriptions: from the user's mailboxes to the engine's.
 
 use super::status::counting;
-use super::turn::Turn;
 use super::{Connection, property};
 use crate::domain::selector::Mailbox;
 use crate::imap::ask::Mailbox as ListedMailbox;
@@ -10,6 +9,7 @@ use crate::imap::name::MailboxName;
 use crate::imap::property::{Depth, GetMetadata};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use std::collections::BTreeSet;
 
 impl Connection<'_> {
@@ -18,9 +18,9 @@ impl Connection<'_> {
         let subscriptions = mailboxes.subscriptions(by)?;
         let mut answer = Vec::new();
         let mut there = BTreeSet::new();
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         for listed in mailboxes.list(by)? {
-            turn.share().await;
+            slice.share().await;
             let Ok(name) = MailboxName::new(&listed.name) else {
                 continue;
             };

@@ -24,11 +24,9 @@ mod row;
 mod sorting;
 mod status;
 mod threads;
-mod turn;
 mod verdict;
 mod watch;
 
-use self::turn::Turn;
 use crate::address::LoginName;
 use crate::domain::audit::Origin;
 use crate::id::TenantId;
@@ -41,6 +39,7 @@ use crate::service::account::{Accounts, Door, Principal};
 use crate::service::failure::Failure;
 use crate::service::mailbox::{DecodingReader, Mailboxes, Opened, Sheet};
 use crate::service::octets::ContentReader;
+use crate::service::time_slice::TimeSlice;
 use bytes::BytesMut;
 pub use recents::Recents;
 use std::sync::Arc;
@@ -242,7 +241,7 @@ impl Connection<'_> {
         let mut input = BytesMut::new();
         // There is nothing to hear before somebody has logged in.
         let mut bell: Option<(TenantId, signal::Receiver<u64>)> = None;
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         // A bell that rings is no word of the client: silence is counted from what he said, or was answered.
         let (mut heard, mut spoke) = (Instant::now(), true);
         loop {
@@ -254,7 +253,7 @@ impl Connection<'_> {
                 self.leave_if_barred();
                 self.tell_owed().await?;
                 self.gather().await?;
-                turn.share().await;
+                slice.share().await;
             }
             self.gather().await?;
             self.flush().await?;
@@ -263,7 +262,7 @@ impl Connection<'_> {
                 return Ok(());
             }
             if self.session.is_held_back() {
-                turn.share().await;
+                slice.share().await;
                 continue;
             }
             if std::mem::take(&mut spoke) {

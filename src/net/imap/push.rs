@@ -1,10 +1,10 @@
 //! What is told without being asked, as soon as the tenant's bell has rung: to who idles, and what NOTIFY asked for.
 
-use super::turn::Turn;
 use super::{Connection, Ended, carry, row};
 use crate::id::ItemId;
 use crate::imap::ask::FetchAsk;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -93,7 +93,7 @@ impl Connection<'_> {
         let Some(opened) = self.opened.clone() else {
             return Ok(());
         };
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         for member in &ask.members {
             let seat = mailboxes.seat(&by)?;
             // What comes by itself is read by nobody: of an unread mail no content goes out so, and the client asks.
@@ -110,7 +110,7 @@ impl Connection<'_> {
                 self.session.row_pushed(*row);
                 self.gather().await?;
             }
-            turn.share().await;
+            slice.share().await;
         }
         self.at_hand = None;
         Ok(())

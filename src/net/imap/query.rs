@@ -8,7 +8,6 @@ use super::carry::Stop;
 use super::progress::Pace;
 use super::sorting::{self, Entries};
 use super::threads::Threading;
-use super::turn::Turn;
 use super::verdict::{Asked, At, Key, Known, Question, Wanted};
 use crate::id::ItemId;
 use crate::imap::ask::{Answer, Ask, Code};
@@ -18,6 +17,7 @@ use crate::imap::thread::ThreadAlgorithm;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::{Opened, Standing};
+use crate::service::time_slice::TimeSlice;
 
 /// A search is begun anew when the organisation changes under it: it hardly ever does.
 const ATTEMPTS: usize = 8;
@@ -156,7 +156,7 @@ impl Connection<'_> {
         let mut pace = Pace::begin(now);
         let mut members = opened.members();
         let of = opened.roster().len();
-        let (mut done, mut lost, mut others) = (0, 0, Turn::begin());
+        let (mut done, mut lost, mut others) = (0, 0, TimeSlice::begin());
         loop {
             let turn: Vec<(u32, ItemId)> = members.by_ref().take(STEP).collect();
             if turn.is_empty() {
@@ -197,7 +197,7 @@ impl Connection<'_> {
             }
             done += turn.len();
             self.tell_progress(&mut pace, done, of).await?;
-            tokio::task::yield_now().await;
+            others.share().await;
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Resynchronising a client (RFC 7162): the engine's words for it, answered from what the mailbox service has on record.
 
 use super::Connection;
-use super::turn::Turn;
 use crate::id::ModSeq;
 use crate::imap::ask::{Member, Since};
 use crate::imap::search::SearchKey;
@@ -9,6 +8,7 @@ use crate::imap::set::UidRanges;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::Opened;
+use crate::service::time_slice::TimeSlice;
 
 impl Connection<'_> {
     /// Of the members asked for, those that may have changed; what has left is told before.
@@ -48,7 +48,7 @@ impl Connection<'_> {
             return Ok(());
         };
         let mailboxes = &self.door.mailboxes;
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         for uid in found {
             let seat = mailboxes.seat(by)?;
             if let Some(item) = opened.item(*uid)
@@ -57,7 +57,7 @@ impl Connection<'_> {
                 let modseq = mailboxes.modseq(by, opened, *uid, look.changed_at)?;
                 self.session.found_modseq(*uid, modseq.0);
             }
-            turn.share().await;
+            slice.share().await;
         }
         Ok(())
     }

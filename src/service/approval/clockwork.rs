@@ -112,7 +112,7 @@ impl Approval {
         let moved = job.review(organisation, now);
         let item = items::item(&*self.db, job.tenant, job.item)?;
         let facet = job.facet(organisation);
-        let differs = item.is_some_and(|item| item.row.job.as_ref() != Some(&facet));
+        let differs = item.is_some_and(|item| item.row.job.as_deref() != Some(&facet));
         let moved = match moved {
             Some(moved) => moved,
             None if differs => Moved {

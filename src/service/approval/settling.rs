@@ -82,7 +82,7 @@ impl Approval {
             return Ok(());
         };
         let mut item = old.row.clone();
-        item.job = Some(job.facet(organisation));
+        item.job = Some(Box::new(job.facet(organisation)));
         if !job.is_ended() {
             // What lives again is not left in the bin, where nobody would find it among his jobs.
             item.trashed = None;

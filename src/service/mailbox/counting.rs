@@ -11,6 +11,7 @@ use crate::id::{ItemId, ModSeq, TenantId, UserId, ViewId};
 use crate::roster::{Entry, Roster};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use crate::store::tables::flags::{FlagReader, Said};
 use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::views;
@@ -246,6 +247,7 @@ impl Mailboxes {
         };
         let most = of.roster.len() + STEP;
         let (mut at, mut read, mut touched) = (tally.at, 0, BTreeSet::new());
+        let mut time = TimeSlice::begin();
         while let Some(slice) = self.changes.after(db, by.tenant, at)? {
             for change in slice.after(at) {
                 read += 1;
@@ -258,7 +260,7 @@ impl Mailboxes {
                 return Ok(None);
             }
             at = slice.last;
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         let touched: Vec<Entry> = touched.into_iter().filter_map(|uid| of.roster.get(uid)).collect();
         let changed = at > tally.at || of.to > tally.at || of.uid_next != tally.uid_next;
@@ -291,9 +293,10 @@ impl Mailboxes {
     }
 
     async fn note_all(&self, by: &Principal, tally: &mut Tally, which: &[Entry]) -> Result<(), Failure> {
+        let mut time = TimeSlice::begin();
         for step in which.chunks(STEP) {
             tally.note(&self.said(by, step)?);
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         Ok(())
     }
@@ -311,6 +314,7 @@ impl Mailboxes {
     /// The same tally with the octets of all members. An item's content never changes.
     async fn weighed(&self, by: &Principal, of: Of<'_>, mut tally: Tally) -> Result<Tally, Failure> {
         let (before, mut octets) = tally.sized.take().unwrap_or_default();
+        let mut time = TimeSlice::begin();
         for (gone, entries) in [(true, before.left(of.roster)), (false, of.roster.left(&before))] {
             let side = if gone { &before } else { of.roster };
             for (n, uid) in entries.into_iter().enumerate() {
@@ -323,7 +327,7 @@ impl Mailboxes {
                     octets.saturating_add(size)
                 };
                 if n % STEP == STEP - 1 {
-                    tokio::task::yield_now().await;
+                    time.share().await;
                 }
             }
         }

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_job_leaves_by_a_decision() {
         let mut waiting = Item::new(ItemId(1), ItemKind::Outgoing, UtcTime::from_unix_s(0));
-        waiting.job = Some(facet(JobPhase::Ready));
+        waiting.job = Some(Box::new(facet(JobPhase::Ready)));
         for from in [Mailbox::Sent, Mailbox::JobsReady] {
             assert!(expunging(&waiting, from).is_err(), "{from:?}");
         }

@@ -365,7 +365,7 @@ mod tests {
     fn item(kind: ItemKind) -> Item {
         Item {
             author: Some(UserId(1)),
-            job: (kind == ItemKind::Outgoing).then(|| facet(JobPhase::Ended)),
+            job: (kind == ItemKind::Outgoing).then(|| Box::new(facet(JobPhase::Ended))),
             ..Item::new(ItemId(1), kind, UtcTime::from_unix_s(0))
         }
     }

@@ -13,6 +13,7 @@ use crate::domain::selector::Viewer;
 use crate::id::{ModSeq, TenantId, ViewId};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use crate::store::StoreError;
 use crate::store::tables::items::{self, ChangeOf};
 use crate::store::tables::views;
@@ -98,6 +99,7 @@ impl Mailboxes {
         let most = CHANGES_MAX.min(roster.len() + STEP);
         let mut changed = MayHaveChanged::default();
         let (mut at, mut read) = (since, 0);
+        let mut time = TimeSlice::begin();
         loop {
             let step = items::changes_after(db, by.tenant, at, STEP)?;
             let Some(last) = step.last() else { break };
@@ -113,7 +115,7 @@ impl Mailboxes {
                     changed.uids.extend(uid.filter(|uid| roster.contains(*uid)));
                 }
             }
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         let first = self.entered_behind(by, view, opened, since)?;
         changed.from = roster.nth(first).map_or(u32::MAX, |e| e.uid);
@@ -160,7 +162,7 @@ impl Mailboxes {
         let Some(view) = opened.view else {
             return Ok(Some(Vec::new()));
         };
-        let mut gone = Vec::new();
+        let (mut gone, mut time) = (Vec::new(), TimeSlice::begin());
         let mut at = since;
         loop {
             let step = views::left_after(&*self.db, by.tenant, view, at, STEP)?;
@@ -173,7 +175,7 @@ impl Mailboxes {
                 own.map(|left| left.uid)
                     .filter(|uid| !opened.roster.contains(*uid)),
             );
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         // Asked behind the tombstones: what was dropped while they were read is noticed.
         let scope = super::asking::Asker::new(&self.seat(by)?.viewer(), opened.mailbox).scope;

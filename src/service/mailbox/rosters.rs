@@ -11,6 +11,7 @@ use crate::id::{ItemId, ModSeq, TenantId, UserId, ViewId};
 use crate::roster::{Entry, Roster};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use crate::store::tables::views::{self, Left, Member, Scope};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -196,13 +197,13 @@ impl Mailboxes {
         mut there: Kept,
     ) -> Result<Option<Kept>, Failure> {
         let db = &*self.db;
-        let mut since = there.known_to;
+        let (mut since, mut time) = (there.known_to, TimeSlice::begin());
         loop {
             let left = views::left_after(db, by.tenant, caught.view.id, since, MEMBERS_STEP)?;
             let Some(last) = left.last() else { break };
             since = last.modseq;
             there.take_out(&left);
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         let stored = views::view(db, by.tenant, caught.mailbox, caught.scope)?;
         let complete = stored.is_some_and(|stored| stored.row.forgotten <= there.known_to);
@@ -210,6 +211,7 @@ impl Mailboxes {
     }
 
     async fn with_entered(&self, by: &Principal, view: ViewId, mut there: Kept) -> Result<Kept, Failure> {
+        let mut time = TimeSlice::begin();
         loop {
             let from = there.uid_next;
             let mut entered = views::members(&*self.db, by.tenant, view, from, MEMBERS_STEP)?;
@@ -224,7 +226,7 @@ impl Mailboxes {
             if !full {
                 return Ok(there);
             }
-            tokio::task::yield_now().await;
+            time.share().await;
         }
     }
 }

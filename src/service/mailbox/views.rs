@@ -15,6 +15,7 @@ use crate::id::{ItemId, LabelId, ModSeq, TenantId, ViewId};
 use crate::roster::Roster;
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
+use crate::service::time_slice::TimeSlice;
 use crate::service::yielding::commit_or_yield;
 use crate::store::StoreError;
 use crate::store::db::{Batch, CommitError};
@@ -172,6 +173,7 @@ impl Mailboxes {
         let db = &*self.db;
         let (mut told, mut words) = (BTreeMap::new(), BTreeSet::new());
         let (mut at, new_from) = (known.known_to, known.uid_next);
+        let mut time = TimeSlice::begin();
         while at < until {
             let Some(slice) = self.changes.after(db, by.tenant, at)? else {
                 break;
@@ -205,7 +207,7 @@ impl Mailboxes {
                 }
             }
             at = slice.last;
-            tokio::task::yield_now().await;
+            time.share().await;
         }
         if !words.is_empty() {
             let known = (view, there, new_from);
@@ -257,7 +259,7 @@ impl Mailboxes {
         right_to: Option<(ViewId, ModSeq)>,
     ) -> Result<CaughtUp, Failure> {
         let db = &*self.db;
-        let mut conflicts = 0;
+        let (mut conflicts, mut slice) = (0, TimeSlice::begin());
         loop {
             let seat = self.seat(by)?;
             let viewer = seat.viewer();
@@ -282,11 +284,11 @@ impl Mailboxes {
             let known = known.map_or(ModSeq(0), |(_, to)| to);
             let step = loop {
                 let step = turn.step(&self.changes, known)?;
-                // Others get their turn; very much may have to be asked.
-                tokio::task::yield_now().await;
                 if step != Step::More {
                     break step;
                 }
+                // Very much may have to be asked.
+                slice.share().await;
             };
             match step {
                 Step::More | Step::Done => {

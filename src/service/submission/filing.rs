@@ -339,7 +339,7 @@ impl Filing {
             Some(moved) => {
                 let job = &moved.job;
                 mail.job = Some(job.id);
-                item.job = Some(job.facet(organisation));
+                item.job = Some(Box::new(job.facet(organisation)));
                 jobs::add(batch, moved)?;
                 self.record(batch, organisation, None, moved, now)?;
                 if let Some(alarm) = job.next_alarm(&station.terms) {
@@ -450,7 +450,7 @@ impl Filing {
         self.record(batch, organisation, Some(&old.row), &moved, now)?;
         if let Some(item) = items::item(db, tenant, old.row.item)? {
             let ended = Item {
-                job: Some(moved.job.facet(organisation)),
+                job: Some(Box::new(moved.job.facet(organisation))),
                 ..item.row.clone()
             };
             items::replace(batch, tenant, &item, &ended)?;

@@ -239,7 +239,7 @@ impl Filing {
         self.record(batch, organisation, Some(&old.row), &moved, now)?;
         if let Some(shown) = items::item(db, tenant, old.row.item)? {
             let ended = Item {
-                job: Some(moved.job.facet(organisation)),
+                job: Some(Box::new(moved.job.facet(organisation))),
                 ..shown.row.clone()
             };
             items::replace(batch, tenant, &shown, &ended)?;

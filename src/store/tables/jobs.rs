@@ -217,7 +217,7 @@ mod tests {
         });
         assert_eq!(decode::<Job>(&encode(&job).unwrap()).unwrap(), job);
         let mut item = Item::new(ItemId(u64::MAX), ItemKind::Outgoing, late);
-        item.job = Some(job.facet(&org));
+        item.job = Some(Box::new(job.facet(&org)));
         item.labels = (0..crate::domain::item::LABELS_MAX)
             .map(|n| crate::id::LabelId(u32::MAX - n as u32))
             .collect();

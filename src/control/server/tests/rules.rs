@@ -92,7 +92,7 @@ async fn stored(r: &Running, n: u8, author: &str, subject: &str, held: bool) -> 
             at,
         };
         let moved = Job::start(start, &org, &terms());
-        item.job = Some(moved.job.facet(&org));
+        item.job = Some(Box::new(moved.job.facet(&org)));
         jobs::add(&mut batch, &moved).unwrap();
     }
     let body = ItemBody {

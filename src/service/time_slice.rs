@@ -1,26 +1,27 @@
-//! Turns: one client's long work lets the others in.
+//! Time slices: one client's long work lets the others in.
 //!
 //! A task that is never asked to wait keeps its thread. What may take long - rows of a FETCH, messages of a SEARCH,
-//! commands that were sent all at once - asks between its pieces whether its turn is over. It does not cut a piece short:
-//! each must be small by itself, or be done on the blocking pool.
+//! commands that were sent all at once, a view that catches up - asks between its pieces whether its time is over. It
+//! does not cut a piece short: each must be small by itself, or be done on the blocking pool. Who yields without asking
+//! wakes another thread for nothing: that costs more than most pieces.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long one connection keeps its thread, but for the end of a piece. Well below what a person notices, and far
 /// above what a switch costs.
-const TURN_MAX: Duration = Duration::from_millis(3);
+const SLICE_MAX: Duration = Duration::from_millis(3);
 
-pub(super) struct Turn(Instant);
+pub struct TimeSlice(Instant);
 
-impl Turn {
-    pub(super) fn begin() -> Self {
+impl TimeSlice {
+    pub fn begin() -> Self {
         Self(Instant::now())
     }
 
-    /// Lets the others in when the turn is over.
-    pub(super) async fn share(&mut self) {
-        if self.0.elapsed() >= TURN_MAX {
+    /// Lets the others in when the time is over.
+    pub async fn share(&mut self) {
+        if self.0.elapsed() >= SLICE_MAX {
             tokio::task::yield_now().await;
             self.0 = Instant::now();
         }
@@ -43,18 +44,18 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         for _ in 0..1000 {
-            turn.share().await;
+            slice.share().await;
         }
         assert_eq!(
             came.load(Ordering::Relaxed),
             0,
             "a short piece is not interrupted"
         );
-        tokio::time::advance(TURN_MAX).await;
+        tokio::time::advance(SLICE_MAX).await;
         let before = came.load(Ordering::Relaxed);
-        turn.share().await;
+        slice.share().await;
         assert!(came.load(Ordering::Relaxed) > before);
     }
 }
