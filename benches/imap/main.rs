@@ -69,7 +69,8 @@ fn main() {
 fn beside_synced(all: &mut [(&'static str, Vec<Figure>)], synced: Vec<Figure>) {
     let rows = [
         (20, 25, "STORE one by one, Dovecot: mail_fsync=always"),
-        (21, 26, "STORE on all, Dovecot: mail_fsync=always"),
+        (21, 26, "STORE, 16 connections, Dovecot: mail_fsync=always"),
+        (22, 27, "STORE on all, Dovecot: mail_fsync=always"),
     ];
     for (server, figures) in all {
         for (order, own_order, what) in rows {

@@ -10,6 +10,9 @@ use tokio_rustls::TlsConnector;
 const OCTETS: usize = 5 * 1024;
 const CONNECTIONS: usize = 16;
 const APPENDS_EACH: usize = 60;
+const STORED_EACH: usize = 50;
+/// Times that all are marked and unmarked: the processor's time is counted in hundredths of a second.
+const STORE_ALL_ROUNDS: usize = 20;
 const IDLE: usize = 200;
 const PUSHES: usize = 20;
 /// The mixed load.
@@ -67,6 +70,7 @@ pub async fn run(server: &dyn Server, plan: &Plan) -> Vec<Figure> {
     }
     if plan.wants("store") {
         bench.store(plan.mails).await;
+        bench.store_of_many().await;
     }
     if plan.wants("search") {
         bench.search().await;
@@ -231,13 +235,52 @@ impl Bench<'_> {
             }
         })
         .await;
-        self.rate(21, "STORE on all at once, per mail", mails * 6, async {
-            for _ in 0..3 {
-                client.ok("STORE 1:* +FLAGS (\\Answered)").await;
-                client.ok("STORE 1:* -FLAGS (\\Answered)").await;
-            }
-        })
+        self.rate(
+            22,
+            "STORE on all at once, per mail",
+            mails * 2 * STORE_ALL_ROUNDS,
+            async {
+                for _ in 0..STORE_ALL_ROUNDS {
+                    client.ok("STORE 1:* +FLAGS (\\Answered)").await;
+                    client.ok("STORE 1:* -FLAGS (\\Answered)").await;
+                }
+            },
+        )
         .await;
+    }
+
+    /// The same of many at once, each in an account of its own.
+    async fn store_of_many(&mut self) {
+        let mut clients = Vec::new();
+        for n in 0..CONNECTIONS {
+            let mut client = self.client(n + 1).await;
+            for m in 0..STORED_EACH {
+                let message = mail(5_000_000 + n * STORED_EACH + m, OCTETS, "user6@hs01.kep.test");
+                client.append(self.server.mailbox(), &message).await;
+            }
+            client.ok(&format!("SELECT {}", self.server.mailbox())).await;
+            clients.push(client);
+        }
+        let work = async {
+            let tasks: Vec<_> = clients
+                .into_iter()
+                .map(|mut client| {
+                    tokio::spawn(async move {
+                        for how in ['+', '-', '+', '-'] {
+                            for n in 1..=STORED_EACH {
+                                client.ok(&format!("STORE {n} {how}FLAGS (\\Flagged)")).await;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        };
+        let count = CONNECTIONS * STORED_EACH * 4;
+        self.rate(21, "STORE one by one, 16 connections", count, work)
+            .await;
     }
 
     async fn search(&mut self) {

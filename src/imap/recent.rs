@@ -7,7 +7,6 @@ use super::flag::Flags;
 use super::search::SearchKey;
 use super::set::UidRanges;
 use super::view::View;
-use std::fmt;
 
 /// The recent messages of the selected mailbox.
 #[derive(Debug, Clone, Default)]
@@ -66,24 +65,11 @@ pub struct ToldFlags<'f> {
     pub recent: bool,
 }
 
-impl fmt::Display for ToldFlags<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.recent {
-            return self.flags.fmt(f);
-        }
-        f.write_str("(\\Recent")?;
-        for flag in self.flags.iter() {
-            f.write_str(" ")?;
-            f.write_str(flag.as_str())?;
-        }
-        f.write_str(")")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::ask::{Changes, Member};
+    use super::super::ask::{Changes, Member, Out};
     use super::super::flag::Flag;
+    use super::super::response::Writer;
     use super::super::view::Expunging;
     use super::*;
 
@@ -118,12 +104,29 @@ mod tests {
         assert!(found(7) && !found(8));
     }
 
+    fn written(write: impl FnOnce(&mut Writer)) -> String {
+        let mut out = Writer::default();
+        write(&mut out);
+        let [Out::Bytes(octets)] = &out.take()[..] else {
+            panic!("one run of octets");
+        };
+        String::from_utf8(octets.to_vec()).unwrap()
+    }
+
     #[test]
     fn flags_are_written_with_it() {
-        let some: Flags = [Flag::Seen].into_iter().collect();
-        let text = |flags, recent| ToldFlags { flags, recent }.to_string();
-        assert_eq!(text(&some, true), "(\\Recent \\Seen)");
-        assert_eq!(text(&some, false), "(\\Seen)");
+        let some: Flags = [Flag::Seen, Flag::parse("work").unwrap()].into_iter().collect();
+        let text = |flags: &Flags, recent| written(|out| out.flags(ToldFlags { flags, recent }));
+        assert_eq!(text(&some, true), "(\\Recent \\Seen work)");
+        assert_eq!(text(&some, false), "(\\Seen work)");
         assert_eq!(text(&Flags::default(), true), "(\\Recent)");
+        assert_eq!(text(&Flags::default(), false), "()");
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_formatted() {
+        for number in [0, 7, 10, 99, 100, 1_000_007, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(written(|out| out.number(number)), number.to_string());
+        }
     }
 }

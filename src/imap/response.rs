@@ -4,6 +4,7 @@
 
 use super::ask::{Content, Member, Out, Refusal, Row, Status};
 use super::command::{FetchItem, Section, SectionForm, SectionItem, SectionText, StatusItems};
+use super::flag::Flag;
 use super::name::{MailboxName, Spelling};
 use super::recent::ToldFlags;
 use super::response_fetch::More;
@@ -76,6 +77,33 @@ impl Writer {
         if !self.line.is_empty() {
             self.parts.push(Out::Bytes(std::mem::take(&mut self.line)));
         }
+    }
+
+    /// A number, without what formatting costs: lines of flags are told by the thousand.
+    pub(super) fn number(&mut self, mut number: u64) {
+        // u64::MAX has 20 digits.
+        let mut digits = [b'0'; 20];
+        let mut count = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit += (number % 10) as u8;
+            (number, count) = (number / 10, count + 1);
+            if number == 0 {
+                break;
+            }
+        }
+        self.put_octets(&digits[digits.len() - count..]);
+    }
+
+    /// `(\Recent \Seen work)`.
+    pub(super) fn flags(&mut self, told: ToldFlags<'_>) {
+        let recent = told.recent.then_some("\\Recent");
+        let mut before = "(";
+        for word in recent.into_iter().chain(told.flags.iter().map(Flag::as_str)) {
+            self.put(before);
+            self.put(word);
+            before = " ";
+        }
+        self.put(if before == "(" { "()" } else { ")" });
     }
 
     /// `* ` text CRLF.
@@ -217,30 +245,26 @@ impl Writer {
 
     /// One FETCH line: `items` in the order asked; UID and FLAGS also when the answer must carry them.
     pub fn fetch(&mut self, number: u32, member: Member, items: &[FetchItem], extra: Extra, mut row: Row) {
-        // RFC 9586 3: UIDFETCH says by its number which message it is.
-        match extra.uid_only {
-            true => self.print(format_args!("* {} UIDFETCH (", member.uid)),
-            false => self.print(format_args!("* {number} FETCH (")),
-        }
+        self.row_begins(number, member.uid, extra.uid_only);
         let mut first = true;
         if extra.uid && !items.contains(&FetchItem::Uid) {
-            self.separate(&mut first);
-            self.print(format_args!("UID {}", member.uid));
+            self.named(&mut first, "UID ", member.uid.into());
         }
         let mut more = More::of(member, &mut row);
         let mut sections = row.sections.into_iter();
         for item in items {
             match item {
-                FetchItem::Uid => self.words(&mut first, format_args!("UID {}", member.uid)),
+                FetchItem::Uid => self.named(&mut first, "UID ", member.uid.into()),
                 FetchItem::Flags => {
                     if let Some(flags) = &row.flags {
                         let recent = extra.recent;
-                        self.words(&mut first, format_args!("FLAGS {}", ToldFlags { flags, recent }));
+                        self.word(&mut first, "FLAGS ");
+                        self.flags(ToldFlags { flags, recent });
                     }
                 }
                 FetchItem::ModSeq => {
                     if let Some(modseq) = row.modseq {
-                        self.words(&mut first, format_args!("MODSEQ ({modseq})"));
+                        self.modseq(&mut first, modseq);
                     }
                 }
                 FetchItem::InternalDate => {
@@ -253,7 +277,7 @@ impl Writer {
                 }
                 FetchItem::Size => {
                     if let Some(size) = row.size {
-                        self.words(&mut first, format_args!("RFC822.SIZE {size}"));
+                        self.named(&mut first, "RFC822.SIZE ", size);
                     }
                 }
                 FetchItem::Envelope => {
@@ -281,16 +305,35 @@ impl Writer {
         }
         if let (true, Some(flags)) = (extra.flags && !items.contains(&FetchItem::Flags), &row.flags) {
             let recent = extra.recent;
-            self.words(&mut first, format_args!("FLAGS {}", ToldFlags { flags, recent }));
+            self.word(&mut first, "FLAGS ");
+            self.flags(ToldFlags { flags, recent });
         }
         if first {
             // The line wants an item (RFC 9051 9, `msg-att`), and nothing that was asked for is there.
-            self.words(&mut first, format_args!("UID {}", member.uid));
+            self.named(&mut first, "UID ", member.uid.into());
         }
         if let (true, Some(modseq)) = (extra.modseq && !items.contains(&FetchItem::ModSeq), row.modseq) {
-            self.words(&mut first, format_args!("MODSEQ ({modseq})"));
+            self.modseq(&mut first, modseq);
         }
         self.line.extend_from_slice(b")\r\n");
+    }
+
+    /// `* 3 FETCH (`; with UIDONLY the number says which message it is (RFC 9586 3).
+    pub(super) fn row_begins(&mut self, number: u32, uid: u32, uid_only: bool) {
+        self.put("* ");
+        self.number(if uid_only { uid } else { number }.into());
+        self.put(if uid_only { " UIDFETCH (" } else { " FETCH (" });
+    }
+
+    /// A word and its number.
+    pub(super) fn named(&mut self, first: &mut bool, word: &str, number: u64) {
+        self.word(first, word);
+        self.number(number);
+    }
+
+    pub(super) fn modseq(&mut self, first: &mut bool, modseq: u64) {
+        self.named(first, "MODSEQ (", modseq);
+        self.put(")");
     }
 
     pub(super) fn separate(&mut self, first: &mut bool) {

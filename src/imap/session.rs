@@ -559,7 +559,7 @@ impl Session {
         for (number, told) in news.flags {
             let recent = !self.rev2 && open.recent.contains(told.uid);
             let line = self.resync.line(number, &told, true);
-            self.out.untagged(line.with_flags(recent));
+            line.with_flags(recent).tell(&mut self.out);
         }
         self.heard_of(news.fresh);
     }

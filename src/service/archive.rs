@@ -405,7 +405,7 @@ impl Archive {
             .find(|p| p.is_type("message/rfc822"))
             .ok_or_else(none)?;
         let item = items::item(&*self.db, tenant, consignment.item)?.ok_or_else(none)?;
-        let job = item.row.job.map(|facet| facet.id);
+        let job = item.row.job.as_ref().map(|facet| facet.id);
         let issuer = consignment
             .rem_message_id
             .rsplit_once('@')

@@ -92,7 +92,7 @@ impl Declaring {
         organisation: &Organisation,
         by: &Principal,
         mail: MailId,
-    ) -> Result<(Stored<Consignment>, Stamped<Item>), Failure> {
+    ) -> Result<(Stored<Consignment>, Arc<Stamped<Item>>), Failure> {
         let user = organisation.users.get(&by.user).filter(|u| !u.removed);
         let user = user.ok_or_else(|| Failure::refused(Kind::NoPermission, "this user has been removed"))?;
         if !organisation.tenant.life.may_declare() {
@@ -123,7 +123,7 @@ impl Declaring {
         organisation: &Organisation,
         user: &User,
         mail: MailId,
-    ) -> Result<(Stored<Consignment>, Stamped<Item>), Failure> {
+    ) -> Result<(Stored<Consignment>, Arc<Stamped<Item>>), Failure> {
         let say = || {
             let say = format!("there is no mail {mail} that has come in and that you can see");
             Failure::refused(Kind::NotFound, say)

@@ -82,7 +82,7 @@ impl Records {
 
     /// The attributes of an item: where it stands, who put it there.
     pub fn item(&self, tenant: TenantId, id: ItemId) -> Result<Option<Item>, Failure> {
-        Ok(items::item(&*self.db, tenant, id)?.map(|item| item.row))
+        Ok(items::item(&*self.db, tenant, id)?.map(|item| item.row.clone()))
     }
 
     /// A mail that came in.

@@ -3,6 +3,7 @@
 //! The trait does not say which engine lies below. Reads see every batch that was answered. All rows obey the same
 //! limits on every engine, so that a store can be moved from one to the other.
 
+use crate::store::stored_row::StoredRow;
 use crate::store::{StoreError, probe::Probe};
 use std::future::Future;
 use std::path::Path;
@@ -195,6 +196,9 @@ pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 /// Ordered keys and values. Key-value pairs come as they are stored.
 pub trait Db: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The same for who reads the row to a type: what it was read to before may still be with it.
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError>;
 
     /// Rows from `from` (inclusive) to `to` (exclusive), ascending, at most `limit`.
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError>;

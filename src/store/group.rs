@@ -9,6 +9,7 @@ use super::db::{
     Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write, check_row,
 };
 use super::probe::{self, Probe};
+use super::stored_row::StoredRow;
 use super::{StoreError, fjall_engine, row_cache, sled_engine};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -37,6 +38,10 @@ pub(super) type Changes = HashMap<Vec<u8>, Option<Vec<u8>>>;
 /// An embedded engine: ordered rows, and one durable write at a time.
 pub(super) trait Engine: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The same row, to be read to a type. Without memory nothing is known of it before.
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        Ok(self.get(key)?.map(|octets| Arc::new(StoredRow::new(octets))))
+    }
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError>;
     /// Writes all or nothing, and syncs. After an error nothing is known and nothing more is written.
     fn write(&self, changes: &Changes, probe: &dyn Probe) -> Result<(), String>;
@@ -74,7 +79,7 @@ pub(super) fn open(kind: EngineKind, dir: &Path, probe: Arc<dyn Probe>) -> Resul
         EngineKind::Sled => sled_engine::open(&dir.join("sled")),
     }
     .map_err(failed)?;
-    let disk = dir.to_owned();
+    let disk = File::open(dir).map_err(|e| failed(e.to_string()))?;
     let engine = row_cache::over(engine);
     start(engine, dir, probe, lock, Box::new(move || free_bytes(&disk)))
 }
@@ -82,8 +87,8 @@ pub(super) fn open(kind: EngineKind, dir: &Path, probe: Arc<dyn Probe>) -> Resul
 /// Octets that may still be written; none when nobody knows.
 type FreeBytes = Box<dyn Fn() -> Option<u64> + Send>;
 
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
+fn free_bytes(dir: &File) -> Option<u64> {
+    let disk = rustix::fs::fstatvfs(dir).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
@@ -146,6 +151,10 @@ impl Drop for GroupDb {
 impl Db for GroupDb {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.engine.get(key)
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        self.engine.stored(key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

@@ -5,7 +5,7 @@
 //! kept of which it is not certain which version readers see. And who has read a row may put it in only if no group
 //! that touched the shard has ended since he began to read: what he read may be what was there before it. What is
 //! kept is therefore always what the engine would say. That a row is absent is kept like a row. Ranges go to the
-//! engine: a cache of rows knows nothing of rows it has not met.
+//! engine: a cache of rows knows nothing of rows it has not met. What a row was read to is kept with it and goes with it.
 //!
 //! Nothing here is durable, and it does not decide what is read: it is an engine over an engine.
 
@@ -13,24 +13,34 @@ use super::StoreError;
 use super::db::Rows;
 use super::group::{Changes, Engine};
 use super::probe::Probe;
+use super::stored_row::StoredRow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of all rows kept, with what keeping one costs: the attributes of some 200,000 messages.
+/// Octets of all rows kept, with what keeping one costs: the attributes of some 80,000 messages.
 const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Parts with a lock of their own, so that readers seldom meet. A power of two.
 const SHARDS: usize = 16;
 /// A larger row is not kept: what it costs to read is little beside what is done with it, and small ones would go.
 const VALUE_MAX_BYTES: usize = 4 * 1024;
 /// What a kept row costs beside its octets: two boxes and its place in a table that is partly empty.
-const ENTRY_BYTES: usize = 128;
+const ENTRY_BYTES: usize = 160;
+/// What a row costs besides when it was read to a type, about: an item with its row and key once more.
+const READ_BYTES: usize = 512;
 
 /// A row, or that there is none.
-type Kept = Option<Box<[u8]>>;
+type Kept = Option<Arc<StoredRow>>;
+
+struct Entry {
+    key: Box<[u8]>,
+    row: Kept,
+    /// Somebody asked for it to read it to a type.
+    read: bool,
+}
 
 /// Rows by the digest of their key. Two keys with one digest, should they ever meet, drive each other out.
-type Rows64 = HashMap<u64, (Box<[u8]>, Kept), BuildHasherDefault<Digested>>;
+type Rows64 = HashMap<u64, Entry, BuildHasherDefault<Digested>>;
 
 /// The digest of a key is its own hash: a key is digested once for each look.
 #[derive(Default)]
@@ -59,6 +69,18 @@ struct Cached {
     rows: RowCache,
 }
 
+impl Cached {
+    fn row(&self, key: &[u8], wanted: Wanted) -> Result<Kept, StoreError> {
+        let ticket = match self.rows.look(key, wanted) {
+            Look::Found(row) => return Ok(row),
+            Look::Missed(ticket) => ticket,
+        };
+        let row = self.engine.stored(key)?;
+        self.rows.keep(ticket, key, row.clone());
+        Ok(row)
+    }
+}
+
 /// Puts a cache in front of an engine that only its owner writes to, one group after the other.
 pub(super) fn over(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
     let rows = RowCache::new(KEPT_MAX_BYTES);
@@ -67,13 +89,12 @@ pub(super) fn over(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
 
 impl Engine for Cached {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let ticket = match self.rows.look(key) {
-            Look::Found(row) => return Ok(row),
-            Look::Missed(ticket) => ticket,
-        };
-        let row = self.engine.get(key)?;
-        self.rows.keep(ticket, key, row.as_deref());
-        Ok(row)
+        let row = self.row(key, Wanted::AsItIs)?;
+        Ok(row.map(|row| row.octets().to_vec()))
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        self.row(key, Wanted::ToRead)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
@@ -107,9 +128,17 @@ struct Shard {
     in_flight: HashSet<u64>,
 }
 
+/// What a row is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    AsItIs,
+    /// To be read to a type, and to keep that.
+    ToRead,
+}
+
 /// What was found at a look.
 enum Look {
-    Found(Option<Vec<u8>>),
+    Found(Kept),
     Missed(Ticket),
 }
 
@@ -117,6 +146,7 @@ enum Look {
 struct Ticket {
     digest: u64,
     ended: u64,
+    wanted: Wanted,
 }
 
 /// A group that is being written: those of its keys that were kept.
@@ -142,23 +172,25 @@ impl RowCache {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, key: &[u8]) -> Look {
+    /// Looks for a row.
+    fn look(&self, key: &[u8], wanted: Wanted) -> Look {
         let digest = self.hasher.hash_one(key);
         let mut shard = self.shard(digest);
-        match shard.find(digest, key) {
+        match shard.find(digest, key, wanted) {
             Some(row) => Look::Found(row),
             None => Look::Missed(Ticket {
                 digest,
                 ended: shard.ended,
+                wanted,
             }),
         }
     }
 
     /// Keeps what the engine said after the look that gave the ticket.
-    fn keep(&self, ticket: Ticket, key: &[u8], row: Option<&[u8]>) {
+    fn keep(&self, ticket: Ticket, key: &[u8], row: Kept) {
         let mut shard = self.shard(ticket.digest);
         if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
-            shard.put(ticket.digest, key, row);
+            shard.put(ticket.digest, key, row, ticket.wanted == Wanted::ToRead);
         }
     }
 
@@ -188,60 +220,78 @@ impl RowCache {
         for key in writing.0 {
             if let Some(row) = written.and_then(|changes| changes.get(&key)) {
                 let digest = self.hasher.hash_one(key.as_slice());
-                self.shard(digest).put(digest, &key, row.as_deref());
+                let row = row.as_deref().map(|octets| Arc::new(StoredRow::new(octets)));
+                self.shard(digest).put(digest, &key, row, false);
             }
         }
     }
 }
 
 impl Shard {
-    fn find(&mut self, digest: u64, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        let octets = |row: &Kept| row.as_deref().map(<[u8]>::to_vec);
-        if let Some((_, row)) = self.young.get(&digest).filter(|(k, _)| **k == *key) {
-            return Some(octets(row));
+    fn find(&mut self, digest: u64, key: &[u8], wanted: Wanted) -> Option<Kept> {
+        if let Some(entry) = self.young.get_mut(&digest).filter(|entry| *entry.key == *key) {
+            if wanted == Wanted::ToRead && !entry.read {
+                let before = entry.cost();
+                entry.read = true;
+                self.young_bytes += entry.cost() - before;
+            }
+            return Some(entry.row.clone());
         }
-        if self.old.get(&digest).is_none_or(|(k, _)| **k != *key) {
+        if self.old.get(&digest).is_none_or(|entry| *entry.key != *key) {
             return None;
         }
-        let (key, row) = self.old.remove(&digest)?;
-        let found = octets(&row);
-        self.put_young(digest, key, row);
-        Some(found)
+        let mut entry = self.old.remove(&digest)?;
+        entry.read |= wanted == Wanted::ToRead;
+        let row = entry.row.clone();
+        self.put_young(digest, entry);
+        Some(row)
     }
 
-    fn put(&mut self, digest: u64, key: &[u8], row: Option<&[u8]>) {
-        if row.is_some_and(|row| row.len() > VALUE_MAX_BYTES) {
+    fn put(&mut self, digest: u64, key: &[u8], row: Kept, read: bool) {
+        if row
+            .as_ref()
+            .is_some_and(|row| row.octets().len() > VALUE_MAX_BYTES)
+        {
             return;
         }
         self.old.remove(&digest);
-        self.put_young(digest, key.into(), row.map(Into::into));
+        let key = key.into();
+        self.put_young(digest, Entry { key, row, read });
     }
 
-    fn put_young(&mut self, digest: u64, key: Box<[u8]>, row: Kept) {
-        let bytes = cost(&key, &row);
+    fn put_young(&mut self, digest: u64, entry: Entry) {
+        let bytes = entry.cost();
         if self.young_bytes + bytes > self.young_max_bytes {
             self.old = std::mem::take(&mut self.young);
             self.old.remove(&digest);
             self.young_bytes = 0;
         }
         self.young_bytes += bytes;
-        if let Some((key, row)) = self.young.insert(digest, (key, row)) {
-            self.young_bytes -= cost(&key, &row);
+        if let Some(entry) = self.young.insert(digest, entry) {
+            self.young_bytes -= entry.cost();
         }
     }
 
     /// Whether it was there.
     fn take_out(&mut self, digest: u64, key: &[u8]) -> bool {
-        if let Some((other, row)) = self.young.remove(&digest) {
-            self.young_bytes -= cost(&other, &row);
-            return *other == *key;
+        if let Some(other) = self.young.remove(&digest) {
+            self.young_bytes -= other.cost();
+            return *other.key == *key;
         }
-        self.old.remove(&digest).is_some_and(|(other, _)| *other == *key)
+        self.old.remove(&digest).is_some_and(|other| *other.key == *key)
     }
 }
 
-fn cost(key: &[u8], row: &Kept) -> usize {
-    ENTRY_BYTES + key.len() + row.as_ref().map_or(0, |row| row.len())
+impl Entry {
+    fn cost(&self) -> usize {
+        let octets = self.row.as_ref().map_or(0, |row| row.octets().len());
+        let read = if self.read && self.row.is_some() {
+            READ_BYTES
+        } else {
+            0
+        };
+        ENTRY_BYTES + self.key.len() + octets + read
+    }
 }
 
 #[cfg(test)]

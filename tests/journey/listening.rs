@@ -9,6 +9,7 @@ use kepd::id::UserId;
 use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
 use kepd::store::db::{Batch, Commit, CommitError, Db, Rows};
+use kepd::store::stored_row::StoredRow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -27,6 +28,10 @@ struct Watched {
 impl Db for Watched {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.db.get(key)
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        self.db.stored(key)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

@@ -124,7 +124,8 @@ async fn what_is_thrown_away_comes_back_and_only_what_may_go_goes_after_its_days
     let gone = items::item(&*p.db, office.tenant(), draft.id)
         .unwrap()
         .unwrap()
-        .row;
+        .row
+        .clone();
     assert_eq!((gone.gone, gone.trashed), (true, draft.trashed));
     p.clock.advance(Duration::from_secs(1));
     let (which, how) = ([draft.id], Handling::Restore);

@@ -213,7 +213,11 @@ impl House {
     }
 
     pub fn item(&self, id: ItemId) -> Item {
-        items::item(self.db(), self.tenant, id).unwrap().unwrap().row
+        items::item(self.db(), self.tenant, id)
+            .unwrap()
+            .unwrap()
+            .row
+            .clone()
     }
 }
 

@@ -9,6 +9,7 @@ use kepd::service::account::Principal;
 use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
 use kepd::store::db::{Batch, Commit, Db, Rows};
+use kepd::store::stored_row::StoredRow;
 use kepd::store::tables::{flags, items};
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +52,12 @@ impl Between {
 impl Db for Between {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let read = self.db.get(key);
+        self.pass(|gap| matches!(gap, Gap::Read(wanted) if wanted == key));
+        read
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        let read = self.db.stored(key);
         self.pass(|gap| matches!(gap, Gap::Read(wanted) if wanted == key));
         read
     }

@@ -7,13 +7,12 @@
 use super::super::ask::{Ask, Changes, FetchAsk, Refusal, Since, Told};
 use super::super::command::{ChangedSince, Command, FetchItem, Numbering, SearchReturns, SelectWith};
 use super::super::recent::ToldFlags;
-use super::super::response::Extra;
+use super::super::response::{Extra, Writer};
 use super::super::search::SearchKey;
 use super::super::set::{SearchSet, SequenceSet, UidRanges};
 use super::super::view::Expunging;
 use super::{About, Doing, Open, Phase, Session, expunging_for};
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// RFC 9586 3: said when a message is named by its number all the same.
 pub(super) const UID_REQUIRED: &str = "[UIDREQUIRED] name messages by their UIDs";
@@ -75,25 +74,21 @@ impl Line<'_> {
     }
 }
 
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.uid_only {
-            true => write!(f, "{} UIDFETCH (", self.told.uid)?,
-            false => write!(f, "{} FETCH (", self.number)?,
-        }
-        let mut space = "";
+impl Line<'_> {
+    pub(super) fn tell(self, out: &mut Writer) {
+        out.row_begins(self.number, self.told.uid, self.uid_only);
+        let mut first = true;
         if self.uid {
-            write!(f, "UID {}", self.told.uid)?;
-            space = " ";
+            out.named(&mut first, "UID ", self.told.uid.into());
         }
-        if let Some(flags) = &self.flags {
-            write!(f, "{space}FLAGS {flags}")?;
-            space = " ";
+        if let Some(flags) = self.flags {
+            out.word(&mut first, "FLAGS ");
+            out.flags(flags);
         }
         if let Some(modseq) = self.modseq {
-            write!(f, "{space}MODSEQ ({modseq})")?;
+            out.modseq(&mut first, modseq);
         }
-        f.write_str(")")
+        out.put(")\r\n");
     }
 }
 
@@ -335,11 +330,11 @@ impl Session {
             let line = self.resync.line(number, &told, with_uid);
             match silent {
                 // RFC 7162 3.1.3: the mod-sequence is told even if .SILENT was asked.
-                true if line.modseq.is_some() => self.out.untagged(line),
+                true if line.modseq.is_some() => line.tell(&mut self.out),
                 true => {}
                 false => {
                     let recent = !self.rev2 && open.recent.contains(told.uid);
-                    self.out.untagged(line.with_flags(recent));
+                    line.with_flags(recent).tell(&mut self.out);
                 }
             }
         }

@@ -92,7 +92,8 @@ impl Approval {
             .map(|(viewer, mailbox)| Question::new(mailbox, viewer));
         let mut list = Vec::new();
         for job in self.asked(tenant, which)? {
-            let Some(item) = items::item(&*self.db, tenant, job.item)?.map(|stamped| stamped.row) else {
+            let Some(item) = items::item(&*self.db, tenant, job.item)?.map(|stamped| stamped.row.clone())
+            else {
                 continue;
             };
             let wanted = match (&question, &viewer) {

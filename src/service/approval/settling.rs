@@ -18,6 +18,7 @@ use crate::store::tables::items::Stamped;
 use crate::store::tables::work::{self, JobAlarm};
 use crate::store::tables::{Stored, audit, credit as accounts, items, jobs, mails};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Who moves a job, and when.
 pub(super) struct Cause {
@@ -120,7 +121,7 @@ impl Approval {
             let by = cause.author.user.unwrap_or(author);
             return self.take_drafts_away(batch, job, &drafts, Filed { by, at: cause.at });
         }
-        let handed_in = |draft: &Stamped<Item>| draft.row.gone && draft.row.trashed.is_none();
+        let handed_in = |draft: &Arc<Stamped<Item>>| draft.row.gone && draft.row.trashed.is_none();
         if before.is_ended() && drafts.iter().any(handed_in) {
             return Err(handed_in_anew());
         }
@@ -137,7 +138,7 @@ impl Approval {
         &self,
         batch: &mut Batch,
         job: &Job,
-        drafts: &[Stamped<Item>],
+        drafts: &[Arc<Stamped<Item>>],
         hand: Filed,
     ) -> Result<(), Failure> {
         for draft in drafts.iter().filter(|draft| !draft.row.gone) {
@@ -283,7 +284,7 @@ fn handed_in_anew() -> Failure {
 }
 
 /// Of the drafts made of one mail, the one whose place no other took.
-fn newest(drafts: &[Stamped<Item>]) -> Option<&Stamped<Item>> {
+fn newest(drafts: &[Arc<Stamped<Item>>]) -> Option<&Arc<Stamped<Item>>> {
     let old: BTreeSet<ItemId> = drafts.iter().filter_map(|draft| draft.row.supersedes).collect();
     let current = drafts.iter().filter(|draft| !old.contains(&draft.row.id));
     current.max_by_key(|draft| draft.row.id)

@@ -42,7 +42,7 @@ impl Read {
         };
         let about = items::about(db, tenant, &item.row)?;
         Ok(Some(Self {
-            item: item.row,
+            item: item.row.clone(),
             about,
         }))
     }
@@ -138,7 +138,7 @@ impl Slice {
             for item in items.filter(|i| bears_evidence(i)) {
                 let mut found = Vec::new();
                 for id in items::speaking_of(db, self.tenant, item.id)? {
-                    found.extend(items::item(db, self.tenant, id)?.map(|stamped| stamped.row));
+                    found.extend(items::item(db, self.tenant, id)?.map(|stamped| stamped.row.clone()));
                 }
                 if !found.is_empty() {
                     all.insert(item.id, found);

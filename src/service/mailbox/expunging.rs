@@ -146,7 +146,7 @@ impl Mailboxes {
         let mut found = BTreeMap::new();
         for id in which {
             if let Some(item) = items::item(&*self.db, by.tenant, *id)? {
-                found.insert(*id, item.row);
+                found.insert(*id, item.row.clone());
             }
         }
         Ok(found)

@@ -13,13 +13,14 @@ use crate::service::outline::Outline;
 use crate::service::searched::{BodyText, header_range};
 use crate::store::tables::items::{self, Content, Stamped};
 use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 /// An item that a user was found to see just now. Only looking makes one, and nothing of an item's content is given
 /// without it.
 #[derive(Debug, Clone)]
 pub struct Shown {
     tenant: TenantId,
-    stamped: Stamped<Item>,
+    stamped: Arc<Stamped<Item>>,
 }
 
 impl Deref for Shown {

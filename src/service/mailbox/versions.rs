@@ -32,6 +32,7 @@ use crate::store::db::{Batch, CommitError};
 use crate::store::tables::drafts::{self, LatestDraft};
 use crate::store::tables::items::{self, Stamped};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Versions of one draft that are listed and can be brought back: a day of saving every ten minutes.
@@ -127,7 +128,7 @@ impl Mailboxes {
         for id in which {
             let item = items::item(&*self.db, by.tenant, *id)?;
             let own = |item: &Item| item.kind == ItemKind::Draft && item.author == Some(by.user);
-            let Some(item) = item.map(|i| i.row).filter(own) else {
+            let Some(item) = item.map(|i| i.row.clone()).filter(own) else {
                 continue;
             };
             if let Some(body) = items::body(&*self.db, by.tenant, *id)? {
@@ -162,7 +163,7 @@ impl Mailboxes {
         let seat = self.seat(by)?;
         let head = match self.visible(&seat.viewer(), id)? {
             Some(shown) => shown.row.clone(),
-            None => self.own_gone(by, id)?.row,
+            None => self.own_gone(by, id)?.row.clone(),
         };
         if head.author != Some(by.user) {
             let say = "the earlier versions of a draft are its author's alone";
@@ -178,7 +179,7 @@ impl Mailboxes {
                 break;
             }
             next = item.row.supersedes;
-            chain.push(item.row);
+            chain.push(item.row.clone());
         }
         Ok(chain)
     }
@@ -245,7 +246,7 @@ impl Mailboxes {
     }
 
     /// A draft that is gone and that its author, who asks, can have back.
-    pub(super) fn may_come_back(&self, by: &Principal, id: ItemId) -> Result<Stamped<Item>, Failure> {
+    pub(super) fn may_come_back(&self, by: &Principal, id: ItemId) -> Result<Arc<Stamped<Item>>, Failure> {
         let old = self.own_gone(by, id)?;
         let filed = old.row.trashed.ok_or_else(|| {
             let say = format!("draft {id} is gone because it was submitted; the mail is in its place");
@@ -284,10 +285,11 @@ impl Mailboxes {
     }
 
     /// A draft of the user's own that is gone.
-    fn own_gone(&self, by: &Principal, id: ItemId) -> Result<Stamped<Item>, Failure> {
+    fn own_gone(&self, by: &Principal, id: ItemId) -> Result<Arc<Stamped<Item>>, Failure> {
         let found = items::item(&*self.db, by.tenant, id)?;
-        let own =
-            |i: &Stamped<Item>| i.row.gone && i.row.kind == ItemKind::Draft && i.row.author == Some(by.user);
+        let own = |i: &Arc<Stamped<Item>>| {
+            i.row.gone && i.row.kind == ItemKind::Draft && i.row.author == Some(by.user)
+        };
         found.filter(own).ok_or_else(|| not_there(id))
     }
 

@@ -20,11 +20,12 @@ use crate::store::db::{Batch, CommitError};
 use crate::store::tables::Stored;
 use crate::store::tables::drafts::{self, LatestDraft};
 use crate::store::tables::items::{self, Content, ItemBody, Stamped};
+use std::sync::Arc;
 
 /// The draft that was brought last under a Message-ID.
 struct Saved {
     latest: Stored<LatestDraft>,
-    item: Option<Stamped<Item>>,
+    item: Option<Arc<Stamped<Item>>>,
     same_octets: bool,
 }
 

@@ -457,7 +457,7 @@ impl Filing {
         }
         // The draft it was given back as, and whatever its author has made of that meanwhile.
         let written = self.written_as()?;
-        let there = |draft: &Stamped<Item>| !draft.row.gone && self.draft != Some(draft.row.id);
+        let there = |draft: &Arc<Stamped<Item>>| !draft.row.gone && self.draft != Some(draft.row.id);
         let mut drafts = drafts::resuming(db, tenant, old.row.id)?;
         drafts.retain(there);
         for draft in drafts {

@@ -9,6 +9,7 @@ use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::RowError;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The draft that was brought last under a Message-ID, there or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ pub(super) fn list(batch: &mut Batch, tenant: TenantId, item: &Item) {
 }
 
 /// The drafts that go on from a job, there or gone, in the order of their numbers.
-pub fn resuming(db: &dyn Db, tenant: TenantId, job: JobId) -> Result<Vec<Stamped<Item>>, StoreError> {
+pub fn resuming(db: &dyn Db, tenant: TenantId, job: JobId) -> Result<Vec<Arc<Stamped<Item>>>, StoreError> {
     let mut found = Vec::new();
     for_each_raw(db, &resuming_prefix(tenant, job).done(), |key, _| {
         if let Some(number) = key.last_chunk::<8>() {

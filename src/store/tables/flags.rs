@@ -295,8 +295,11 @@ pub fn flags(
 pub struct FlagEdits {
     tenant: TenantId,
     user: UserId,
-    pages: BTreeMap<u64, BTreeMap<u32, Edit>>,
+    pages: BTreeMap<u64, Edits>,
 }
+
+/// What is done to the items of one page, by the number of the item's bit, in order. Mostly they come in order.
+type Edits = Vec<(u32, Edit)>;
 
 /// What is done to the flags on one item.
 #[derive(Debug)]
@@ -337,10 +340,16 @@ impl FlagEdits {
     fn edit(&mut self, item: ItemId, old: Option<&UserFlags>) -> &mut Edit {
         let page = self.pages.entry(page_of(item)).or_default();
         let bit = bit_of(item).trailing_zeros();
-        page.entry(bit).or_insert_with(|| Edit {
-            read_at: old.map_or(0, |old| old.modseq.0),
-            new: None,
-        })
+        let at = page.partition_point(|(n, _)| *n < bit);
+        if page.get(at).is_none_or(|(n, _)| *n != bit) {
+            let edit = Edit {
+                read_at: old.map_or(0, |old| old.modseq.0),
+                new: None,
+            };
+            page.insert(at, (bit, edit));
+        }
+        // It is there now.
+        &mut page[at].1
     }
 
     pub fn write_into(self, batch: &mut Batch) {
@@ -378,8 +387,7 @@ struct PageEdits {
     tenant: TenantId,
     user: UserId,
     page: u64,
-    /// By the number of the item's bit.
-    edits: BTreeMap<u32, Edit>,
+    edits: Edits,
 }
 
 impl Revision for PageEdits {
@@ -389,7 +397,7 @@ impl Revision for PageEdits {
     }
 
     fn brought_bytes(&self) -> usize {
-        let new = self.edits.values().filter_map(|edit| edit.new.as_ref());
+        let new = self.edits.iter().filter_map(|(_, edit)| edit.new.as_ref());
         new.flat_map(|flags| &flags.keywords).map(String::len).sum()
     }
 
@@ -398,7 +406,7 @@ impl Revision for PageEdits {
             Some(octets) => FlagPage::decode(octets)?,
             None => FlagPage::default(),
         };
-        let unchanged = |(n, edit): (&u32, &Edit)| before.number(1 << n) == edit.read_at;
+        let unchanged = |(n, edit): &(u32, Edit)| before.number(1 << n) == edit.read_at;
         if !self.edits.iter().all(unchanged) {
             return Ok(None);
         }

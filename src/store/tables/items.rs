@@ -14,6 +14,7 @@ use crate::store::db::{Batch, Db};
 use crate::store::row::{self, RowError};
 use crate::store::spool::BlobId;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A run of octets of one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,19 +124,17 @@ fn put_item(batch: &mut Batch, tenant: TenantId, item: &Item) -> Result<(), RowE
     Ok(())
 }
 
-/// An item with the number of its last change.
-pub fn item(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Stamped<Item>>, StoreError> {
-    let mut found = stamped::read::<Item>(db, key(tenant, item))?;
-    if let Some(stamped) = &mut found {
+/// An item with the number of its last change. Many ask for the same one, so it is shared.
+pub fn item(db: &dyn Db, tenant: TenantId, item: ItemId) -> Result<Option<Arc<Stamped<Item>>>, StoreError> {
+    stamped::shared(db, key(tenant, item), |stamped: &mut Stamped<Item>| {
         stamped.row.modseq = stamped.modseq;
-    }
-    Ok(found)
+    })
 }
 
 /// For evidence, the item it speaks of.
 pub fn about(db: &dyn Db, tenant: TenantId, evidence: &Item) -> Result<Option<Item>, StoreError> {
     match evidence.about {
-        Some(about) => Ok(item(db, tenant, about)?.map(|stamped| stamped.row)),
+        Some(about) => Ok(item(db, tenant, about)?.map(|stamped| stamped.row.clone())),
         None => Ok(None),
     }
 }

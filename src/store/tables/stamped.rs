@@ -4,6 +4,7 @@ use crate::id::ModSeq;
 use crate::store::StoreError;
 use crate::store::db::{Batch, Db};
 use crate::store::row::{self, Row, RowError};
+use std::sync::Arc;
 
 /// Octets before the row proper: the number of the commit that wrote it.
 pub(super) const STAMP_OCTETS: usize = 8;
@@ -45,6 +46,23 @@ impl<R: Row> Stamped<R> {
         self.require_unchanged(batch);
         put(batch, self.key.clone(), new)
     }
+}
+
+/// Reads one row, or gives what it was read to before. `then` completes what was read.
+pub(super) fn shared<R: Row + Send + Sync + 'static>(
+    db: &dyn Db,
+    key: Vec<u8>,
+    then: impl FnOnce(&mut Stamped<R>),
+) -> Result<Option<Arc<Stamped<R>>>, StoreError> {
+    let Some(row) = db.stored(&key)? else {
+        return Ok(None);
+    };
+    let read = row.read_to(|octets| {
+        let mut stamped = Stamped::decode(key, octets.to_vec())?;
+        then(&mut stamped);
+        Ok(stamped)
+    });
+    read.map(Some)
 }
 
 /// Reads one row.
