@@ -77,6 +77,15 @@ fn mails() -> Vec<(Vec<u8>, String)> {
             ),
             "düz".into(),
         ),
+        (
+            text(
+                "Content-Type: multipart/alternative; boundary=b\r\n",
+                &format!(
+                    "--b\r\n{utf8}\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>yalnız burada</p>\r\n--b--"
+                ),
+            ),
+            "yalnız burada".into(),
+        ),
         // Attachments, and nothing else.
         (
             mixed(

@@ -23,6 +23,8 @@ pub const PREVIEW_MAX_CHARS: usize = 200;
 /// Octets of a text part that are read for it, still encoded: markup may stand before the first word. As many as the
 /// spool reads in place.
 const READ_MAX_OCTETS: u64 = 16 * 1024;
+/// Text parts that are read until one has words: some mailers send an empty plain text before the one in HTML.
+const TEXTS_MAX: usize = 3;
 
 /// The preview of a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,25 +40,31 @@ impl Mailboxes {
         if self.would_be_reading(by, item)? {
             return Ok(Preview::Unread);
         }
-        let Some(part) = told_by(&letter.outline.structure) else {
-            return Ok(Preview::Words(String::new()));
-        };
-        let octets = part.body.octets().min(READ_MAX_OCTETS);
-        let range = part.body.start..part.body.start + octets;
-        let body = ContentReader::range(&self.spool, &letter.content, range)
-            .collect()
-            .await?;
-        let text = decode::text(part, &body, body.len()).unwrap_or_default();
-        Ok(Preview::Words(words(&text)))
+        for part in told_by(&letter.outline.structure) {
+            let octets = part.body.octets().min(READ_MAX_OCTETS);
+            let range = part.body.start..part.body.start + octets;
+            let body = ContentReader::range(&self.spool, &letter.content, range)
+                .collect()
+                .await?;
+            let text = decode::text(part, &body, body.len()).unwrap_or_default();
+            let words = words(&text);
+            if !words.is_empty() {
+                return Ok(Preview::Words(words));
+            }
+        }
+        Ok(Preview::Words(String::new()))
     }
 }
 
-/// The part whose words stand for the whole: the first text of the original where a provider's words stand around it,
-/// else the first text that is no attachment.
-fn told_by(map: &Structure) -> Option<&Part> {
+/// The parts whose words may stand for the whole; the first that has any does: the texts of the original where a
+/// provider's words stand around it, else those that are no attachments.
+fn told_by(map: &Structure) -> Vec<&Part> {
     let original = map.parts.iter().position(is_original);
-    let within = original.and_then(|at| first_text(map, at));
-    within.or_else(|| first_text(map, 0))
+    let within = original.map(|at| texts(map, at)).unwrap_or_default();
+    match within.is_empty() {
+        true => texts(map, 0),
+        false => within,
+    }
 }
 
 /// Marked as the original of a dispatch (TS 102 640-2 6.1, `X-REM-Section-Type`).
@@ -65,9 +73,10 @@ fn is_original(part: &Part) -> bool {
     section.to_ascii_lowercase().contains("original")
 }
 
-/// The first text at or below the part at `top`, and in nothing that is attached to it: a mail that was sent on as an
+/// The first texts at or below the part at `top`, and in nothing that is attached to it: a mail that was sent on as an
 /// attachment is not what the writer says.
-fn first_text(map: &Structure, top: usize) -> Option<&Part> {
+fn texts(map: &Structure, top: usize) -> Vec<&Part> {
+    let mut texts = Vec::new();
     // Parts stand in the order of the message: a parent before its children.
     let mut below = vec![false; map.parts.len()];
     for (at, part) in map.parts.iter().enumerate().skip(top) {
@@ -79,10 +88,13 @@ fn first_text(map: &Structure, top: usize) -> Option<&Part> {
             *mark = is_below;
         }
         if is_below && !attached && is_readable(part) {
-            return Some(part);
+            texts.push(part);
+            if texts.len() >= TEXTS_MAX {
+                break;
+            }
         }
     }
-    None
+    texts
 }
 
 fn is_attached(part: &Part) -> bool {
@@ -147,11 +159,14 @@ fn is_shown(c: char) -> bool {
 mod tests {
     use super::*;
 
+    /// `None`: there is no text at all.
     fn told(message: &str) -> Option<String> {
         let map = Structure::of(message.as_bytes());
-        let part = told_by(&map)?;
-        let body = part.body.of(message.as_bytes()).unwrap();
-        Some(words(&decode::text(part, body, body.len()).unwrap()))
+        let words = told_by(&map).into_iter().map(|part| {
+            let body = part.body.of(message.as_bytes()).unwrap();
+            super::words(&decode::text(part, body, body.len()).unwrap())
+        });
+        words.reduce(|first, next| if first.is_empty() { next } else { first })
     }
 
     #[test]
@@ -164,6 +179,24 @@ mod tests {
         assert_eq!(told("\r\n").unwrap(), "");
         let long = told(&format!("\r\n{}", "ğü ".repeat(500))).unwrap();
         assert_eq!(long.chars().count(), PREVIEW_MAX_CHARS);
+    }
+
+    #[test]
+    fn an_empty_text_is_passed_over() {
+        let parts = |texts: &[&str]| {
+            let parts: String = texts
+                .iter()
+                .map(|text| format!("--b\r\nContent-Type: text/plain\r\n\r\n{text}\r\n"))
+                .collect();
+            told(&format!(
+                "Content-Type: multipart/alternative; boundary=b\r\n\r\n{parts}--b--\r\n"
+            ))
+            .unwrap()
+        };
+        assert_eq!(parts(&["", " \u{a0}\r\n", "words", "more"]), "words");
+        assert_eq!(parts(&["first", "words"]), "first");
+        let bounded = [vec![""; TEXTS_MAX], vec!["too far"]].concat();
+        assert_eq!(parts(&bounded), "");
     }
 
     #[test]
