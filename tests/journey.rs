@@ -129,6 +129,8 @@ mod officers;
 mod one_moment;
 #[path = "journey/outside.rs"]
 mod outside;
+#[path = "journey/paging.rs"]
+mod paging;
 #[path = "journey/persons.rs"]
 mod persons;
 #[path = "journey/persons_house.rs"]
@@ -145,6 +147,8 @@ mod persons_release;
 mod plain_extensions;
 #[path = "journey/preserving.rs"]
 mod preserving;
+#[path = "journey/previews.rs"]
+mod previews;
 #[path = "journey/provider.rs"]
 mod provider;
 #[path = "journey/receipts.rs"]
@@ -173,6 +177,8 @@ mod rights;
 mod road;
 #[path = "journey/rule_subjects.rs"]
 mod rule_subjects;
+#[path = "journey/save_dates.rs"]
+mod save_dates;
 #[path = "journey/sealing.rs"]
 mod sealing;
 #[path = "journey/searching.rs"]

@@ -194,6 +194,17 @@ impl Mailbox {
         }
     }
 
+    /// Since when the item lies in this mailbox (RFC 8514 3, save date): in the bin and in the archive since somebody put it
+    /// there. The others are questions about what is here; nobody puts anything into them, and it lies there since it came.
+    pub fn saved(self, item: &Item) -> UtcTime {
+        let filed = match self {
+            Mailbox::Trash => item.trashed,
+            Mailbox::Archive => item.archived,
+            _ => None,
+        };
+        filed.map_or(item.saved, |filed| filed.at)
+    }
+
     /// Whether it is only a place to move things to.
     pub fn shows_nothing(self) -> bool {
         self.act().is_some() || self.declares().is_some() || matches!(self, Mailbox::Flow(_))

@@ -65,6 +65,10 @@ fn modifiers(rest: &[u8]) -> Result<(Vec<u8>, Option<PartialRange>), Malformed> 
     let (Some(at), true) = (at, inner.iter().all(plain)) else {
         return untouched();
     };
+    let before = at.checked_sub(1).and_then(|before| words.get(before));
+    if before.is_some_and(|word| word.eq_ignore_ascii_case(b"CHANGEDSINCE")) {
+        return Err(Malformed("CHANGEDSINCE wants a mod-sequence"));
+    }
     let mut cursor = Cursor(words.get(at + 1).copied().unwrap_or_default());
     let range = PartialRange::read(&mut cursor)?;
     cursor.end()?;
@@ -113,8 +117,10 @@ impl Around {
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::ChangedSince;
     use super::super::name::Spelling;
     use super::super::parse::parse;
+    use super::super::parse_fetch::tests::{any_item, put_item};
     use super::super::partial::tests::any_range;
     use super::*;
     use proptest::prelude::*;
@@ -196,6 +202,7 @@ mod tests {
             "UID FETCH 1 FLAGS (PARTIAL 1:-2)",
             "UID FETCH 1 FLAGS (PARTIAL 1:2",
             "UID FETCH 1 FLAGS(PARTIAL 1:2)",
+            "UID FETCH 1 FLAGS (CHANGEDSINCE PARTIAL 1:2 3)",
         ] {
             assert!(partial_of(bad).is_err(), "{bad}");
         }
@@ -221,6 +228,38 @@ mod tests {
             prop_assert_eq!(set_of(&command), Some(&set));
             let same = matches!(command, Command::Fetch { partial, .. } if partial == Some(range));
             prop_assert!(same);
+        }
+
+        /// All modifiers, in any order, behind any item, in a list or alone.
+        #[test]
+        fn print_and_parse_of_modifiers_are_inverses(
+            range in prop::option::of(any_range()),
+            since in prop::option::of((1..=i64::MAX as u64, any::<bool>())),
+            item in any_item(),
+            (saved, listed, turn) in (any::<bool>(), any::<bool>(), 0..3usize),
+        ) {
+            let set = if saved { SequenceSet::saved() } else { SequenceSet::parse("3:*,7").unwrap() };
+            let mut words: Vec<String> = range.iter().map(|range| format!("PARTIAL {range}")).collect();
+            if let Some((modseq, vanished)) = since {
+                words.push(format!("CHANGEDSINCE {modseq}"));
+                words.extend(vanished.then(|| "VANISHED".to_owned()));
+            }
+            let count = words.len().max(1);
+            let turn = (turn % count).min(words.len());
+            words.rotate_left(turn);
+            let mut octets = format!("a UID FETCH {set} {}", if listed { "(" } else { "" }).into_bytes();
+            put_item(&mut octets, &item);
+            let modifiers = if words.is_empty() { String::new() } else { format!(" ({})", words.join(" ")) };
+            octets.extend_from_slice(format!("{}{modifiers}\r\n", if listed { ")" } else { "" }).as_bytes());
+            let read = parse(&octets, Spelling::Utf7).map(|t| t.command);
+            let want = Command::Fetch {
+                numbering: Numbering::Uid,
+                set,
+                items: vec![item],
+                changed: since.map(|(modseq, vanished)| ChangedSince { modseq, vanished }),
+                partial: range,
+            };
+            prop_assert_eq!(read, Ok(want), "{}", String::from_utf8_lossy(&octets));
         }
     }
 }

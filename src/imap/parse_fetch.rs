@@ -68,10 +68,7 @@ fn items(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Malformed> {
     if cursor.peek() == Some(b'(') {
         let mut items = Vec::new();
         for item in cursor.list(1, FETCH_ITEMS_MAX, item)? {
-            // The same item twice is told once.
-            if !items.contains(&item) {
-                items.push(item);
-            }
+            add(&mut items, item);
         }
         if items.iter().map(field_names).sum::<usize>() > FIELD_NAMES_MAX {
             return Err(Malformed("FETCH names too many header fields"));
@@ -89,6 +86,19 @@ fn items(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Malformed> {
         return Ok(ALL.into_iter().chain([FetchItem::Body]).collect());
     }
     Ok(vec![item(cursor)?])
+}
+
+/// The same item twice is told once. PREVIEW is one item, with LAZY or without: the answer names it once, and may be NIL
+/// only where nobody asked without LAZY (RFC 8970 3.2).
+fn add(items: &mut Vec<FetchItem>, item: FetchItem) {
+    const EAGER: FetchItem = FetchItem::Preview { lazy: false };
+    let is_preview = |item: &FetchItem| matches!(item, FetchItem::Preview { .. });
+    let same = |known: &&mut FetchItem| **known == item || (is_preview(known) && is_preview(&item));
+    match items.iter_mut().find(same) {
+        None => items.push(item),
+        Some(known) if item == EAGER => *known = item,
+        Some(_) => {}
+    }
 }
 
 /// How many header fields an item names.
@@ -143,10 +153,14 @@ fn item(cursor: &mut Cursor<'_>) -> Result<FetchItem, Malformed> {
     })
 }
 
-/// ` (LAZY)` (RFC 8970 3.1). Another list may follow that belongs to the command.
+/// ` (LAZY)`, also said several times (RFC 8970 6, `preview-mod`). Another list may follow that belongs to the command.
 fn lazy(cursor: &mut Cursor<'_>) -> bool {
     let mut ahead = *cursor;
-    let found = ahead.eat(b' ') && ahead.eat(b'(') && ahead.word("LAZY") && ahead.eat(b')');
+    let mut found = ahead.eat(b' ') && ahead.eat(b'(') && ahead.word("LAZY");
+    while found && ahead.eat(b' ') {
+        found = ahead.word("LAZY");
+    }
+    found &= ahead.eat(b')');
     if found {
         *cursor = ahead;
     }
@@ -244,7 +258,7 @@ fn partial(cursor: &mut Cursor<'_>) -> Result<Option<(u64, u64)>, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::super::name::Spelling;
     use super::super::parse::parse;
     use super::super::response::put_section;
@@ -345,6 +359,17 @@ mod tests {
         );
         assert_eq!(items("PREVIEW (lazy)"), [FetchItem::Preview { lazy: true }]);
         assert_eq!(
+            items("(PREVIEW (LAZY lazy))"),
+            [FetchItem::Preview { lazy: true }]
+        );
+        for both in [
+            "(PREVIEW PREVIEW (LAZY))",
+            "(PREVIEW (LAZY) PREVIEW)",
+            "(PREVIEW (LAZY) preview PREVIEW (LAZY))",
+        ] {
+            assert_eq!(items(both), [FetchItem::Preview { lazy: false }], "{both}");
+        }
+        assert_eq!(
             items("(PREVIEW UID)"),
             [FetchItem::Preview { lazy: false }, FetchItem::Uid]
         );
@@ -372,6 +397,10 @@ mod tests {
             "BINARY.SIZE[1]<0.1>",
             "FLAGS[]",
             "PREVIEW (EAGER)",
+            "PREVIEW ()",
+            "PREVIEW (LAZY EAGER)",
+            "PREVIEW (LAZY )",
+            "PREVIEW (LAZYLAZY)",
             "BOGUS",
             "",
         ] {
@@ -398,7 +427,7 @@ mod tests {
         out
     }
 
-    fn put_item(out: &mut Vec<u8>, item: &FetchItem) {
+    pub fn put_item(out: &mut Vec<u8>, item: &FetchItem) {
         let range =
             |partial: Option<(u64, u64)>| partial.map_or(String::new(), |(a, n)| format!("<{a}.{n}>"));
         let numbers = |part: &[u32]| part.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
@@ -430,7 +459,7 @@ mod tests {
         out.extend_from_slice(text.as_bytes());
     }
 
-    fn any_item() -> impl Strategy<Value = FetchItem> {
+    pub fn any_item() -> impl Strategy<Value = FetchItem> {
         let number = prop_oneof![1..9u32, Just(u32::MAX)];
         let part = prop::collection::vec(number, 0..4);
         let partial = prop::option::of((0..=i64::MAX as u64, 1..=i64::MAX as u64));
@@ -499,7 +528,9 @@ mod tests {
             let set = SequenceSet(vec![(Bound::Number(low), if last { Bound::Last } else { Bound::Number(low) })]);
             let mut wanted: Vec<FetchItem> = Vec::new();
             for item in items {
-                if !wanted.contains(&item) {
+                let preview = matches!(item, FetchItem::Preview { .. });
+                let same = |known: &FetchItem| *known == item || (preview && matches!(known, FetchItem::Preview { .. }));
+                if !wanted.iter().any(same) {
                     wanted.push(item);
                 }
             }

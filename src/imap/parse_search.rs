@@ -85,6 +85,7 @@ fn return_options(cursor: &mut Cursor<'_>) -> Result<SearchReturns, Malformed> {
         let option = match c.atom()?.to_ascii_uppercase().as_str() {
             "MIN" => &mut returns.min,
             "MAX" => &mut returns.max,
+            "ALL" if returns.all => return Err(ONE_PART),
             "ALL" => &mut returns.all,
             "COUNT" => &mut returns.count,
             "SAVE" => &mut returns.save,
@@ -395,6 +396,7 @@ pub mod tests {
             " $,1",
             " UID 1,$",
             " RETURN (ALL PARTIAL 1:2) ALL",
+            " RETURN (ALL ALL) ALL",
             " RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL",
             " RETURN (PARTIAL) ALL",
             " RETURN (SAVE",

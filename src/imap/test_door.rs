@@ -10,7 +10,7 @@ use super::structure::{Address, BodyStructure, Envelope, SingleKind, SinglePart}
 use super::test_content::{binary, section};
 use super::test_folders;
 use super::test_mailbox::{Folder, Message};
-use super::test_search::{self, header, holds, split};
+use super::test_search::{self, header, now, split};
 use crate::clock::UtcTime;
 use std::collections::BTreeMap;
 
@@ -188,7 +188,7 @@ impl Door {
                     assert_eq!(message.size, message.octets.len() as u64);
                     let date = message.date.unwrap_or_default();
                     let folder = self.folder(&open.mailbox).unwrap();
-                    uids.push(folder.put(&message.octets, message.flags, date));
+                    uids.push(folder.put_in(&message.octets, message.flags, date, now()));
                 }
                 if let (Some(old), Some(folder)) = (open.replaces, self.folder(&selected)) {
                     folder.take_out(|m| m.uid == old.uid);
@@ -252,22 +252,18 @@ impl Door {
                 session.mailbox_changed(folder.news());
                 Answer::Expunged { uids, refused: None }
             }
-            Ask::Search { key, .. } => {
-                let Some(folder) = self.folder(selected) else {
-                    return no(Code::NonExistent);
-                };
-                let found = folder
-                    .messages
-                    .iter()
-                    .filter(|m| key.holds(&mut |leaf| holds(leaf, m)));
-                let found: Vec<(u32, u64)> = found.map(|m| (m.uid, m.modseq)).collect();
-                for (uid, modseq) in found.iter().filter(|_| key.asks_modseq()) {
-                    session.found_modseq(*uid, *modseq);
+            Ask::Search { key, .. } => match self.folder(selected) {
+                Some(folder) => {
+                    test_search::tell_modseqs(session, &folder.messages, &key);
+                    test_search::search(&folder.messages, &key)
                 }
-                Answer::Found(found.into_iter().map(|(uid, _)| uid).collect())
-            }
+                None => no(Code::NonExistent),
+            },
             Ask::Sort { order, key, .. } => match self.folder(selected) {
-                Some(folder) => test_search::sort(&folder.messages, &order, &key),
+                Some(folder) => {
+                    test_search::tell_modseqs(session, &folder.messages, &key);
+                    test_search::sort(&folder.messages, &order, &key)
+                }
                 None => no(Code::NonExistent),
             },
             Ask::Thread { algorithm, key, .. } => match self.folder(selected) {
@@ -365,7 +361,7 @@ impl Door {
             let uid = self
                 .folder(to)
                 .unwrap()
-                .put(&message.octets, message.flags, message.date);
+                .put_in(&message.octets, message.flags, message.date, now());
             pairs.push(CopiedUid {
                 from: member.uid,
                 to: uid,
@@ -569,6 +565,6 @@ fn row(message: &mut Message, ask: &FetchAsk, seen: u64) -> Row {
         },
         email_id: Some(format!("M{}", message.uid)),
         thread_id: (message.uid != 3).then(|| format!("T{}", message.uid)),
-        save_date: (message.uid != 3).then_some(message.date),
+        save_date: (message.uid != 3).then_some(message.saved),
     }
 }

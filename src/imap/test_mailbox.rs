@@ -9,6 +9,8 @@ pub(super) struct Message {
     pub uid: u32,
     pub flags: Flags,
     pub date: UtcTime,
+    /// When it was put here.
+    pub saved: UtcTime,
     pub octets: Vec<u8>,
     pub modseq: u64,
 }
@@ -25,7 +27,13 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// One that came at that moment.
     pub(super) fn put(&mut self, octets: &[u8], flags: Flags, date: UtcTime) -> u32 {
+        self.put_in(octets, flags, date, date)
+    }
+
+    /// One that a client put there, with a date of its own.
+    pub(super) fn put_in(&mut self, octets: &[u8], flags: Flags, date: UtcTime, saved: UtcTime) -> u32 {
         let uid = self.uid_next.max(1);
         self.uid_next = uid + 1;
         let modseq = self.next_modseq();
@@ -34,6 +42,7 @@ impl Folder {
             uid,
             flags,
             date,
+            saved,
             octets: octets.to_vec(),
         });
         uid

@@ -2,6 +2,7 @@
 
 use super::ask::Answer;
 use super::search::{Date, SearchKey, When};
+use super::session::Session;
 use super::set::UidRanges;
 use super::sort::{SortField, SortKey};
 use super::test_mailbox::Message;
@@ -10,7 +11,7 @@ use crate::clock::UtcTime;
 use std::cmp::Ordering;
 
 /// The moment at which the dialogues play: an hour after the messages of the door came.
-fn now() -> UtcTime {
+pub(super) fn now() -> UtcTime {
     UtcTime::from_unix_s(1_793_784_600)
 }
 
@@ -23,13 +24,27 @@ fn matching<'m>(messages: &'m [Message], key: &SearchKey<UidRanges>) -> Vec<&'m 
     found.collect()
 }
 
-/// By subject, as it stands, or by size.
+/// Of what is found, the mod-sequences, where they are asked for.
+pub fn tell_modseqs(session: &mut Session, messages: &[Message], key: &SearchKey<UidRanges>) {
+    if key.asks_modseq() {
+        for message in matching(messages, key) {
+            session.found_modseq(message.uid, message.modseq);
+        }
+    }
+}
+
+pub fn search(messages: &[Message], key: &SearchKey<UidRanges>) -> Answer {
+    Answer::Found(matching(messages, key).iter().map(|m| m.uid).collect())
+}
+
+/// By subject, as it stands, by size, or by when it came: the small door knows no other date.
 pub fn sort(messages: &[Message], order: &[SortKey], key: &SearchKey<UidRanges>) -> Answer {
     let mut found = matching(messages, key);
     let compare = |a: &Message, b: &Message, by: &SortKey| {
         let how = match by.field {
             SortField::Subject => header(&a.octets, "Subject").cmp(&header(&b.octets, "Subject")),
             SortField::Size => a.octets.len().cmp(&b.octets.len()),
+            SortField::Arrival | SortField::Date => a.date.cmp(&b.date),
             _ => Ordering::Equal,
         };
         if by.reverse { how.reverse() } else { how }
@@ -71,7 +86,7 @@ pub fn header(octets: &[u8], name: &str) -> Option<String> {
     line.split_once(':').map(|(_, value)| value.trim().to_owned())
 }
 
-pub(super) fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
+fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
     let within = |text: &str, part: &str| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
     let all = String::from_utf8_lossy(&message.octets).into_owned();
     match key {
@@ -91,7 +106,9 @@ pub(super) fn holds(key: &SearchKey<UidRanges>, message: &Message) -> bool {
         SearchKey::ThreadId(id) => id == "T1",
         SearchKey::SaveDateSupported => true,
         SearchKey::Internal(when, day) | SearchKey::SavedAt(when, day) => {
-            let (year, month, date) = message.date.date();
+            let internal = matches!(key, SearchKey::Internal(..));
+            let moment = if internal { message.date } else { message.saved };
+            let (year, month, date) = moment.date();
             let own = Date {
                 year,
                 month,

@@ -171,7 +171,7 @@ pub(super) async fn make(
     let mut row = Row {
         uid: member.uid,
         internal_date: Some(item.internal_date),
-        save_date: Some(item.saved),
+        save_date: Some(opened.mailbox.saved(item)),
         email_id: wanted.email_id.then(|| email_id(id)),
         ..Row::default()
     };

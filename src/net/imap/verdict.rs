@@ -12,7 +12,6 @@ use super::narrowing::{Narrowing, Ready, Text};
 use super::object_id::{email_id, thread_id};
 use crate::clock::UtcTime;
 use crate::domain::folding::turkish_fold;
-use crate::domain::item::Item;
 use crate::domain::selector::Viewer;
 use crate::id::ItemId;
 use crate::imap::flag::{Flag, Flags};
@@ -73,6 +72,8 @@ pub(super) struct Known {
     pub item: ItemId,
     modseq: Option<u64>,
     pub look: Option<(Look, Flags)>,
+    /// Since when it lies in the mailbox; known with the look.
+    saved: Option<UtcTime>,
     said: Option<Said>,
     /// Whether its text must not be told of.
     unread: Option<bool>,
@@ -165,6 +166,7 @@ impl Question {
             known.modseq = Some(mailboxes.modseq(at.by, at.opened, uid, look.changed_at)?.0);
         }
         let flags = flags(&look.marks);
+        known.saved = Some(at.opened.mailbox.saved(look.item()));
         known.look = Some((look, flags));
         match self.complete(mailboxes, &mut known, wanted).await {
             Ok(true) => Ok(Asked::Found(Box::new(known))),
@@ -251,6 +253,7 @@ impl Known {
             item,
             modseq: None,
             look: None,
+            saved: None,
             said: None,
             unread: None,
             without_text: false,
@@ -318,10 +321,7 @@ impl Known {
                 let (look, _) = self.look.as_ref()?;
                 Some(compare(*when, day_of(look.item().internal_date), *day))
             }
-            SearchKey::SavedAt(when, day) => {
-                let (look, _) = self.look.as_ref()?;
-                Some(compare(*when, day_of(saved_at(look.item())), *day))
-            }
+            SearchKey::SavedAt(when, day) => Some(compare(*when, day_of(self.saved?), *day)),
             // RFC 5032 2: both include the edge.
             SearchKey::OlderThan(seconds) => self.age(*seconds, asked.now).map(|(age, bound)| age >= bound),
             SearchKey::YoungerThan(seconds) => self.age(*seconds, asked.now).map(|(age, bound)| age <= bound),
@@ -412,11 +412,6 @@ fn marked(said: Said, flag: &Flag) -> Option<bool> {
         Flag::Draft => said.draft.then_some(true),
         Flag::Keyword(_) => None,
     }
-}
-
-/// The save date (RFC 8514): when the item came into the store. A mailbox is a view; nothing is saved into it anew.
-pub(super) fn saved_at(item: &Item) -> UtcTime {
-    item.saved
 }
 
 fn day_of(moment: UtcTime) -> Date {

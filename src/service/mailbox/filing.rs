@@ -201,7 +201,9 @@ impl Edit {
         hand: FiledAway,
     ) -> Result<(), Failure> {
         if let Some(archived) = self.archived {
-            item.archived = archived.then(|| item.archived.unwrap_or(hand));
+            // What lay in the bin is put into the archive anew, also where it had been before.
+            let since = item.archived.filter(|_| item.trashed.is_none());
+            item.archived = archived.then(|| since.unwrap_or(hand));
         }
         match self.trashed {
             Some(true) => {
