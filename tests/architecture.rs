@@ -270,6 +270,7 @@ const SHARED: &[&str] = &[
     "owing",
     "putting_off",
     "searched",
+    "time_slice",
     "usage",
     "yielding",
 ];

@@ -2,16 +2,17 @@
 
 use super::imap_client::door;
 use super::mailbox_house::{House, PASSWORD, start};
+use kepd::clock::{Clock, UtcTime, Wait};
 use kepd::domain::audit::Origin;
 use kepd::domain::item::{Item, ItemKind};
 use kepd::domain::selector::Mailbox;
 use kepd::id::ItemId;
-use kepd::net::imap::Begin;
+use kepd::net::imap::{Begin, ImapDoor};
 use kepd::service::mailbox::Sought;
 use kepd::store::db::Batch;
 use kepd::store::tables::items::{self, Content, ItemBody};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::watch;
@@ -23,8 +24,11 @@ struct Client(BufReader<tokio::io::DuplexStream>);
 
 impl Client {
     async fn connect(house: &House) -> Self {
+        Self::connect_to(door(house, Duration::ZERO)).await
+    }
+
+    async fn connect_to(door: Arc<ImapDoor>) -> Self {
         let (client, server) = tokio::io::duplex(64 * 1024);
-        let door = door(house, Duration::ZERO);
         tokio::spawn(async move {
             let (_keep, stopping) = watch::channel(false);
             door.serve(server, Begin::Tls, Origin::Inside, stopping).await
@@ -468,17 +472,22 @@ async fn cheap_keys_read_no_outline() {
     assert_eq!(told[1..], ["* SEARCH", "OK SEARCH done"]);
 }
 
-/// Turns the clock whenever others have had their turn, until told to stop.
-fn turning(house: &House) -> Arc<AtomicBool> {
-    let (clock, stop) = (house.clock.clone(), Arc::new(AtomicBool::new(false)));
-    let told = stop.clone();
-    tokio::spawn(async move {
-        while !told.load(Ordering::Relaxed) {
-            clock.advance(Duration::from_secs(11));
-            tokio::task::yield_now().await;
-        }
-    });
-    stop
+/// A clock that goes on by a second whenever somebody looks: whatever is done takes long.
+#[derive(Debug)]
+struct EverySecond(AtomicI64);
+
+impl Clock for EverySecond {
+    fn now(&self) -> UtcTime {
+        UtcTime::from_unix_s(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn wait_until(&self, moment: UtcTime) -> Wait<'_> {
+        Box::pin(async move {
+            while self.now() < moment {
+                tokio::task::yield_now().await;
+            }
+        })
+    }
 }
 
 /// Each line says how far it is, and none says less than the one before.
@@ -502,7 +511,10 @@ async fn a_long_command_says_that_it_goes_on() {
     let mut client = Client::connect(&house).await;
     // While no time passes nothing is said.
     assert_eq!(client.ask("SEARCH RETURN (COUNT) ALL").await.len(), 2);
-    let stop = turning(&house);
+    let mut mailboxes = house.unindexed();
+    mailboxes.clock = Arc::new(EverySecond(AtomicI64::new(house.clock.now().unix_s())));
+    let slow = crate::mailbox_house::door(Arc::new(mailboxes), house.accounts.clone());
+    let mut client = Client::connect_to(Arc::new(slow)).await;
     let mut lines = client.ask("SEARCH RETURN (COUNT) ALL").await;
     let answer = lines.split_off(lines.len() - 2);
     assert_eq!(answer, ["* ESEARCH (TAG \"t\") COUNT 200", "OK SEARCH done"]);
@@ -516,5 +528,4 @@ async fn a_long_command_says_that_it_goes_on() {
     let lines = client.ask("MOVE 1:* \"Ar&AV8-iv\"").await;
     assert_eq!(lines[0], "* OK [INPROGRESS (\"t\" NIL NIL)] still at it");
     assert_eq!(lines.last().map(String::as_str), Some("OK MOVE done"));
-    stop.store(true, Ordering::Relaxed);
 }
