@@ -18,8 +18,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Octets of all rows kept, with what keeping one costs: the attributes of some 80,000 messages.
-const KEPT_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Octets of all rows kept, with what keeping one costs: the attributes of some 170,000 messages.
+const KEPT_MAX_BYTES: usize = 128 * 1024 * 1024;
 /// Parts with a lock of their own, so that readers seldom meet. A power of two.
 const SHARDS: usize = 16;
 /// A larger row is not kept: what it costs to read is little beside what is done with it, and small ones would go.

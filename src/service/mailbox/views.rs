@@ -51,6 +51,8 @@ impl Opened {
 
     /// Its user was answered what he marked, by these commits: that is no news to him.
     pub fn answered(&mut self, marked: impl IntoIterator<Item = (ItemId, ModSeq)>) {
+        let marked = marked.into_iter();
+        self.answered.reserve(marked.size_hint().1.unwrap_or(0));
         self.answered.extend(marked);
     }
 
