@@ -4,6 +4,8 @@
 //! commands that were sent all at once, a view that catches up - asks between its pieces whether its time is over. It
 //! does not cut a piece short: each must be small by itself, or be done on the blocking pool. Who yields without asking
 //! wakes another thread for nothing: that costs more than most pieces.
+//! A slice belongs to the outermost loop: what is called there again and again and begins one of its own never comes to its
+//! end.
 
 use std::time::Duration;
 use tokio::time::Instant;

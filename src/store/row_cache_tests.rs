@@ -32,8 +32,8 @@ fn stored(octets: Vec<u8>) -> Arc<StoredRow> {
     Arc::new(StoredRow::new(octets))
 }
 
-fn wanted(n: usize) -> Wanted {
-    match n.is_multiple_of(2) {
+fn wanted(chance: u8) -> Wanted {
+    match chance.is_multiple_of(2) {
         true => Wanted::ToRead,
         false => Wanted::AsItIs,
     }
@@ -59,10 +59,10 @@ impl Model {
     }
 
     /// A reader's next step. What is found in the cache is what the engine says at that moment.
-    fn read(&mut self, reader: usize, n: usize) {
+    fn read(&mut self, reader: usize, n: usize, chance: u8) {
         let reader = &mut self.readers[reader % READERS];
         *reader = match std::mem::replace(reader, Reader::Idle) {
-            Reader::Idle => match self.cache.look(&key(n), wanted(n)) {
+            Reader::Idle => match self.cache.look(&key(n), wanted(chance)) {
                 Look::Found(row) => {
                     let row = row.as_ref().map(|row| row.octets());
                     assert_eq!(row, self.engine.get(&key(n)).map(Vec::as_slice), "an old row");
@@ -124,6 +124,10 @@ impl Model {
             }
             let bytes: usize = shard.young.values().map(Entry::cost).sum();
             assert_eq!(bytes, shard.young_bytes);
+            assert!(
+                bytes <= shard.young_max_bytes || shard.young.len() == 1,
+                "the room is kept"
+            );
         }
     }
 }
@@ -140,7 +144,7 @@ proptest! {
         for (what, reader, n, keys, chance) in steps {
             match what {
                 0 | 1 => model.write(&keys, chance == 0),
-                _ => model.read(reader, n),
+                _ => model.read(reader, n, chance),
             }
             model.check();
         }
@@ -261,7 +265,10 @@ fn what_is_kept_is_bounded_and_what_is_asked_for_stays() {
     let held = kept_of_many(Wanted::AsItIs, ENTRY_BYTES + 16);
     assert!(bounds.contains(&held), "{held} rows are kept");
     // What they are read to takes room, too.
-    let held = kept_of_many(Wanted::ToRead, ENTRY_BYTES + READ_BYTES + 16);
+    let held = kept_of_many(
+        Wanted::ToRead,
+        ENTRY_BYTES + READ_BYTES + 8 * READ_BYTES_PER_OCTET + 16,
+    );
     assert!(bounds.contains(&held), "{held} rows are kept");
 }
 
@@ -275,8 +282,32 @@ fn a_row_that_is_read_later_counts_for_more() {
     let before = shard.young_bytes;
     for _ in 0..2 {
         assert!(shard.find(1, b"a", Wanted::ToRead).is_some());
-        assert_eq!(shard.young_bytes, before + READ_BYTES);
+        assert_eq!(shard.young_bytes, before + READ_BYTES + 2 * READ_BYTES_PER_OCTET);
     }
+    assert!(
+        shard
+            .find(1, b"another key of this digest", Wanted::ToRead)
+            .is_none()
+    );
     assert!(shard.take_out(1, b"a"));
     assert_eq!(shard.young_bytes, 0);
+}
+
+#[test]
+fn many_that_are_read_later_stay_within_their_room() {
+    let mut shard = Shard {
+        young_max_bytes: 100 * (ENTRY_BYTES + 16),
+        ..Shard::default()
+    };
+    for n in 0..100u64 {
+        let row = stored(b"12345678".to_vec());
+        shard.put(n, &n.to_be_bytes(), Some(row), false);
+    }
+    let mut found = 0;
+    for n in 0..100u64 {
+        found += usize::from(shard.find(n, &n.to_be_bytes(), Wanted::ToRead).is_some());
+        assert!(shard.young_bytes <= shard.young_max_bytes);
+    }
+    // What counts for more leaves room for fewer.
+    assert!((20..100).contains(&found), "{found}");
 }

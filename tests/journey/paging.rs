@@ -145,7 +145,7 @@ async fn part(client: &mut Client, command: &str, range: &str) -> Vec<u32> {
     }
 }
 
-/// RFC 4731 3.2, RFC 7162 3.1.6: the mod-sequence is the highest of what is told, as FETCH tells it; and of a page only
+/// RFC 4731 3.2, RFC 7162 3.1.6: the mod-sequence is the highest of what was found, as FETCH tells it; and of a page only
 /// what has changed is fetched (RFC 9394 3.4).
 #[tokio::test]
 async fn mod_sequences_go_with_what_is_told() {

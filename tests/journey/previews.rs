@@ -7,7 +7,7 @@ use kepd::domain::evidence::EvidenceKind;
 use kepd::store::tables::work::{self, OwedEvidence};
 use std::time::Duration;
 
-/// What RFC 8970 3.3 bids a server not to go beyond.
+/// RFC 8970 3.3: a server should not go beyond; 256 are forbidden.
 const CHARS_MAX: usize = 200;
 
 /// The previews of a FETCH, in its order; `None` is NIL.
@@ -85,6 +85,15 @@ fn mails() -> Vec<(Vec<u8>, String)> {
                 ),
             ),
             "yalnız burada".into(),
+        ),
+        (
+            text(
+                "Content-Type: multipart/mixed; boundary=b\r\n",
+                &format!(
+                    "--b\r\n{utf8}\r\n\r\n--b\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\n--b--"
+                ),
+            ),
+            String::new(),
         ),
         // Attachments, and nothing else.
         (

@@ -54,8 +54,8 @@ impl Seen {
     }
 }
 
-/// What is told of a message, without the `* `: `3 FETCH (UID 5 MODSEQ (17))`, as it answers a STORE whose client did not
-/// want to hear of flags.
+/// What is told of a message: `* 3 FETCH (UID 5 MODSEQ (17))`, as it answers a STORE whose client did not want to hear of
+/// flags.
 pub(super) struct Line<'t> {
     number: u32,
     told: &'t Told,

@@ -15,6 +15,7 @@ use crate::imap::notify::{Events, NotifySet};
 use crate::service::account::Principal;
 use crate::service::failure::Failure;
 use crate::service::mailbox::{Opened, Subscriptions};
+use crate::service::time_slice::TimeSlice;
 use std::collections::BTreeMap;
 
 /// Mailboxes one session watches. A client that wants more is better served by asking.
@@ -179,6 +180,7 @@ impl ImapDoor {
         } = watch;
         watched.retain(|name, _| names.contains_key(name));
         let mut messages: u64 = watched.values().map(|w| u64::from(w.messages)).sum();
+        let mut slice = TimeSlice::begin();
         for (name, named) in names {
             let Some(mailbox) = named.mailbox.filter(|m| !m.shows_nothing()) else {
                 continue;
@@ -190,6 +192,7 @@ impl ImapDoor {
             if watched.contains_key(name) {
                 continue;
             }
+            slice.share().await;
             let opened = self.mailboxes.open(by, mailbox).await?;
             let there = u32::try_from(opened.roster().len()).unwrap_or(u32::MAX);
             messages += u64::from(there);
@@ -226,7 +229,9 @@ impl ImapDoor {
                 return Ok(());
             }
         }
+        let mut slice = TimeSlice::begin();
         for (name, watched) in &mut watch.watched {
+            slice.share().await;
             let news = mailboxes.hear(by, &mut watched.opened, stroke).await?;
             let (came, went) = (news.added.len(), news.removed.len());
             watched.messages = (watched.messages as usize + came).saturating_sub(went) as u32;

@@ -265,11 +265,11 @@ impl Mailboxes {
         let touched: Vec<Entry> = touched.into_iter().filter_map(|uid| of.roster.get(uid)).collect();
         let changed = at > tally.at || of.to > tally.at || of.uid_next != tally.uid_next;
         if changed {
-            self.note_all(by, &mut tally, &touched).await?;
+            self.note_all(by, &mut tally, &touched, &mut time).await?;
             tally.drop_gone(of.roster, of.uid_next);
             let first_new = of.roster.position(tally.uid_next);
             let new: Vec<Entry> = of.roster.range(first_new..of.roster.len()).collect();
-            self.note_all(by, &mut tally, &new).await?;
+            self.note_all(by, &mut tally, &new, &mut time).await?;
         }
         tally.at = at.max(of.to);
         tally.uid_next = tally.uid_next.max(of.uid_next);
@@ -283,17 +283,22 @@ impl Mailboxes {
             uid_next: of.uid_next,
             ..Tally::default()
         };
-        let mut from = 0;
+        let (mut from, mut time) = (0, TimeSlice::begin());
         while from < of.roster.len() {
             let step: Vec<Entry> = of.roster.range(from..from + STEP).collect();
-            self.note_all(by, &mut tally, &step).await?;
+            self.note_all(by, &mut tally, &step, &mut time).await?;
             from += STEP;
         }
         Ok(tally)
     }
 
-    async fn note_all(&self, by: &Principal, tally: &mut Tally, which: &[Entry]) -> Result<(), Failure> {
-        let mut time = TimeSlice::begin();
+    async fn note_all(
+        &self,
+        by: &Principal,
+        tally: &mut Tally,
+        which: &[Entry],
+        time: &mut TimeSlice,
+    ) -> Result<(), Failure> {
         for step in which.chunks(STEP) {
             tally.note(&self.said(by, step)?);
             time.share().await;

@@ -87,7 +87,7 @@ fn texts(map: &Structure, top: usize) -> Vec<&Part> {
         if let Some(mark) = below.get_mut(at) {
             *mark = is_below;
         }
-        if is_below && !attached && is_readable(part) {
+        if is_below && !attached && is_readable(part) && (texts.is_empty() || is_prose(part)) {
             texts.push(part);
             if texts.len() >= TEXTS_MAX {
                 break;
@@ -106,6 +106,14 @@ fn is_attached(part: &Part) -> bool {
 fn is_readable(part: &Part) -> bool {
     let text = part.kind == PartKind::Leaf && part.media_type().0.eq_ignore_ascii_case("text");
     text && Encoding::named(part.encoding.as_deref()).is_some()
+}
+
+/// What may stand for an empty text before it: another form of what was written, not a calendar or a table.
+fn is_prose(part: &Part) -> bool {
+    let subtype = part.media_type().1;
+    ["plain", "html", "enriched"]
+        .iter()
+        .any(|known| subtype.eq_ignore_ascii_case(known))
 }
 
 /// The first words of a text in one line; what is quoted from another mail is passed over where something else is there.

@@ -48,7 +48,8 @@ impl<R: Row> Stamped<R> {
     }
 }
 
-/// Reads one row, or gives what it was read to before. `then` completes what was read.
+/// Reads one row, or gives what it was read to before. `then` completes what was read: it must be the same for
+/// all who read this type, for what it made is kept.
 pub(super) fn shared<R: Row + Send + Sync + 'static>(
     db: &dyn Db,
     key: Vec<u8>,
