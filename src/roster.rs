@@ -123,11 +123,34 @@ impl Roster {
         self.get(uid).is_some()
     }
 
-    /// Sequence number of a UID: 1 for the first.
-    pub fn number_of(&self, uid: u32) -> Option<u32> {
+    /// Sequence number of a UID, 1 for the first, and its entry.
+    pub fn place_of(&self, uid: u32) -> Option<(u32, Entry)> {
         let index = self.position(uid);
-        self.nth(index).filter(|entry| entry.uid == uid)?;
-        u32::try_from(index + 1).ok()
+        let entry = self.nth(index).filter(|entry| entry.uid == uid)?;
+        Some((u32::try_from(index + 1).ok()?, entry))
+    }
+
+    pub fn number_of(&self, uid: u32) -> Option<u32> {
+        self.place_of(uid).map(|(number, _)| number)
+    }
+
+    /// Sequence numbers of UIDs. Those that follow each other here are found by going on from one to the next.
+    pub fn numbers_of<'r>(
+        &'r self,
+        uids: impl IntoIterator<Item = u32> + 'r,
+    ) -> impl Iterator<Item = Option<u32>> + 'r {
+        let (mut passed, mut rest) = (0, self.range(0..self.len));
+        uids.into_iter().map(move |uid| {
+            let mut entry = rest.next();
+            if entry.is_none_or(|entry| entry.uid != uid) {
+                passed = self.position(uid);
+                rest = self.range(passed..self.len);
+                entry = rest.next();
+            }
+            passed += 1;
+            entry.filter(|entry| entry.uid == uid)?;
+            u32::try_from(passed).ok()
+        })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
@@ -396,8 +419,18 @@ mod tests {
         for probe in (0..plain.len()).step_by(plain.len() / 40 + 1) {
             let entry = plain[probe];
             assert_eq!(roster.nth(probe), Some(entry));
-            assert_eq!(roster.number_of(entry.uid), Some(probe as u32 + 1));
+            assert_eq!(roster.place_of(entry.uid), Some((probe as u32 + 1, entry)));
             assert_eq!(roster.get(entry.uid), Some(entry));
+            // On from one to the next, over a gap, back, twice, and over one that is not there.
+            let some = plain
+                .iter()
+                .skip(probe)
+                .take(3)
+                .chain(plain.iter().skip(probe + 7).step_by(5).take(3));
+            let mut asked: Vec<u32> = some.chain([&entry, &entry]).map(|e| e.uid).collect();
+            asked.extend([entry.uid.saturating_add(1), entry.uid, u32::MAX, 0, entry.uid]);
+            let one_by_one = asked.iter().map(|uid| roster.number_of(*uid));
+            assert!(roster.numbers_of(asked.iter().copied()).eq(one_by_one));
             assert_eq!(roster.position(entry.uid), probe);
             let some = roster.range(probe..probe + 700);
             assert!(some.eq(plain.iter().skip(probe).take(700).copied()));

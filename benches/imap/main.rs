@@ -7,7 +7,8 @@
 //! waits. Dovecot is measured with all its processes, mail in its own `sdbox` format (`--format maildir` for the other).
 //! Without Dovecot (Debian: dovecot-imapd) only kepd is measured.
 //!
-//! Needs `cargo build --release --bins` first. Options: `--only NAME,NAME`, `--mails N`, `--format F`, `--json`.
+//! Needs `cargo build --release --bins` first. Options: `--only NAME,NAME`, `--mails N`, `--format F`, `--json`; and
+//! `--turns N` for what lies near to each other: all servers side by side, a piece of work on each in turn (`turns`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,9 +16,10 @@ mod client;
 mod mails;
 mod measures;
 mod servers;
+mod turns;
 
 use measures::{Figure, Plan};
-use servers::{Dovecot, Kepd, Syncs};
+use servers::{Dovecot, Kepd, Server, Syncs};
 use std::collections::BTreeMap;
 
 struct Options {
@@ -25,6 +27,8 @@ struct Options {
     mails: usize,
     format: String,
     json: bool,
+    /// 0: one server after the other.
+    turns: usize,
 }
 
 fn main() {
@@ -37,6 +41,11 @@ fn main() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("imap-bench");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
+    if options.turns > 0 {
+        runtime.block_on(in_turns(&folder, &options));
+        let _ = std::fs::remove_dir_all(&folder);
+        return;
+    }
     let plan = Plan {
         only: options.only.clone(),
         mails: options.mails,
@@ -63,6 +72,23 @@ fn main() {
     beside_synced(&mut all, synced);
     print(&all, options.json);
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+async fn in_turns(folder: &std::path::Path, options: &Options) {
+    let (own, synced) = (folder.join("dovecot"), folder.join("dovecot-synced"));
+    let dovecot = Dovecot::start(&own, &options.format, Syncs::ItsDefault);
+    let always = Dovecot::start(&synced, &options.format, Syncs::Always);
+    let kepd = Kepd::start(&folder.join("kepd"));
+    let named = [("dovecot", &dovecot), ("dovecot, synced", &always)];
+    let there = named
+        .into_iter()
+        .filter_map(|(name, server)| Some((name, server.as_ref()?)));
+    let mut servers: Vec<(&'static str, &dyn Server)> = Vec::new();
+    servers.extend(there.map(|(name, server)| (name, server as &dyn Server)));
+    servers.push(("kepd", &kepd));
+    turns::run(&servers, options.mails, options.turns).await;
+    dovecot.into_iter().chain(always).for_each(Dovecot::stop);
+    kepd.stop();
 }
 
 /// Rows of their own for Dovecot with `mail_fsync=always`, with kepd's same figures beside them.
@@ -92,6 +118,7 @@ fn options() -> Options {
         mails: 1000,
         format: "sdbox".into(),
         json: false,
+        turns: 0,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -106,6 +133,7 @@ fn options() -> Options {
             }
             "--mails" => options.mails = words.next().and_then(|n| n.parse().ok()).expect("--mails N"),
             "--format" => options.format = words.next().expect("--format sdbox|maildir"),
+            "--turns" => options.turns = words.next().and_then(|n| n.parse().ok()).expect("--turns N"),
             "--json" => options.json = true,
             // What cargo itself hands on.
             "--bench" => {}

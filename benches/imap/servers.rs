@@ -16,6 +16,8 @@ pub trait Server: Sync {
     fn mailbox(&self) -> &str;
     /// CPU time of all its processes so far, in microseconds.
     fn cpu_us(&self) -> u64;
+    /// CPU time of those of its threads that live, in microseconds, to the nanosecond.
+    fn cpu_now_us(&self) -> f64;
     /// Proportional memory of all its processes, in KB.
     fn memory_kb(&self) -> u64;
 }
@@ -39,6 +41,16 @@ const TICK_US: u64 = 10_000;
 
 fn own_ticks(pid: u32) -> u64 {
     stat(pid).map_or(0, |f| f[11] + f[12])
+}
+
+/// The time that the threads of a process that live have run.
+fn threads_us(pid: u32) -> f64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return 0.0;
+    };
+    let texts = threads.filter_map(|t| fs::read_to_string(t.ok()?.path().join("schedstat")).ok());
+    let ran_ns = texts.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok());
+    ran_ns.sum::<u64>() as f64 / 1000.0
 }
 
 fn children_ticks(pid: u32) -> u64 {
@@ -144,6 +156,10 @@ impl Server for Kepd {
 
     fn cpu_us(&self) -> u64 {
         own_ticks(self.process.id()) * TICK_US
+    }
+
+    fn cpu_now_us(&self) -> f64 {
+        threads_us(self.process.id())
     }
 
     fn memory_kb(&self) -> u64 {
@@ -285,6 +301,10 @@ impl Server for Dovecot {
         // Those that have ended are counted with the master, who waited for them.
         let ticks: u64 = all.iter().map(|p| own_ticks(*p)).sum();
         (ticks + children_ticks(root)) * TICK_US
+    }
+
+    fn cpu_now_us(&self) -> f64 {
+        family(self.process.id()).into_iter().map(threads_us).sum()
     }
 
     fn memory_kb(&self) -> u64 {

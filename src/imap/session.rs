@@ -268,7 +268,7 @@ impl Session {
         else {
             return;
         };
-        let (Some(number), Some(member)) = (open.view.number_of(row.uid), open.view.member(row.uid)) else {
+        let Some((number, member)) = open.view.place_of(row.uid) else {
             return;
         };
         if row.flags.is_some() && (extra.flags || items.contains(&FetchItem::Flags)) {

@@ -82,6 +82,11 @@ impl View {
         self.members.number_of(uid)
     }
 
+    /// Sequence number of a UID, and whom it stands for.
+    pub fn place_of(&self, uid: u32) -> Option<(u32, Member)> {
+        self.members.place_of(uid)
+    }
+
     pub fn member(&self, uid: u32) -> Option<Member> {
         self.members.get(uid)
     }

@@ -2,6 +2,7 @@
 //!
 //! Uses the decoders of mail-parser for charsets, words and HTML. Input is cut to a bound before they see it, and a panic of theirs is contained.
 
+use super::html;
 use super::structure::Part;
 use super::transfer::{Decoder, Encoding};
 use mail_parser::decoders::charsets::map::charset_decoder;
@@ -79,7 +80,7 @@ pub fn text(part: &Part, body: &[u8], max_octets: usize) -> Option<String> {
     let octets = transfer(part.encoding.as_deref(), cut);
     let text = charset_text(part.content_type.param("charset"), &octets);
     if sub.eq_ignore_ascii_case("html") {
-        return contained(|| mail_parser::decoders::html::html_to_text(&text));
+        return html::text(&text);
     }
     Some(text)
 }

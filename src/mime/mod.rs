@@ -9,6 +9,7 @@ pub mod compose;
 pub mod decode;
 pub mod edit;
 pub mod field;
+mod html;
 mod leaves;
 pub mod mailbox;
 pub mod references;

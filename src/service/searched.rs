@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Grows when the definition above or the folding changes: then indexes are made anew.
-pub const DEFINITION: u32 = 3;
+pub const DEFINITION: u32 = 4;
 /// A letter with more octets of text than this is large: decoding it takes several times as much memory, and a moment.
 const LARGE_OCTETS: u64 = 1024 * 1024;
 /// Large letters whose text is in memory at once: some 100 MB each at most.

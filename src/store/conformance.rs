@@ -24,7 +24,7 @@ pub(in crate::store) fn run<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-fn put(key: &str, value: &str) -> Batch {
+pub(in crate::store) fn put(key: &str, value: &str) -> Batch {
     let mut batch = Batch::new();
     batch.put(key.into(), value.into());
     batch

@@ -206,6 +206,10 @@ pub trait Db: Send + Sync + 'static {
     /// The same rows from the end, descending.
     fn range_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError>;
 
+    /// The highest number of a commit of which anything may be visible: who has read something and asks afterwards has
+    /// read nothing of a later one.
+    fn begun(&self) -> CommitSeq;
+
     /// Resolves when the batch is on disk, or refused. Many callers share one fsync.
     fn commit(&self, batch: Batch) -> Commit<'_>;
 }

@@ -1,23 +1,28 @@
-//! Group commit over an embedded engine: one thread takes the batches that wait, checks each against what is there and
+//! Group commit over an embedded engine: the committer takes the batches that wait, checks each against what is there and
 //! what the group has written so far, writes all that pass as one, syncs once, and answers all.
 //!
-//! Every commit has a number. The last one is kept in the engine and, after each group, in a small file beside it that
-//! needs no sync of its own: an engine that later knows fewer commits than the file has lost some, and opening it says
-//! so instead of going on in silence.
+//! A thread does that for as many as wait. Where nobody waits and nobody writes, who comes with a batch commits on his own
+//! thread: between him and the disk no other is waited for (decision 45).
+//!
+//! Every commit has a number. The last one is kept in the engine and, after each group, in a file beside it (`ledger`):
+//! opening an engine that knows fewer says so instead of going on in silence.
 
 use super::db::{
     Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write, check_row,
 };
+use super::ledger::Ledger;
+use super::lock::{Lock, LockError, lock};
 use super::probe::{self, Probe};
 use super::stored_row::StoredRow;
 use super::{StoreError, fjall_engine, row_cache, sled_engine};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait at most; who comes later waits to be queued.
@@ -50,15 +55,36 @@ pub(super) trait Engine: Send + Sync + 'static {
 struct Request {
     batch: Batch,
     answer: Answer,
+    waiting: Waiting,
 }
 
-type Answer = oneshot::Sender<Result<CommitSeq, CommitError>>;
+/// Somebody waits for the thread, as long as this lives: others then do not get before him.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type Committed = Result<CommitSeq, CommitError>;
+type Answer = oneshot::Sender<Committed>;
 
 struct GroupDb {
     engine: Arc<dyn Engine>,
     queue: Option<mpsc::Sender<Request>>,
-    committer: Option<JoinHandle<()>>,
-    /// Held as long as the store is open.
+    /// How many wait for the thread.
+    waiting: Arc<AtomicUsize>,
+    begun: Arc<AtomicU64>,
+    committer: Arc<Mutex<Committer>>,
+    thread: Option<JoinHandle<()>>,
     _lock: Lock,
 }
 
@@ -118,31 +144,37 @@ fn start(
         });
     }
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-    let committer = Committer {
+    let begun = Arc::new(AtomicU64::new(found));
+    let committer = Arc::new(Mutex::new(Committer {
         engine: engine.clone(),
+        begun: begun.clone(),
         ledger,
         probe,
         free_bytes,
         seq: found,
         broken: None,
-    };
+    }));
+    let his = committer.clone();
     let thread = std::thread::Builder::new()
         .name("committer".into())
-        .spawn(move || committer.run(waiting));
+        .spawn(move || commit_groups(&his, waiting));
     let thread = thread.map_err(|e| failed(e.to_string()))?;
     Ok(Arc::new(GroupDb {
         engine,
         queue: Some(queue),
-        committer: Some(thread),
+        waiting: Arc::default(),
+        begun,
+        committer,
+        thread: Some(thread),
         _lock: lock,
     }))
 }
 
 impl Drop for GroupDb {
     fn drop(&mut self) {
-        // The committer ends when its queue closes; it holds the engine, whose files must be free when we are gone.
+        // The thread ends when its queue closes; it holds the engine, whose files must be free when we are gone.
         self.queue = None;
-        if let Some(thread) = self.committer.take() {
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
@@ -165,15 +197,84 @@ impl Db for GroupDb {
         self.engine.range(from, to, limit, true)
     }
 
+    fn begun(&self) -> CommitSeq {
+        CommitSeq(self.begun.load(Ordering::Acquire))
+    }
+
     fn commit(&self, batch: Batch) -> Commit<'_> {
         Box::pin(async move {
             batch.check()?;
-            let gone = || CommitError::Broken("the committer has stopped".into());
+            // A task that does nothing but commit lets the others in all the same.
+            tokio::task::consume_budget().await;
+            let batch = match self.commit_here(batch) {
+                Ok(committed) => return committed,
+                Err(not_here) => not_here,
+            };
             let (answer, answered) = oneshot::channel();
+            let waiting = Waiting::begin(&self.waiting);
+            let request = Request {
+                batch,
+                answer,
+                waiting,
+            };
             let queue = self.queue.as_ref().ok_or_else(gone)?;
-            queue.send(Request { batch, answer }).await.map_err(|_| gone())?;
+            queue.send(request).await.map_err(|_| gone())?;
             answered.await.map_err(|_| gone())?
         })
+    }
+}
+
+impl GroupDb {
+    /// Commits on the caller's thread where nobody else waits or writes; gives the batch back otherwise.
+    fn commit_here(&self, batch: Batch) -> Result<Committed, Batch> {
+        if self.waiting.load(Ordering::Relaxed) > 0 || !others_go_on_meanwhile() {
+            return Err(batch);
+        }
+        // The lock is taken within: the runtime may fail to find a thread that takes over, and panic.
+        tokio::task::block_in_place(|| match self.committer.try_lock() {
+            Ok(mut committer) => Ok(committer.commit(vec![batch]).pop().unwrap_or_else(|| Err(gone()))),
+            Err(_) => Err(batch),
+        })
+    }
+}
+
+fn gone() -> CommitError {
+    CommitError::Broken("the committer has stopped".into())
+}
+
+/// Whether another thread takes over what this one would do while it waits for the disk. That is so of a task of a runtime
+/// with many threads. A thread that is only blocked on one has work of its own, and may have been given a lower priority:
+/// it would hold everybody up.
+fn others_go_on_meanwhile() -> bool {
+    let runtime = tokio::runtime::Handle::try_current();
+    let many = runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    many && tokio::task::try_id().is_some()
+}
+
+/// Commits what waits, group by group, until the queue closes. A committer that panicked knows nothing any more: then
+/// nothing more is written.
+fn commit_groups(committer: &Mutex<Committer>, mut queue: mpsc::Receiver<Request>) {
+    while let Some(first) = queue.blocking_recv() {
+        // Whoever is committing on his own thread is awaited; who comes meanwhile is of the same group.
+        let Ok(mut locked) = committer.lock() else {
+            return;
+        };
+        let mut bytes = size(&first.batch);
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX && bytes < GROUP_MAX_BYTES {
+            let Ok(next) = queue.try_recv() else { break };
+            bytes += size(&next.batch);
+            group.push(next);
+        }
+        let (batches, waiting): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|request| (request.batch, (request.answer, request.waiting)))
+            .unzip();
+        let committed = locked.commit(batches);
+        drop(locked);
+        for ((answer, _), committed) in waiting.into_iter().zip(committed) {
+            let _ = answer.send(committed);
+        }
     }
 }
 
@@ -183,80 +284,60 @@ struct Committer {
     probe: Arc<dyn Probe>,
     free_bytes: FreeBytes,
     seq: u64,
+    /// The same as soon as the engine is handed the group, for who reads.
+    begun: Arc<AtomicU64>,
     /// Set once a write has failed: what is on disk is not known any more.
     broken: Option<String>,
 }
 
 impl Committer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Request>) {
-        while let Some(first) = waiting.blocking_recv() {
-            let mut bytes = size(&first.batch);
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX && bytes < GROUP_MAX_BYTES {
-                let Ok(next) = waiting.try_recv() else { break };
-                bytes += size(&next.batch);
-                group.push(next);
-            }
-            self.commit(group);
-        }
-    }
-
-    fn commit(&mut self, group: Vec<Request>) {
+    /// Commits a group, and says what became of each batch, in order. Nobody may be told before it returns: who is refused
+    /// because of another of the group reads what that one wrote when he tries again.
+    fn commit(&mut self, group: Vec<Batch>) -> Vec<Committed> {
         if let Err(error) = self.may_write() {
-            for request in group {
-                let _ = request.answer.send(Err(error.clone()));
-            }
-            return;
+            return group.iter().map(|_| Err(error.clone())).collect();
         }
         let mut changes = Changes::new();
-        let mut passed = Vec::with_capacity(group.len());
-        let mut refused = Vec::new();
+        let mut committed: Vec<Committed> = Vec::with_capacity(group.len());
         let before = self.seq;
-        for request in group {
-            let checked = self.check(&request.batch, &changes);
-            match checked.and_then(|()| self.revised(&request.batch, &changes)) {
-                Ok(revised) => {
-                    self.seq += 1;
-                    changes.extend(revised);
-                    for write in request.batch.writes {
-                        let (key, value) = stamped(write, self.seq);
-                        changes.insert(key, value);
-                    }
-                    passed.push((request.answer, CommitSeq(self.seq)));
+        for batch in group {
+            let checked = self.check(&batch, &changes);
+            let revised = checked.and_then(|()| self.revised(&batch, &changes));
+            committed.push(revised.map(|revised| {
+                self.seq += 1;
+                changes.extend(revised);
+                for write in batch.writes {
+                    let (key, value) = stamped(write, self.seq);
+                    changes.insert(key, value);
                 }
-                Err(error) => refused.push((request.answer, error)),
-            }
+                CommitSeq(self.seq)
+            }));
         }
-        if !passed.is_empty() {
-            self.write(changes, passed, before);
+        if self.seq == before {
+            return committed;
         }
-        // Only now: who is refused because of another of this group reads what that one wrote when he tries again.
-        for (answer, error) in refused {
-            let _ = answer.send(Err(error));
+        if let Err(why) = self.write(changes) {
+            self.seq = before;
+            let passed = committed.iter_mut().filter(|one| one.is_ok());
+            passed.for_each(|one| *one = Err(CommitError::Broken(why.clone())));
+            self.broken = Some(why);
         }
+        committed
     }
 
-    /// Writes what a group changes, and answers those whose batches passed; `before` is the number of the last commit
-    /// before them.
-    fn write(&mut self, mut changes: Changes, passed: Vec<(Answer, CommitSeq)>, before: u64) {
+    /// Writes what a group changes, so that it is on disk.
+    fn write(&mut self, mut changes: Changes) -> Result<(), String> {
         changes.insert(SEQ_KEY.to_vec(), Some(self.seq.to_be_bytes().to_vec()));
         self.probe.reached(probe::BEFORE_WRITE);
+        self.begun.store(self.seq, Ordering::Release);
         let written = self.engine.write(&changes, &*self.probe);
         if let Err(why) = &written {
             tracing::error!(%why, "the store failed to write; it is closed for writing until a restart");
-            self.seq = before;
-            self.broken = Some(why.clone());
         } else {
             self.ledger.note(self.seq);
             self.probe.reached(probe::BEFORE_ACK);
         }
-        for (answer, seq) in passed {
-            let result = written
-                .as_ref()
-                .map(|()| seq)
-                .map_err(|why| CommitError::Broken(why.clone()));
-            let _ = answer.send(result);
-        }
+        written
     }
 
     fn may_write(&self) -> Result<(), CommitError> {
@@ -360,80 +441,10 @@ fn stamped(write: Write, seq: u64) -> (Vec<u8>, Option<Vec<u8>>) {
     (key, value)
 }
 
-/// The number of the last acknowledged commit, in two slots written in turn, each with a check.
-struct Ledger {
-    file: File,
-}
-
-const SLOT_BYTES: u64 = 16;
-
-impl Ledger {
-    fn open(path: &Path) -> std::io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        Ok(Self { file })
-    }
-
-    fn last(&self) -> std::io::Result<u64> {
-        let mut slots = [0u8; 2 * SLOT_BYTES as usize];
-        let read = self.file.read_at(&mut slots, 0)?;
-        let whole = slots[..read].chunks_exact(SLOT_BYTES as usize);
-        let numbers = whole.filter_map(|slot| {
-            let (seq, check) = slot.split_first_chunk::<8>()?;
-            let seq = u64::from_be_bytes(*seq);
-            (check == mask(seq).to_be_bytes()).then_some(seq)
-        });
-        Ok(numbers.max().unwrap_or(0))
-    }
-
-    fn note(&self, seq: u64) {
-        let slot = [seq.to_be_bytes(), mask(seq).to_be_bytes()].concat();
-        if let Err(error) = self.file.write_all_at(&slot, (seq % 2) * SLOT_BYTES) {
-            // The file guards against loss; without it the store is as good as the engine alone.
-            tracing::warn!(%error, "the number of the last commit could not be noted");
-        }
-    }
-}
-
-/// Makes a torn or empty slot different from a written one.
-fn mask(seq: u64) -> u64 {
-    seq.rotate_left(17) ^ 0x6b65_7064_6b65_7064
-}
-
-/// The lock on a store's folder; the last thing that goes when a store is closed.
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing the file would not do: a process being started elsewhere may hold a copy of it until its exec.
-        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
-    }
-}
-
-enum LockError {
-    Held,
-    Io(std::io::Error),
-}
-
-fn lock(dir: &Path) -> Result<Lock, LockError> {
-    let open = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join("lock"));
-    let file = open.map_err(LockError::Io)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held),
-        Err(e) => Err(LockError::Io(e.into())),
-    }
-}
-
 #[cfg(test)]
 #[path = "conformance.rs"]
 pub(super) mod conformance;
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod group_tests;

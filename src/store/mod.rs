@@ -9,6 +9,8 @@ mod floors;
 pub mod folder;
 pub mod fulltext;
 mod group;
+mod ledger;
+mod lock;
 pub mod many_folders;
 pub mod probe;
 pub mod row;

@@ -14,6 +14,7 @@ use super::db::Rows;
 use super::group::{Changes, Engine};
 use super::probe::Probe;
 use super::stored_row::StoredRow;
+use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,8 @@ const READ_BYTES_PER_OCTET: usize = 5;
 type Kept = Option<Arc<StoredRow>>;
 
 struct Entry {
-    key: Box<[u8]>,
+    /// Where it is compared it is looked at in its place: most keys are no longer.
+    key: SmallVec<[u8; 16]>,
     row: Kept,
     /// Somebody asked for it to read it to a type.
     read: bool,
@@ -192,7 +194,7 @@ impl RowCache {
     fn keep(&self, ticket: Ticket, key: &[u8], row: Kept) {
         let mut shard = self.shard(ticket.digest);
         if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
-            shard.put(ticket.digest, key, row, ticket.wanted == Wanted::ToRead);
+            shard.put(ticket.digest, key, row, ticket.wanted);
         }
     }
 
@@ -223,7 +225,7 @@ impl RowCache {
             if let Some(row) = written.and_then(|changes| changes.get(&key)) {
                 let digest = self.hasher.hash_one(key.as_slice());
                 let row = row.as_deref().map(|octets| Arc::new(StoredRow::new(octets)));
-                self.shard(digest).put(digest, &key, row, false);
+                self.shard(digest).put(digest, &key, row, Wanted::AsItIs);
             }
         }
     }
@@ -252,7 +254,7 @@ impl Shard {
         Some(row)
     }
 
-    fn put(&mut self, digest: u64, key: &[u8], row: Kept, read: bool) {
+    fn put(&mut self, digest: u64, key: &[u8], row: Kept, wanted: Wanted) {
         if row
             .as_ref()
             .is_some_and(|row| row.octets().len() > VALUE_MAX_BYTES)
@@ -260,7 +262,7 @@ impl Shard {
             return;
         }
         self.old.remove(&digest);
-        let key = key.into();
+        let (key, read) = (key.into(), wanted == Wanted::ToRead);
         self.put_young(digest, Entry { key, row, read });
     }
 

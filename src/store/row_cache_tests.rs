@@ -278,7 +278,7 @@ fn a_row_that_is_read_later_counts_for_more() {
         young_max_bytes: KEPT_MAX_BYTES,
         ..Shard::default()
     };
-    shard.put(1, b"a", Some(stored(b"12".to_vec())), false);
+    shard.put(1, b"a", Some(stored(b"12".to_vec())), Wanted::AsItIs);
     let before = shard.young_bytes;
     for _ in 0..2 {
         assert!(shard.find(1, b"a", Wanted::ToRead).is_some());
@@ -301,7 +301,7 @@ fn many_that_are_read_later_stay_within_their_room() {
     };
     for n in 0..100u64 {
         let row = stored(b"12345678".to_vec());
-        shard.put(n, &n.to_be_bytes(), Some(row), false);
+        shard.put(n, &n.to_be_bytes(), Some(row), Wanted::AsItIs);
     }
     let mut found = 0;
     for n in 0..100u64 {

@@ -8,7 +8,7 @@ use kepd::domain::selector::Mailbox;
 use kepd::id::UserId;
 use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitError, Db, Rows};
+use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Rows};
 use kepd::store::stored_row::StoredRow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,6 +42,10 @@ impl Db for Watched {
     fn range_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
         self.scans.fetch_add(1, Ordering::SeqCst);
         self.db.range_back(from, to, limit)
+    }
+
+    fn begun(&self) -> CommitSeq {
+        self.db.begun()
     }
 
     fn commit(&self, batch: Batch) -> Commit<'_> {

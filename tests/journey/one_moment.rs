@@ -8,7 +8,7 @@ use kepd::id::{ItemId, LabelId, TenantId, UserId};
 use kepd::service::account::Principal;
 use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, Db, Rows};
+use kepd::store::db::{Batch, Commit, CommitSeq, Db, Rows};
 use kepd::store::stored_row::StoredRow;
 use kepd::store::tables::{flags, items};
 use std::sync::{Arc, Mutex};
@@ -68,6 +68,10 @@ impl Db for Between {
 
     fn range_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
         self.db.range_back(from, to, limit)
+    }
+
+    fn begun(&self) -> CommitSeq {
+        self.db.begun()
     }
 
     fn commit(&self, batch: Batch) -> Commit<'_> {

@@ -144,7 +144,7 @@ impl Session {
         let Some(selected) = &attention.selected else {
             return;
         };
-        let (Some(number), Some(member)) = (open.view.number_of(row.uid), open.view.member(row.uid)) else {
+        let Some((number, member)) = open.view.place_of(row.uid) else {
             return;
         };
         if row.flags.is_some() && selected.items.contains(&FetchItem::Flags) {

@@ -72,9 +72,7 @@ impl Line<'_> {
         self.flags = Some(ToldFlags { flags, recent });
         self
     }
-}
 
-impl Line<'_> {
     pub(super) fn tell(self, out: &mut Writer) {
         out.row_begins(self.number, self.told.uid, self.uid_only);
         let mut first = true;
@@ -318,16 +316,16 @@ impl Session {
             return;
         };
         let with_uid = numbering == Numbering::Uid;
-        for told in rows {
-            let Some(number) = open.view.number_of(told.uid) else {
-                continue;
-            };
+        let members = open.view.members().clone();
+        let numbers = members.numbers_of(rows.iter().map(|told| told.uid));
+        for (told, number) in rows.iter().zip(numbers) {
+            let Some(number) = number else { continue };
             if silent {
-                open.view.set_silently(&told);
+                open.view.set_silently(told);
             } else {
                 open.view.told_flags(told.uid, told.modseq);
             }
-            let line = self.resync.line(number, &told, with_uid);
+            let line = self.resync.line(number, told, with_uid);
             match silent {
                 // RFC 7162 3.1.3: the mod-sequence is told even if .SILENT was asked.
                 true if line.modseq.is_some() => line.tell(&mut self.out),

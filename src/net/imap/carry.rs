@@ -428,6 +428,10 @@ impl Connection<'_> {
     async fn fetch(&mut self, by: &Principal, ask: &FetchAsk) -> Result<Answer, Stop> {
         let mailboxes = self.door.mailboxes.clone();
         let wanted = row::Wanted::of(ask);
+        if wanted.previews() {
+            // RFC 8970 8: who lets many be made is to be found.
+            tracing::info!(login = %by.login, messages = ask.members.len(), "previews");
+        }
         let opened = self.opened.clone().ok_or_else(nothing_open)?;
         let narrowed;
         let members = match &ask.since {

@@ -41,6 +41,10 @@ impl Wanted {
         self.content || self.preview
     }
 
+    pub(super) fn previews(self) -> bool {
+        self.preview
+    }
+
     pub(super) fn of(ask: &FetchAsk) -> Self {
         let structure = ask.asks_for(&FetchItem::Body) || ask.asks_for(&FetchItem::BodyStructure);
         Self {

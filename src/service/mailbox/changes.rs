@@ -2,7 +2,7 @@
 //!
 //! A slice is what the log said at one moment. It may be used later: whatever changed since stands further up in the
 //! log, and who has caught up to the end of a slice reads that next. Nobody has caught up before he has read the log
-//! itself and found nothing.
+//! itself and found nothing, or no commit behind what he read has begun: then there is nothing.
 
 use crate::domain::item::{Item, ItemKind};
 use crate::id::{ItemId, LabelId, ModSeq, TenantId};
@@ -168,6 +168,9 @@ impl Changes {
         tenant: TenantId,
         since: ModSeq,
     ) -> Result<Option<Arc<Slice>>, StoreError> {
+        if db.begun().0 <= since.0 {
+            return Ok(None);
+        }
         let fits = |s: &&Arc<Slice>| s.tenant == tenant && s.from <= since && since < s.last;
         let mut slices = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slice) = slices.iter().rev().find(fits) {

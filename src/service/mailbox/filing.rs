@@ -32,6 +32,7 @@ use crate::domain::selector::{Mailbox, Viewer};
 use crate::id::{ItemId, LabelId, RuleId};
 use crate::service::account::Principal;
 use crate::service::failure::{Failure, Kind};
+use crate::service::time_slice::TimeSlice;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,7 +274,9 @@ impl Mailboxes {
                 Err(failure) => keep_first(&mut marked.refused, failure)?,
             }
         }
+        let mut slice = TimeSlice::begin();
         for chunk in edits.chunks(CHUNK) {
+            slice.share().await;
             self.change(
                 by,
                 AuditRoute::Imap,

@@ -18,6 +18,7 @@ use crate::service::account::Principal;
 use crate::service::approval::DecisionAsked;
 use crate::service::declaring::DeclarationAsked;
 use crate::service::failure::{Failure, Kind};
+use crate::service::time_slice::TimeSlice;
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::flags::FlagEdits;
 use crate::store::tables::items;
@@ -304,7 +305,9 @@ impl Mailboxes {
             }
             rest = Cow::Owned(decided);
         }
+        let mut slice = TimeSlice::begin();
         for chunk in rest.chunks(CHUNK) {
+            slice.share().await;
             let wished =
                 |_: &Viewer<'_>, item: &mut Cow<'_, Item>, flags: &mut UserFlags| wish.apply(item, flags);
             self.change_if(

@@ -5,6 +5,7 @@
 //! the content of a consigned mail is an event of its own (`reading`). This service knows nothing of IMAP.
 
 mod accounting;
+mod answered;
 mod appending;
 mod asking;
 mod changes;

@@ -7,6 +7,7 @@
 //! Who entered and who left is on record with the number of its commit (`store::tables::views`), so an open mailbox, and
 //! a client that comes back after weeks, is told exactly that (`resyncing`).
 
+use super::answered::Answered;
 use super::asking::{Asker, Step, Turn};
 use super::marking::Marks;
 use super::{ATTEMPTS, Mailboxes, conflict};
@@ -21,7 +22,7 @@ use crate::store::StoreError;
 use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items::{self, ChangeOf, Stamped};
 use crate::store::tables::views::{self, Scope, View};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Members given new UIDs in one batch: five rows each, and the tombstones it drops, below what a batch may hold.
 const RENUMBERED_MAX: usize = 2000;
@@ -38,8 +39,8 @@ pub struct Opened {
     pub(super) view: Option<ViewId>,
     pub(super) roster: Roster,
     pub(super) known_to: ModSeq,
-    /// Flags that its user set himself since he was told everything, by the commits that he was answered.
-    pub(super) answered: HashMap<ItemId, ModSeq>,
+    /// Flags that its user set himself since he was told everything.
+    pub(super) answered: Answered,
 }
 
 impl Opened {
@@ -51,14 +52,12 @@ impl Opened {
 
     /// Its user was answered what he marked, by these commits: that is no news to him.
     pub fn answered(&mut self, marked: impl IntoIterator<Item = (ItemId, ModSeq)>) {
-        let marked = marked.into_iter();
-        self.answered.reserve(marked.size_hint().1.unwrap_or(0));
-        self.answered.extend(marked);
+        self.answered.note(marked);
     }
 
     /// He was not answered after all.
     pub fn unanswered(&mut self) {
-        self.answered.clear();
+        self.answered.forget();
     }
 }
 
@@ -81,7 +80,7 @@ pub(super) struct CaughtUp {
     /// Nothing that happened in the view by this commit is missing.
     ///
     /// It is the higher of what the view has caught up to and of the commit that last wrote its row. The row was read,
-    /// and afterwards the change log was found empty behind what it has caught up to. Commits become visible in the order
+    /// and afterwards the change log was found empty behind what it has caught up to (or nothing behind that had begun). Commits become visible in the order
     /// of their numbers. So every change by the row's own commit was visible when the log was read: it stands at or below
     /// what the view has caught up to, or it would have been found; a change that moves up the log goes behind both. And
     /// whatever moved a member by this commit is visible to who reads members and tombstones from now on.
@@ -99,7 +98,7 @@ impl Mailboxes {
                 view: None,
                 roster: Roster::default(),
                 known_to: ModSeq(1),
-                answered: HashMap::new(),
+                answered: Answered::default(),
             });
         }
         let caught = self.catch_up(by, mailbox, None).await?;
@@ -111,7 +110,7 @@ impl Mailboxes {
             view: Some(caught.view.id),
             roster: present.roster,
             known_to: caught.to,
-            answered: HashMap::new(),
+            answered: Answered::default(),
         })
     }
 
@@ -154,7 +153,7 @@ impl Mailboxes {
         opened.roster = present.roster;
         opened.uid_next = present.uid_next;
         opened.known_to = opened.known_to.max(caught.to);
-        opened.answered.clear();
+        opened.answered.forget();
         Ok(news)
     }
 
@@ -169,12 +168,13 @@ impl Mailboxes {
         &self,
         by: &Principal,
         (view, there): (ViewId, &Roster),
-        known: &Opened,
+        known: &mut Opened,
         until: ModSeq,
     ) -> Result<Vec<(u32, Marks, ModSeq)>, Failure> {
         let db = &*self.db;
         let (mut told, mut words) = (BTreeMap::new(), BTreeSet::new());
         let (mut at, new_from) = (known.known_to, known.uid_next);
+        let answered = known.answered.in_order();
         let mut time = TimeSlice::begin();
         while at < until {
             let Some(slice) = self.changes.after(db, by.tenant, at)? else {
@@ -185,12 +185,7 @@ impl Mailboxes {
             let mut reader = self.mark_reader(by, until);
             words.extend(slice.words(at, until));
             for change in slice.after(at).take_while(|change| change.modseq <= until) {
-                let answered = || {
-                    known
-                        .answered
-                        .get(&change.id)
-                        .is_some_and(|at| change.modseq <= *at)
-                };
+                let answered = || answered.covers(change.id, change.modseq);
                 match change.of {
                     ChangeOf::Item => {}
                     ChangeOf::FlagsOf(user) if user == by.user && !answered() => {}

@@ -1,0 +1,228 @@
+//! The same small piece of work on each server in turn, many times over (`--turns N`).
+//!
+//! The clock of a shared machine moves within minutes, and with it whatever is measured one after the other. In turns of
+//! some milliseconds all servers meet the same clock, so the ratio of each turn holds, and the median of all turns is
+//! steady where two single rates are not. Processor time is read to the nanosecond, of all threads and processes that live.
+
+use super::client::{Client, connector};
+use super::mails::mail;
+use super::servers::Server;
+use std::time::{Duration, Instant};
+
+const OCTETS: usize = 5 * 1024;
+const CONNECTIONS: usize = 16;
+const MAILS_EACH: usize = 10;
+/// A server is at rest when it takes less than this of a second.
+const AT_REST_US: f64 = 20_000.0;
+
+#[derive(Clone, Copy)]
+enum Work {
+    StoreOne,
+    StoreMany,
+    StoreAll,
+    Flags,
+    Metadata,
+    Unseen,
+    Login,
+}
+
+const ALL: [(Work, &str); 7] = [
+    (Work::StoreOne, "STORE one by one"),
+    (Work::StoreMany, "STORE one by one, 16 connections"),
+    (Work::StoreAll, "STORE on all, per mail"),
+    (Work::Flags, "FETCH of all flags, per mail"),
+    (Work::Metadata, "FETCH of all metadata, per mail"),
+    (Work::Unseen, "SEARCH UNSEEN"),
+    (Work::Login, "TLS, LOGIN, LOGOUT"),
+];
+
+/// STOREs one by one in one turn.
+const STORED: usize = 50;
+
+/// A server with all connections that the work needs.
+struct Side<'s> {
+    name: &'static str,
+    server: &'s dyn Server,
+    one: Client,
+    many: Vec<Client>,
+    mails: usize,
+    /// Single STOREs so far.
+    stored: usize,
+    turns: usize,
+    /// Microseconds of each turn for one operation: until all was answered, and of the processor.
+    took: Vec<(f64, Option<f64>)>,
+}
+
+impl<'s> Side<'s> {
+    async fn prepare(name: &'static str, server: &'s dyn Server, mails: usize) -> Self {
+        let one = opened(server, 0, mails).await;
+        let mut many = Vec::new();
+        for n in 1..=CONNECTIONS {
+            many.push(opened(server, n, MAILS_EACH).await);
+        }
+        let mut last = server.cpu_now_us();
+        assert!(last > 0.0, "the kernel does not count the time of threads");
+        loop {
+            // What was brought is indexed behind it.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = server.cpu_now_us();
+            if now - last < AT_REST_US {
+                break;
+            }
+            last = now;
+        }
+        Self {
+            name,
+            server,
+            one,
+            many,
+            mails,
+            stored: 0,
+            turns: 0,
+            took: Vec::new(),
+        }
+    }
+
+    async fn turn(&mut self, work: Work) {
+        let (cpu, began) = (self.server.cpu_now_us(), Instant::now());
+        let count = self.work(work).await as f64;
+        let took = began.elapsed().as_secs_f64() * 1e6;
+        // A thread that ended within the turn took its count with it.
+        let cpu = Some(self.server.cpu_now_us() - cpu).filter(|cpu| *cpu > 0.0);
+        self.took.push((took / count, cpu.map(|cpu| cpu / count)));
+        self.turns += 1;
+    }
+
+    /// How many operations it was.
+    async fn work(&mut self, work: Work) -> usize {
+        let how = if self.turns.is_multiple_of(2) { '+' } else { '-' };
+        match work {
+            Work::StoreOne => {
+                for _ in 0..STORED {
+                    let (round, n) = (self.stored / self.mails, self.stored % self.mails + 1);
+                    let how = if round.is_multiple_of(2) { '+' } else { '-' };
+                    self.one.ok(&format!("STORE {n} {how}FLAGS (\\Flagged)")).await;
+                    self.stored += 1;
+                }
+                STORED
+            }
+            Work::StoreMany => {
+                let mut tasks = tokio::task::JoinSet::new();
+                for mut client in self.many.drain(..) {
+                    tasks.spawn(async move {
+                        for n in 1..=MAILS_EACH {
+                            client.ok(&format!("STORE {n} {how}FLAGS (\\Flagged)")).await;
+                        }
+                        client
+                    });
+                }
+                self.many = tasks.join_all().await;
+                CONNECTIONS * MAILS_EACH
+            }
+            Work::StoreAll => {
+                for how in ['+', '-'] {
+                    self.one.ok(&format!("STORE 1:* {how}FLAGS (\\Answered)")).await;
+                }
+                2 * self.mails
+            }
+            Work::Flags => {
+                self.one.ok("FETCH 1:* (UID FLAGS)").await;
+                self.mails
+            }
+            Work::Metadata => {
+                let all = "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)";
+                self.one.ok(all).await;
+                self.mails
+            }
+            Work::Unseen => {
+                self.one.ok("SEARCH UNSEEN").await;
+                1
+            }
+            Work::Login => {
+                let (login, password) = self.server.login(0);
+                let mut client = Client::log_in(&connector(), self.server.port(), &login, &password).await;
+                client.ok("LOGOUT").await;
+                1
+            }
+        }
+    }
+}
+
+/// A mailbox with so many mails, selected.
+async fn opened(server: &dyn Server, account: usize, mails: usize) -> Client {
+    let (login, password) = server.login(account);
+    let mut client = Client::log_in(&connector(), server.port(), &login, &password).await;
+    for n in 0..mails {
+        let message = mail(account * 100_000 + n, OCTETS, "user1@hs01.kep.test");
+        client.append(server.mailbox(), &message).await;
+    }
+    client.ok(&format!("SELECT {}", server.mailbox())).await;
+    client
+}
+
+/// Prints, for each work, every server beside the last one: how many times as fast that is, and what it takes of the
+/// processor to this one's.
+pub async fn run(servers: &[(&'static str, &dyn Server)], mails: usize, turns: usize) {
+    let mut sides = Vec::new();
+    for (name, server) in servers {
+        eprintln!("filling {name}");
+        sides.push(Side::prepare(name, *server, mails).await);
+    }
+    println!(
+        "{:<34} {:<18} {:>11} {:>9} {:>22} {:>22}",
+        "what", "server", "us", "CPU us", "rate: ours by it", "CPU: ours by it"
+    );
+    for (work, what) in ALL {
+        for side in &mut sides {
+            side.took.clear();
+            side.turns = 0;
+            // Once unmeasured in each direction: caches are filled, and flags are as they were before.
+            side.turn(work).await;
+            side.turn(work).await;
+            side.took.clear();
+        }
+        for turn in 0..turns {
+            // Forth and back, so that nobody always comes behind the same one.
+            let many = sides.len();
+            for n in 0..many {
+                let n = if turn % 2 == 0 { n } else { many - 1 - n };
+                sides[(turn / 2 + n) % many].turn(work).await;
+            }
+        }
+        print(what, &sides);
+    }
+}
+
+fn print(what: &str, sides: &[Side<'_>]) {
+    let Some((ours, others)) = sides.split_last() else {
+        return;
+    };
+    let row = |side: &Side<'_>, rate: String, cpu: String| {
+        let (wall, of_cpu) = (
+            quartiles(side.took.iter().map(|t| t.0)),
+            quartiles(side.took.iter().filter_map(|t| t.1)),
+        );
+        println!(
+            "{what:<34} {:<18} {:>11.2} {:>9.2} {rate:>22} {cpu:>22}",
+            side.name, wall[1], of_cpu[1]
+        );
+    };
+    for other in others {
+        let pairs = || other.took.iter().zip(&ours.took);
+        let shown = |[low, middle, high]: [f64; 3]| format!("{middle:.2} ({low:.2} to {high:.2})");
+        let rate = quartiles(pairs().map(|(his, own)| his.0 / own.0));
+        let cpu = quartiles(pairs().filter_map(|(his, own)| Some(own.1? / his.1?)));
+        row(other, shown(rate), shown(cpu));
+    }
+    row(ours, String::new(), String::new());
+}
+
+/// The first quarter, the median, and the last quarter.
+fn quartiles(numbers: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| {
+        let at = numbers.len() * quarter / 4;
+        numbers.get(at).copied().unwrap_or(f64::NAN)
+    })
+}
