@@ -5,6 +5,7 @@ use crate::control::protocol::{CreditWord, LIST_MAX, PaymentWord, Record, Tenant
 use crate::domain::credit::{CreditEntry, CreditTerms, MovementKind, UNITS_MAX};
 use crate::domain::org::Permission;
 use crate::domain::tenant::Tenant;
+use crate::service::credit::{Added, Addition};
 use crate::service::failure::{Failure, Kind};
 
 impl ControlDoor {
@@ -14,12 +15,26 @@ impl ControlDoor {
                 self.demand(Permission::Account)?;
                 one(self.credit_record(&self.organisation(&tenant)?.tenant)?)
             }
-            CreditWord::Add { tenant, units, note } => {
+            CreditWord::Add {
+                tenant,
+                units,
+                note,
+                once,
+            } => {
                 self.demand_provider()?;
                 let organisation = self.organisation(&tenant)?;
                 let tenant = &organisation.tenant;
-                self.credits.add(tenant, &self.by, units, &note).await?;
-                one(self.credit_record(tenant)?)
+                let addition = Addition {
+                    units,
+                    note: &note,
+                    name: once.as_deref(),
+                };
+                let added = self.credits.add(tenant, &self.by, addition).await?;
+                let record = self.credit_record(tenant)?;
+                one(match added {
+                    Added::Now => record,
+                    Added::Before(at) => record.text("added_before", at.to_string()),
+                })
             }
             CreditWord::History {
                 tenant,

@@ -31,6 +31,8 @@ pub const UNIT_DEFAULT: NonZeroU64 = match NonZeroU64::new(5 * 1024 * 1024) {
 pub const UNITS_MAX: u64 = 1_000_000_000_000;
 /// Longest note of an addition, in octets.
 pub const NOTE_MAX_OCTETS: usize = 1000;
+/// Longest name of an addition, in octets.
+pub const NAME_MAX_OCTETS: usize = 200;
 
 /// What a mail costs at this provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 use crate::clock::{Clock, UtcTime};
 use crate::domain::audit::{AuditRecord, Author, Matter};
 use crate::domain::credit::{
-    CreditAccount, CreditEntry, CreditTerms, Movement, MovementKind, NOTE_MAX_OCTETS, Tariff, UNITS_MAX,
-    movement,
+    CreditAccount, CreditEntry, CreditTerms, Movement, MovementKind, NAME_MAX_OCTETS, NOTE_MAX_OCTETS,
+    Tariff, UNITS_MAX, movement,
 };
 use crate::domain::mail::{Mail, MailState};
 use crate::domain::org::{Organisation, Permission};
@@ -18,7 +18,7 @@ use crate::rem::notice::credit::not_enough;
 use crate::service::failure::{BETWEEN_LANGUAGES, Failure, Kind};
 use crate::store::db::{Batch, CommitError, Db};
 use crate::store::tables::audit;
-use crate::store::tables::credit::{self, Posting};
+use crate::store::tables::credit::{self, NamedAddition, Posting};
 use std::sync::Arc;
 
 /// What a mail of a tenant costs; nothing where it is not metered.
@@ -128,33 +128,11 @@ impl Credits {
     }
 
     /// Adds units; a negative number takes some away, which needs a note. A correction may take the balance below zero: what was added
-    /// wrongly may have been spent.
-    pub async fn add(
-        &self,
-        tenant: &Tenant,
-        by: &Author,
-        units: i64,
-        note: &str,
-    ) -> Result<CreditAccount, Failure> {
-        let invalid = |say: &str| Err(Failure::refused(Kind::Invalid, say));
-        let note = note.trim();
-        if tenant.credit.is_none() {
-            let say = format!(
-                "the account {name} is not metered; say first `kepctl tenant set {name} --credit prepaid`",
-                name = tenant.name
-            );
-            return Err(Failure::refused(Kind::WrongState, say));
-        }
-        if units == 0 || units.unsigned_abs() > UNITS_MAX {
-            return invalid(
-                "units are a number from 1 to 1000000000000; with a minus in front they are taken away",
-            );
-        }
-        if units < 0 && note.is_empty() {
-            return invalid("taking credit away needs a reason that stays on record: --note");
-        }
-        if note.len() > NOTE_MAX_OCTETS || note.chars().any(char::is_control) {
-            return invalid("the note has at most 1000 octets, none of them a control character");
+    /// wrongly may have been spent. Whose answer was lost may say the same again: under one name units are added once.
+    pub async fn add(&self, tenant: &Tenant, by: &Author, addition: Addition<'_>) -> Result<Added, Failure> {
+        let Addition { units, note, name } = addition.checked(tenant)?;
+        if let Some(before) = self.added_before(tenant, units, name)? {
+            return Ok(before);
         }
         let at = self.clock.now();
         let kind = match units > 0 {
@@ -175,18 +153,93 @@ impl Credits {
             note: note.to_owned(),
         };
         credit::post(&mut batch, posting);
-        let what = serde_json::json!({"units": units, "note": note});
+        let mut what = serde_json::json!({"units": units, "note": note});
+        if let Some(name) = name {
+            credit::name(&mut batch, tenant.id, name, &NamedAddition { units, at })?;
+            what["once"] = name.into();
+        }
         let record = AuditRecord::of_deed(at, by.clone(), "credit add", vec![Matter::Tenant], &what);
         audit::append(&mut batch, tenant.id, 0, &record)?;
         match self.db.commit(batch).await {
             Ok(_) => {
                 tracing::info!(tenant = %tenant.name, units, by = %by.login, "credit added");
-                self.of(tenant.id)
+                Ok(Added::Now)
             }
-            Err(CommitError::Conflict { .. }) => {
-                invalid("a balance is at most 1000000000000 units, in either direction")
-            }
+            Err(CommitError::Conflict { .. }) => match self.added_before(tenant, units, name)? {
+                // Somebody said the same at the same time.
+                Some(before) => Ok(before),
+                None => invalid("a balance is at most 1000000000000 units, in either direction"),
+            },
             Err(other) => Err(other.into()),
         }
+    }
+
+    fn added_before(
+        &self,
+        tenant: &Tenant,
+        units: i64,
+        name: Option<&str>,
+    ) -> Result<Option<Added>, Failure> {
+        let Some(name) = name else { return Ok(None) };
+        match credit::named(&*self.db, tenant.id, name)? {
+            Some(before) if before.units == units => Ok(Some(Added::Before(before.at))),
+            Some(NamedAddition { units, at }) => {
+                let say =
+                    format!("{units} units were added as {name:?} at {at}; name another addition otherwise");
+                Err(Failure::refused(Kind::WrongState, say))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn invalid<T>(say: &str) -> Result<T, Failure> {
+    Err(Failure::refused(Kind::Invalid, say))
+}
+
+/// What is to be added.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition<'a> {
+    pub units: i64,
+    pub note: &'a str,
+    /// Under one name units are added once.
+    pub name: Option<&'a str>,
+}
+
+/// What became of an addition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    Now,
+    /// It was made before, under the same name.
+    Before(UtcTime),
+}
+
+impl Addition<'_> {
+    fn checked(self, tenant: &Tenant) -> Result<Self, Failure> {
+        let Self { units, note, name } = self;
+        let (note, name) = (note.trim(), name.map(str::trim));
+        if tenant.credit.is_none() {
+            let say = format!(
+                "the account {name} is not metered; say first `kepctl tenant set {name} --credit prepaid`",
+                name = tenant.name
+            );
+            return Err(Failure::refused(Kind::WrongState, say));
+        }
+        if units == 0 || units.unsigned_abs() > UNITS_MAX {
+            return invalid(
+                "units are a number from 1 to 1000000000000; with a minus in front they are taken away",
+            );
+        }
+        if units < 0 && note.is_empty() {
+            return invalid("taking credit away needs a reason that stays on record: --note");
+        }
+        let printed = |text: &str, most| text.len() <= most && !text.chars().any(char::is_control);
+        if !printed(note, NOTE_MAX_OCTETS) {
+            return invalid("the note has at most 1000 octets, none of them a control character");
+        }
+        if name.is_some_and(|name| name.is_empty() || !printed(name, NAME_MAX_OCTETS)) {
+            return invalid("the name of an addition has 1 to 200 octets, none of them a control character");
+        }
+        Ok(Self { units, note, name })
     }
 }

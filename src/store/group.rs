@@ -266,13 +266,17 @@ fn commit_groups(committer: &Mutex<Committer>, mut queue: mpsc::Receiver<Request
             bytes += size(&next.batch);
             group.push(next);
         }
-        let (batches, waiting): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .map(|request| (request.batch, (request.answer, request.waiting)))
-            .unzip();
+        let mut batches = Vec::with_capacity(group.len());
+        let mut waiting = Vec::with_capacity(group.len());
+        for request in group {
+            batches.push(request.batch);
+            waiting.push((request.answer, request.waiting));
+        }
         let committed = locked.commit(batches);
         drop(locked);
-        for ((answer, _), committed) in waiting.into_iter().zip(committed) {
+        // Who comes back at once with his next batch may find that nobody waits.
+        let answers: Vec<Answer> = waiting.into_iter().map(|(answer, _)| answer).collect();
+        for (answer, committed) in answers.into_iter().zip(committed) {
             let _ = answer.send(committed);
         }
     }

@@ -7,6 +7,7 @@ use crate::store::probe::NoProbe;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Far beyond what any of it takes: who waits so long waits for ever.
 const FOR_EVER: Duration = Duration::from_secs(20);
@@ -49,6 +50,16 @@ impl Gated {
         }
     }
 
+    /// A commit in a task of its own.
+    fn commit(&self, key: &'static str) -> JoinHandle<CommitSeq> {
+        let db = self.db.clone();
+        tokio::spawn(async move { db.commit(put(key, "1")).await.unwrap() })
+    }
+
+    fn go(&self) {
+        self.go.send(()).unwrap();
+    }
+
     /// The thread that has come to the gate.
     fn who_writes(&self) -> String {
         self.at_gate.recv_timeout(FOR_EVER).unwrap()
@@ -64,33 +75,34 @@ fn one_worker() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
+/// A task behind those that were spawned before; it comes to its turn only if some thread works.
+async fn who_was_before_has_had_his_turn() {
+    let last = tokio::time::timeout(FOR_EVER, tokio::spawn(async {}));
+    last.await.expect("another thread takes over").unwrap();
+}
+
 #[test]
 fn who_comes_alone_writes_himself_and_who_comes_meanwhile_is_of_one_group() {
     let gated = Gated::new();
     one_worker().block_on(async {
-        let commit = |key: &'static str| {
-            let db = gated.db.clone();
-            tokio::spawn(async move { db.commit(put(key, "1")).await.unwrap() })
-        };
-        let first = commit("a");
+        let first = gated.commit("a");
         assert_eq!(gated.who_writes(), "worker");
         assert_eq!(gated.db.begun(), CommitSeq(1), "it may be seen from now on");
         assert_eq!(gated.db.get(b"a").unwrap(), None);
         // The only worker waits for the disk. Another thread has taken over what there is to do.
-        let (second, third) = (commit("b"), commit("c"));
-        let others = tokio::time::timeout(FOR_EVER, tokio::spawn(async { 7 }));
-        assert_eq!(others.await.unwrap().unwrap(), 7);
-        gated.go.send(()).unwrap();
+        let (second, third) = (gated.commit("b"), gated.commit("c"));
+        who_was_before_has_had_his_turn().await;
+        gated.go();
         assert_eq!(first.await.unwrap(), CommitSeq(1));
         assert_eq!(gated.who_writes(), "committer");
         assert_eq!(gated.db.begun(), CommitSeq(3));
-        gated.go.send(()).unwrap();
+        gated.go();
         assert_eq!(second.await.unwrap(), CommitSeq(2));
         assert_eq!(third.await.unwrap(), CommitSeq(3));
         assert!(gated.at_gate.try_recv().is_err(), "both were one write");
-        let fourth = commit("d");
+        let fourth = gated.commit("d");
         assert_eq!(gated.who_writes(), "worker", "nobody waits any more");
-        gated.go.send(()).unwrap();
+        gated.go();
         assert_eq!(fourth.await.unwrap(), CommitSeq(4));
     });
 }
@@ -105,14 +117,12 @@ fn nobody_gets_before_who_waits() {
             db.commit(put("c", "1")).await.unwrap()
         });
         assert_eq!(gated.who_writes(), "worker");
-        let db = gated.db.clone();
-        let waits = tokio::spawn(async move { db.commit(put("b", "1")).await.unwrap() });
-        let others = tokio::time::timeout(FOR_EVER, tokio::spawn(async {}));
-        others.await.unwrap().unwrap();
-        gated.go.send(()).unwrap();
+        let waits = gated.commit("b");
+        who_was_before_has_had_his_turn().await;
+        gated.go();
         assert_eq!(gated.who_writes(), "committer");
-        gated.go.send(()).unwrap();
-        gated.go.send(()).unwrap();
+        gated.go();
+        gated.go();
         assert_eq!(waits.await.unwrap(), CommitSeq(2));
         assert_eq!(twice.await.unwrap(), CommitSeq(3));
     });
@@ -122,28 +132,23 @@ fn nobody_gets_before_who_waits() {
 fn who_gave_up_is_committed_all_the_same_and_waits_no_more() {
     let gated = Gated::new();
     one_worker().block_on(async {
-        let commit = |key: &'static str| {
-            let db = gated.db.clone();
-            tokio::spawn(async move { db.commit(put(key, "1")).await.unwrap() })
-        };
-        let first = commit("a");
+        let first = gated.commit("a");
         assert_eq!(gated.who_writes(), "worker");
-        let gives_up = commit("b");
-        let others = tokio::time::timeout(FOR_EVER, tokio::spawn(async {}));
-        others.await.unwrap().unwrap();
+        let gives_up = gated.commit("b");
+        who_was_before_has_had_his_turn().await;
         gives_up.abort();
         assert!(gives_up.await.is_err());
-        gated.go.send(()).unwrap();
+        gated.go();
         first.await.unwrap();
         assert_eq!(gated.who_writes(), "committer", "it was handed in");
-        gated.go.send(()).unwrap();
+        gated.go();
         // Behind the one before it, which nobody waits for.
-        let (behind, queued) = (commit("c"), gated.at_gate.recv_timeout(FOR_EVER).unwrap());
-        gated.go.send(()).unwrap();
+        let (behind, queued) = (gated.commit("c"), gated.at_gate.recv_timeout(FOR_EVER).unwrap());
+        gated.go();
         assert_eq!(behind.await.unwrap(), CommitSeq(3), "{queued}");
-        let alone = commit("d");
+        let alone = gated.commit("d");
         assert_eq!(gated.who_writes(), "worker");
-        gated.go.send(()).unwrap();
+        gated.go();
         assert_eq!(alone.await.unwrap(), CommitSeq(4));
     });
 }
@@ -151,11 +156,11 @@ fn who_gave_up_is_committed_all_the_same_and_waits_no_more() {
 #[test]
 fn where_nobody_would_take_over_a_thread_writes() {
     let gated = Gated::new();
-    gated.go.send(()).unwrap();
+    gated.go();
     run(gated.db.commit(put("a", "1"))).unwrap();
     assert_eq!(gated.who_writes(), "committer");
     // Nor is he one of many who is only waited for.
-    gated.go.send(()).unwrap();
+    gated.go();
     let runtime = one_worker();
     std::thread::scope(|scope| {
         let aside = scope.spawn(|| runtime.handle().block_on(gated.db.commit(put("b", "1"))));

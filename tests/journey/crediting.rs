@@ -6,6 +6,7 @@ use crate::doors::doors;
 use crate::folders::Client;
 use crate::provider::{Provider, admin};
 use crate::road::{message, pair};
+use kepd::clock::Clock as _;
 use kepd::domain::audit::AuditRoute;
 use kepd::domain::credit::{CreditAccount, CreditTerms, MovementKind};
 use kepd::domain::evidence::{Event, EvidenceFacts, EvidenceKind, Reason};
@@ -19,7 +20,7 @@ use kepd::domain::selector::Mailbox;
 use kepd::id::{JobId, MailId};
 use kepd::net::imap::ImapDoor;
 use kepd::service::approval::Approval;
-use kepd::service::credit::Credits;
+use kepd::service::credit::{Added, Addition, Credits};
 use kepd::service::failure::{Failure, Kind};
 use kepd::service::organisation::{NewStep, RuleWish};
 use kepd::service::submission::Accepted;
@@ -47,10 +48,16 @@ fn credits(p: &Provider) -> Credits {
 pub async fn add(p: &Provider, units: i64) {
     let organisation = p.organisations.by_name(TENANT).unwrap();
     let credits = credits(p);
-    credits
-        .add(&organisation.tenant, admin(), units, "deneme")
-        .await
-        .unwrap();
+    let added = credits.add(&organisation.tenant, admin(), addition(units));
+    assert_eq!(added.await.unwrap(), Added::Now);
+}
+
+fn addition(units: i64) -> Addition<'static> {
+    Addition {
+        units,
+        note: "deneme",
+        name: None,
+    }
 }
 
 /// With so many units, no overdraft and no warning.
@@ -607,7 +614,68 @@ async fn additions_are_on_the_audit_record() {
     );
     assert_eq!(record.after, r#"{"note":"deneme","units":-2}"#);
     let organisation = p.organisations.by_name(TENANT).unwrap();
-    let refused = credits(p).add(&organisation.tenant, admin(), -1, " ").await;
+    let without_reason = Addition {
+        note: " ",
+        ..addition(-1)
+    };
+    let refused = credits(p)
+        .add(&organisation.tenant, admin(), without_reason)
+        .await;
     assert!(matches!(refused, Err(Failure::Refused(r)) if r.kind == Kind::Invalid));
     assert_eq!(stands(p), (3, 0));
+}
+
+#[tokio::test]
+async fn under_one_name_credit_is_added_once_whoever_says_it_and_how_often() {
+    let pair = pair().await;
+    let p = &pair.hs01;
+    prepaid(p, 5).await;
+    let organisation = p.organisations.by_name(TENANT).unwrap();
+    let named = |units, name| Addition {
+        name: Some(name),
+        ..addition(units)
+    };
+    let (first, second) = (credits(p), credits(p));
+    let both = tokio::join!(
+        first.add(&organisation.tenant, admin(), named(10, "fatura 17")),
+        second.add(&organisation.tenant, admin(), named(10, " fatura 17 ")),
+    );
+    let made_at = p.clock.now();
+    let both = [both.0.unwrap(), both.1.unwrap()];
+    assert!(
+        both.contains(&Added::Now) && both.contains(&Added::Before(made_at)),
+        "{both:?}"
+    );
+    assert_eq!(stands(p), (15, 0));
+    p.clock.advance(DAY);
+    let again = first
+        .add(&organisation.tenant, admin(), named(10, "fatura 17"))
+        .await;
+    assert_eq!(again.unwrap(), Added::Before(made_at));
+    let otherwise = first
+        .add(&organisation.tenant, admin(), named(11, "fatura 17"))
+        .await;
+    let Err(Failure::Refused(refused)) = otherwise else {
+        panic!("{otherwise:?}");
+    };
+    assert!(
+        refused.kind == Kind::WrongState && refused.text.contains("10 units were added as \"fatura 17\"")
+    );
+    let another = first
+        .add(&organisation.tenant, admin(), named(10, "fatura 18"))
+        .await;
+    assert_eq!(another.unwrap(), Added::Now);
+    assert_eq!(stands(p), (25, 0));
+    let latest = audit::latest(&*p.db, p.tenant(TENANT), 1).unwrap();
+    assert_eq!(
+        latest[0].1.after,
+        r#"{"note":"deneme","once":"fatura 18","units":10}"#
+    );
+    for name in ["", "  ", "a\nb", &"x".repeat(201)] {
+        let refused = first.add(&organisation.tenant, admin(), named(1, name)).await;
+        assert!(
+            matches!(refused, Err(Failure::Refused(r)) if r.kind == Kind::Invalid),
+            "{name:?}"
+        );
+    }
 }

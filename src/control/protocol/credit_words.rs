@@ -18,6 +18,10 @@ words! {
             #[arg(long, default_value = "")]
             #[serde(default)]
             note: String,
+            /// A name of this addition, as the number of an invoice: said again, nothing more is added
+            #[arg(long, value_name = "NAME")]
+            #[serde(default)]
+            once: Option<String>,
         },
         /// Additions, reservations, charges and releases, newest first
         History {

@@ -5,8 +5,9 @@
 //! Who submits something else at the same time is in nobody's way, and two never spend the same unit. The entry of the history, and
 //! that the officers have to be told, are rows of the same revision.
 
+use super::mails::digest;
 use super::work::{self, LowCredit};
-use super::{Key, Stored, rows};
+use super::{Key, Stored, insert, rows};
 use crate::clock::UtcTime;
 use crate::domain::audit::Author;
 use crate::domain::credit::{CreditAccount, CreditEntry, CreditRefusal, CreditTerms, Movement, MovementKind};
@@ -14,11 +15,20 @@ use crate::id::{MailId, TenantId};
 use crate::store::db::{Batch, CommitSeq, Db, Revised, Revision};
 use crate::store::row::{self, Row as _, RowError};
 use crate::store::{StoreError, prefix_end};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// An addition that has a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedAddition {
+    pub units: i64,
+    pub at: UtcTime,
+}
 
 rows! {
     CreditAccount => "credit" v 1;
     CreditEntry => "credit movements" v 1;
+    NamedAddition => "named additions of credit" v 1;
 }
 
 fn account_key(tenant: TenantId) -> Vec<u8> {
@@ -27,6 +37,28 @@ fn account_key(tenant: TenantId) -> Vec<u8> {
 
 fn entry_key(tenant: TenantId, number: u64) -> Vec<u8> {
     Key::tenant(tenant, b"ce").long(number).done()
+}
+
+fn named_key(tenant: TenantId, name: &str) -> Vec<u8> {
+    Key::tenant(tenant, b"cd").octets(&digest(name.as_bytes())).done()
+}
+
+/// What was added under a name.
+pub fn named(db: &dyn Db, tenant: TenantId, name: &str) -> Result<Option<NamedAddition>, StoreError> {
+    let stored = super::read::<NamedAddition>(db, named_key(tenant, name))?;
+    Ok(stored.map(|stored| stored.row))
+}
+
+/// Gives an addition its name, only if nothing was added under it.
+pub fn name(
+    batch: &mut Batch,
+    tenant: TenantId,
+    name: &str,
+    addition: &NamedAddition,
+) -> Result<(), RowError> {
+    let key = named_key(tenant, name);
+    batch.require_absent(key.clone());
+    insert(batch, key, addition)
 }
 
 /// The account as it stands; one that never moved is empty.

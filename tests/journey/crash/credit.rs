@@ -3,7 +3,7 @@
 use crate::crediting::adds_up;
 use crate::provider::{Provider, admin};
 use kepd::domain::credit::CreditTerms;
-use kepd::service::credit::Credits;
+use kepd::service::credit::{Addition, Credits};
 
 /// More than all kills spend.
 const ADDED: i64 = 1_000_000;
@@ -17,7 +17,12 @@ pub async fn prepaid(p: &Provider) {
         .await
         .unwrap();
     let credits = Credits::new(p.db.clone(), p.clock.clone(), p.identity.tariff);
-    credits.add(&set, admin(), ADDED, "").await.unwrap();
+    let addition = Addition {
+        units: ADDED,
+        note: "",
+        name: None,
+    };
+    credits.add(&set, admin(), addition).await.unwrap();
 }
 
 /// All mails have left: nothing is reserved, and each of them was charged once.

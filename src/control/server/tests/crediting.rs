@@ -119,6 +119,12 @@ async fn the_provider_adds_credit_and_who_manages_the_account_sees_it() {
     assert_eq!(summary.value("credit_low"), Some(&json!(true)));
     let audit = listed(&r, "audit|show|ornekas|--limit|1").await;
     assert_eq!(audit[0].value("deed"), Some(&json!("credit add")));
+    let named = "credit|add|ornekas|7|--once|fatura 18";
+    assert_eq!(done(&r, named).await.value("added_before"), None);
+    let again = done(&r, named).await;
+    assert!(again.value("added_before").is_some());
+    assert_eq!(again.value("balance"), Some(&json!(12)));
+    done(&r, "credit|add|ornekas|-7|--note|geri").await;
     // Put back on account, what it had is still there.
     done(&r, "tenant|set|ornekas|--credit|none").await;
     let shown = done(&r, "credit|show|ornekas").await;
