@@ -8,11 +8,13 @@
 //! Without Dovecot (Debian: dovecot-imapd) only kepd is measured.
 //!
 //! Needs `cargo build --release --bins` first. Options: `--only NAME,NAME`, `--mails N`, `--format F`, `--json`; and
-//! `--turns N` for what lies near to each other: all servers side by side, a piece of work on each in turn (`turns`).
+//! `--turns N` for what lies near to each other: all servers side by side, a piece of work on each in turn (`turns`), with
+//! `--beside FILE` another build of kepd among them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
+mod load;
 mod mails;
 mod measures;
 mod servers;
@@ -21,6 +23,7 @@ mod turns;
 use measures::{Figure, Plan};
 use servers::{Dovecot, Kepd, Server, Syncs};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 struct Options {
     only: Vec<String>,
@@ -29,6 +32,8 @@ struct Options {
     json: bool,
     /// 0: one server after the other.
     turns: usize,
+    /// Another build of the daemon, measured too when in turns.
+    beside: Option<PathBuf>,
 }
 
 fn main() {
@@ -38,18 +43,18 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("imap-bench");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("imap-bench");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
-    if options.turns > 0 {
-        runtime.block_on(in_turns(&folder, &options));
-        let _ = std::fs::remove_dir_all(&folder);
-        return;
-    }
     let plan = Plan {
         only: options.only.clone(),
         mails: options.mails,
     };
+    if options.turns > 0 {
+        runtime.block_on(in_turns(&folder, &plan, &options));
+        let _ = std::fs::remove_dir_all(&folder);
+        return;
+    }
     let mut all: Vec<(&'static str, Vec<Figure>)> = Vec::new();
     let mut synced = Vec::new();
     if let Some(dovecot) = Dovecot::start(&folder.join("dovecot"), &options.format, Syncs::ItsDefault) {
@@ -66,7 +71,7 @@ fn main() {
     } else {
         eprintln!("dovecot is not installed (Debian: dovecot-imapd); only kepd is measured");
     }
-    let kepd = Kepd::start(&folder.join("kepd"));
+    let kepd = Kepd::start(&folder.join("kepd"), &Kepd::built());
     all.push(("kepd", runtime.block_on(measures::run(&kepd, &plan))));
     kepd.stop();
     beside_synced(&mut all, synced);
@@ -74,21 +79,26 @@ fn main() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
-async fn in_turns(folder: &std::path::Path, options: &Options) {
+async fn in_turns(folder: &Path, plan: &Plan, options: &Options) {
     let (own, synced) = (folder.join("dovecot"), folder.join("dovecot-synced"));
     let dovecot = Dovecot::start(&own, &options.format, Syncs::ItsDefault);
     let always = Dovecot::start(&synced, &options.format, Syncs::Always);
-    let kepd = Kepd::start(&folder.join("kepd"));
-    let named = [("dovecot", &dovecot), ("dovecot, synced", &always)];
-    let there = named
-        .into_iter()
-        .filter_map(|(name, server)| Some((name, server.as_ref()?)));
+    let beside = options.beside.as_deref();
+    let beside = beside.map(|binary| Kepd::start(&folder.join("kepd-beside"), binary));
+    let kepd = Kepd::start(&folder.join("kepd"), &Kepd::built());
     let mut servers: Vec<(&'static str, &dyn Server)> = Vec::new();
-    servers.extend(there.map(|(name, server)| (name, server as &dyn Server)));
+    for (name, server) in [("dovecot", &dovecot), ("dovecot, synced", &always)] {
+        servers.extend(server.as_ref().map(|server| (name, server as &dyn Server)));
+    }
+    servers.extend(
+        beside
+            .as_ref()
+            .map(|server| ("kepd, --beside", server as &dyn Server)),
+    );
     servers.push(("kepd", &kepd));
-    turns::run(&servers, options.mails, options.turns).await;
+    turns::run(&servers, plan, options.turns).await;
     dovecot.into_iter().chain(always).for_each(Dovecot::stop);
-    kepd.stop();
+    beside.into_iter().chain([kepd]).for_each(Kepd::stop);
 }
 
 /// Rows of their own for Dovecot with `mail_fsync=always`, with kepd's same figures beside them.
@@ -119,6 +129,7 @@ fn options() -> Options {
         format: "sdbox".into(),
         json: false,
         turns: 0,
+        beside: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -134,6 +145,7 @@ fn options() -> Options {
             "--mails" => options.mails = words.next().and_then(|n| n.parse().ok()).expect("--mails N"),
             "--format" => options.format = words.next().expect("--format sdbox|maildir"),
             "--turns" => options.turns = words.next().and_then(|n| n.parse().ok()).expect("--turns N"),
+            "--beside" => options.beside = Some(words.next().expect("--beside FILE").into()),
             "--json" => options.json = true,
             // What cargo itself hands on.
             "--bench" => {}

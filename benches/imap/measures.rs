@@ -1,7 +1,8 @@
 //! What is measured, the same for every server.
 
 use super::client::{Client, connector};
-use super::mails::{Dice, mail};
+use super::load::{Busy, Step};
+use super::mails::mail;
 use super::servers::Server;
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -325,65 +326,35 @@ impl Bench<'_> {
         .await;
     }
 
-    /// Each connection in an account of its own: bodies, flags, polls, and new mail.
     async fn mixed(&mut self, mails: usize) {
-        let mut clients = Vec::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut many = Vec::new();
         let own = 100.min(mails);
-        for n in 0..CONNECTIONS {
-            let mut client = self.client(n + 1).await;
+        for n in 1..=CONNECTIONS {
+            let mut client = self.client(n).await;
             for m in 0..own {
-                client
-                    .append(
-                        self.server.mailbox(),
-                        &mail(2_000_000 + n * own + m, OCTETS, "user3@hs01.kep.test"),
-                    )
-                    .await;
+                let message = mail(2_000_000 + n * own + m, OCTETS, "user3@hs01.kep.test");
+                client.append(self.server.mailbox(), &message).await;
             }
             client.ok(&format!("SELECT {}", self.server.mailbox())).await;
-            clients.push(client);
+            many.push(Busy::new(n, client, self.server.mailbox(), own));
         }
         let (cpu, began) = (self.server.cpu_us(), Instant::now());
-        let mailbox = self.server.mailbox().to_owned();
-        let tasks: Vec<_> = clients
-            .into_iter()
-            .enumerate()
-            .map(|(k, mut client)| {
-                let mailbox = mailbox.clone();
-                tokio::spawn(async move {
-                    let (mut dice, mut done) = (Dice::new(k as u64 + 77), 0usize);
-                    while began.elapsed() < MIXED_FOR {
-                        let number = dice.below(own) + 1;
-                        match dice.below(10) {
-                            0..4 => drop(client.ok(&format!("FETCH {number} BODY.PEEK[]")).await),
-                            4..6 => drop(client.ok(&format!("STORE {number} +FLAGS (\\Seen)")).await),
-                            6 => drop(client.ok(&format!("STORE {number} -FLAGS (\\Seen)")).await),
-                            7 => drop(client.ok("FETCH 1:20 (UID FLAGS ENVELOPE)").await),
-                            8 => drop(client.ok("NOOP").await),
-                            _ => {
-                                let message =
-                                    mail(3_000_000 + k * 100_000 + done, OCTETS, "user4@hs01.kep.test");
-                                client.append(&mailbox, &message).await;
-                            }
-                        }
-                        done += 1;
-                    }
-                    done
-                })
-            })
-            .collect();
-        let mut done = 0;
-        for task in tasks {
-            done += task.await.unwrap();
+        for mut busy in many {
+            tasks.spawn(async move {
+                let mut done = 0;
+                while began.elapsed() < MIXED_FOR {
+                    busy.step(Step::Mixed, done).await;
+                    done += 1;
+                }
+                done
+            });
         }
+        let done: usize = tasks.join_all().await.into_iter().sum();
         let took = began.elapsed().as_secs_f64();
         let cpu = (self.server.cpu_us() - cpu) as f64 / done as f64;
-        self.note(
-            50,
-            "mixed load, 16 connections",
-            "/s",
-            done as f64 / took,
-            Some(cpu),
-        );
+        let what = "mixed load, 16 connections";
+        self.note(50, what, "/s", done as f64 / took, Some(cpu));
     }
 
     /// From the OK of an APPEND to the EXISTS that another connection hears.

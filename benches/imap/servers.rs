@@ -97,9 +97,14 @@ pub struct Kepd {
 }
 
 impl Kepd {
-    pub fn start(folder: &Path) -> Self {
+    /// The program as `cargo build --release` leaves it.
+    pub fn built() -> PathBuf {
         let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release/kepd");
         assert!(binary.exists(), "run `cargo build --release --bins` first");
+        binary
+    }
+
+    pub fn start(folder: &Path, binary: &Path) -> Self {
         let process = Command::new(binary)
             .args(["demo", "--accounts", &ACCOUNTS.to_string(), "--data"])
             .arg(folder)

@@ -5,13 +5,15 @@
 //! steady where two single rates are not. Processor time is read to the nanosecond, of all threads and processes that live.
 
 use super::client::{Client, connector};
+use super::load::{self, Busy, Step};
 use super::mails::mail;
+use super::measures::Plan;
 use super::servers::Server;
 use std::time::{Duration, Instant};
 
 const OCTETS: usize = 5 * 1024;
 const CONNECTIONS: usize = 16;
-const MAILS_EACH: usize = 10;
+const MAILS_EACH: usize = 20;
 /// A server is at rest when it takes less than this of a second.
 const AT_REST_US: f64 = 20_000.0;
 
@@ -24,30 +26,50 @@ enum Work {
     Metadata,
     Unseen,
     Login,
+    Bodies,
+    BodiesOne,
+    Mixed,
+    AppendOne,
+    AppendMany,
 }
 
-const ALL: [(Work, &str); 7] = [
-    (Work::StoreOne, "STORE one by one"),
-    (Work::StoreMany, "STORE one by one, 16 connections"),
-    (Work::StoreAll, "STORE on all, per mail"),
-    (Work::Flags, "FETCH of all flags, per mail"),
-    (Work::Metadata, "FETCH of all metadata, per mail"),
-    (Work::Unseen, "SEARCH UNSEEN"),
-    (Work::Login, "TLS, LOGIN, LOGOUT"),
+/// With the word of `--only` that asks for it. What brings mails comes last: the others find what was there.
+const ALL: [(Work, &str, &str); 12] = [
+    (Work::StoreOne, "store", "STORE one by one"),
+    (Work::StoreMany, "store", "STORE one by one, 16 connections"),
+    (Work::StoreAll, "store", "STORE on all, per mail"),
+    (Work::Flags, "fetch", "FETCH of all flags, per mail"),
+    (Work::Metadata, "fetch", "FETCH of all metadata, per mail"),
+    (Work::Unseen, "search", "SEARCH UNSEEN"),
+    (Work::Login, "login", "TLS, LOGIN, LOGOUT"),
+    (Work::Bodies, "fetch", "FETCH of all bodies, per mail"),
+    (Work::BodiesOne, "fetch", "FETCH of bodies one by one"),
+    (Work::Mixed, "mixed", "mixed load, 16 connections"),
+    (Work::AppendOne, "append", "APPEND of 5 KB, one connection"),
+    (Work::AppendMany, "append", "APPEND of 5 KB, 16 connections"),
 ];
 
-/// STOREs one by one in one turn.
+/// STOREs, bodies and mails one by one in one turn.
 const STORED: usize = 50;
+const FETCHED: usize = 200;
+const APPENDED: usize = 20;
+/// The number of the first that is brought by one.
+const BROUGHT_FROM: usize = 9_000_000;
+/// What each of many connections does in one turn.
+const MIXED_EACH: usize = 10;
+const APPENDED_EACH: usize = 4;
 
 /// A server with all connections that the work needs.
 struct Side<'s> {
     name: &'static str,
     server: &'s dyn Server,
     one: Client,
-    many: Vec<Client>,
+    many: Vec<Busy>,
     mails: usize,
-    /// Single STOREs so far.
+    /// Single STOREs so far, single bodies, and mails brought.
     stored: usize,
+    fetched: usize,
+    brought: usize,
     turns: usize,
     /// Microseconds of each turn for one operation: until all was answered, and of the processor.
     took: Vec<(f64, Option<f64>)>,
@@ -58,7 +80,8 @@ impl<'s> Side<'s> {
         let one = opened(server, 0, mails).await;
         let mut many = Vec::new();
         for n in 1..=CONNECTIONS {
-            many.push(opened(server, n, MAILS_EACH).await);
+            let client = opened(server, n, MAILS_EACH).await;
+            many.push(Busy::new(n, client, server.mailbox(), MAILS_EACH));
         }
         let mut last = server.cpu_now_us();
         assert!(last > 0.0, "the kernel does not count the time of threads");
@@ -78,6 +101,8 @@ impl<'s> Side<'s> {
             many,
             mails,
             stored: 0,
+            fetched: 0,
+            brought: 0,
             turns: 0,
             took: Vec::new(),
         }
@@ -106,19 +131,7 @@ impl<'s> Side<'s> {
                 }
                 STORED
             }
-            Work::StoreMany => {
-                let mut tasks = tokio::task::JoinSet::new();
-                for mut client in self.many.drain(..) {
-                    tasks.spawn(async move {
-                        for n in 1..=MAILS_EACH {
-                            client.ok(&format!("STORE {n} {how}FLAGS (\\Flagged)")).await;
-                        }
-                        client
-                    });
-                }
-                self.many = tasks.join_all().await;
-                CONNECTIONS * MAILS_EACH
-            }
+            Work::StoreMany => self.each(MAILS_EACH, Step::Store(how)).await,
             Work::StoreAll => {
                 for how in ['+', '-'] {
                     self.one.ok(&format!("STORE 1:* {how}FLAGS (\\Answered)")).await;
@@ -144,7 +157,35 @@ impl<'s> Side<'s> {
                 client.ok("LOGOUT").await;
                 1
             }
+            Work::Bodies => {
+                self.one.ok("FETCH 1:* BODY.PEEK[]").await;
+                self.mails
+            }
+            Work::BodiesOne => {
+                for _ in 0..FETCHED {
+                    let n = self.fetched % self.mails + 1;
+                    self.one.ok(&format!("FETCH {n} BODY.PEEK[]")).await;
+                    self.fetched += 1;
+                }
+                FETCHED
+            }
+            Work::Mixed => self.each(MIXED_EACH, Step::Mixed).await,
+            Work::AppendOne => {
+                for _ in 0..APPENDED {
+                    let message = mail(BROUGHT_FROM + self.brought, OCTETS, "user1@hs01.kep.test");
+                    self.one.append(self.server.mailbox(), &message).await;
+                    self.brought += 1;
+                }
+                APPENDED
+            }
+            Work::AppendMany => self.each(APPENDED_EACH, Step::Append).await,
         }
+    }
+
+    /// All of the many do it so many times.
+    async fn each(&mut self, rounds: usize, step: Step) -> usize {
+        self.many = load::all(std::mem::take(&mut self.many), rounds, step).await;
+        CONNECTIONS * rounds
     }
 }
 
@@ -160,19 +201,22 @@ async fn opened(server: &dyn Server, account: usize, mails: usize) -> Client {
     client
 }
 
-/// Prints, for each work, every server beside the last one: how many times as fast that is, and what it takes of the
-/// processor to this one's.
-pub async fn run(servers: &[(&'static str, &dyn Server)], mails: usize, turns: usize) {
+/// Prints, for each work that is wanted, every server beside the last one: how many times as fast that is, and what it
+/// takes of the processor to this one's.
+pub async fn run(servers: &[(&'static str, &dyn Server)], plan: &Plan, turns: usize) {
     let mut sides = Vec::new();
     for (name, server) in servers {
         eprintln!("filling {name}");
-        sides.push(Side::prepare(name, *server, mails).await);
+        sides.push(Side::prepare(name, *server, plan.mails).await);
     }
     println!(
         "{:<34} {:<18} {:>11} {:>9} {:>22} {:>22}",
         "what", "server", "us", "CPU us", "rate: ours by it", "CPU: ours by it"
     );
-    for (work, what) in ALL {
+    for (work, word, what) in ALL {
+        if !plan.wants(word) {
+            continue;
+        }
         for side in &mut sides {
             side.took.clear();
             side.turns = 0;

@@ -205,6 +205,11 @@ impl Mailbox {
         filed.map_or(item.saved, |filed| filed.at)
     }
 
+    /// Whether the flags of a user decide what he finds in it.
+    pub fn asks_flags(self) -> bool {
+        self == Mailbox::Important
+    }
+
     /// Whether it is only a place to move things to.
     pub fn shows_nothing(self) -> bool {
         self.act().is_some() || self.declares().is_some() || matches!(self, Mailbox::Flow(_))

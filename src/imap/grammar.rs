@@ -3,6 +3,7 @@
 //! Only for what imap-codec does not read ([`super::parse`]). Literals stand in the slice as the framer gathered them.
 
 use super::flag::is_atom_char;
+use super::set::SequenceSet;
 
 /// The command does not follow the grammar; the text is for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +156,22 @@ impl<'a> Cursor<'a> {
         number
             .filter(|n| *n <= i64::MAX as u64)
             .ok_or(Malformed("a number is missing or too large"))
+    }
+
+    /// sequence-set, or `$` (RFC 5182 3).
+    pub fn set(&mut self) -> Result<SequenceSet, Malformed> {
+        let text = self.take_while(|b| b.is_ascii_digit() || b":*,$".contains(&b));
+        let set = std::str::from_utf8(text).ok().and_then(SequenceSet::parse);
+        set.ok_or(Malformed("that is not a sequence set"))
+    }
+
+    /// flag, whichever it is: an atom, or a backslash and an atom.
+    pub fn flag(&mut self) -> Result<&'a str, Malformed> {
+        let from = self.0;
+        self.eat(b'\\');
+        self.atom()?;
+        let flag = &from[..from.len() - self.0.len()];
+        std::str::from_utf8(flag).map_err(|_| Malformed("an atom is missing"))
     }
 
     /// `(` item *(SP item) `)`, at least `least` of them.

@@ -26,6 +26,7 @@ mod parse_notify;
 mod parse_property;
 pub mod parse_search;
 mod parse_sort;
+mod parse_store;
 pub mod partial;
 pub mod property;
 pub mod recent;

@@ -33,7 +33,8 @@ pub(super) fn take_out(body: &[u8]) -> Result<Option<Around>, Malformed> {
     let saved = set == b"$";
     let (rest, partial) = match verb.as_str() {
         "FETCH" => modifiers(cursor.0)?,
-        _ => (cursor.0.to_vec(), None),
+        _ if saved => (cursor.0.to_vec(), None),
+        _ => return Ok(None),
     };
     if !saved && partial.is_none() {
         return Ok(None);

@@ -8,14 +8,11 @@ use super::command::{
 };
 use super::grammar::{Cursor, Malformed};
 use super::limits::{FETCH_ITEMS_MAX, FIELD_NAMES_MAX, PART_LEVELS_MAX};
-use super::set::SequenceSet;
 
 /// What follows the word FETCH.
 pub fn fetch(cursor: &mut Cursor<'_>, numbering: Numbering) -> Result<Command, Malformed> {
     cursor.space()?;
-    let text = cursor.take_while(|b| b.is_ascii_digit() || b":*,".contains(&b));
-    let set = std::str::from_utf8(text).ok().and_then(SequenceSet::parse);
-    let set = set.ok_or(Malformed("that is not a sequence set"))?;
+    let set = cursor.set()?;
     cursor.space()?;
     let items = items(cursor)?;
     Ok(Command::Fetch {
@@ -262,7 +259,7 @@ pub mod tests {
     use super::super::name::Spelling;
     use super::super::parse::parse;
     use super::super::response::put_section;
-    use super::super::set::Bound;
+    use super::super::set::{Bound, SequenceSet};
     use super::*;
     use imap_codec::CommandCodec;
     use imap_codec::decode::Decoder as _;

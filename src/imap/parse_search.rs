@@ -9,7 +9,7 @@ use super::grammar::{Cursor, Malformed};
 use super::limits::{SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, SEARCH_TEXTS_MAX};
 use super::partial::PartialRange;
 use super::search::{Charset, Date, MONTHS, SearchKey, When};
-use super::set::{SearchSet, SequenceSet};
+use super::set::SearchSet;
 
 type Key = SearchKey<SearchSet>;
 
@@ -145,7 +145,7 @@ impl Keys {
                 let keys = cursor.list(1, SEARCH_KEYS_MAX, |c| self.key(c, depth + 1))?;
                 Ok(and(keys))
             }
-            Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Set(SearchSet::Sequence(set(cursor)?))),
+            Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Set(SearchSet::Sequence(cursor.set()?))),
             _ => self.word(cursor, depth),
         }
     }
@@ -271,7 +271,7 @@ fn with_argument(word: &str, cursor: &mut Cursor<'_>) -> Result<Key, Malformed> 
         "THREADID" => object_id(cursor).map(SearchKey::ThreadId),
         "LARGER" => cursor.number().map(SearchKey::LargerThan),
         "SMALLER" => cursor.number().map(SearchKey::SmallerThan),
-        "UID" => set(cursor).map(|s| SearchKey::Set(SearchSet::Uid(s))),
+        "UID" => cursor.set().map(|s| SearchKey::Set(SearchSet::Uid(s))),
         "KEYWORD" => keyword(cursor),
         "UNKEYWORD" => keyword(cursor).map(|key| SearchKey::Not(Box::new(key))),
         _ => Err(UNKNOWN),
@@ -320,12 +320,6 @@ fn text(cursor: &mut Cursor<'_>) -> Result<String, Malformed> {
     String::from_utf8(cursor.astring()?).map_err(|_| Malformed("the text is not UTF-8"))
 }
 
-fn set(cursor: &mut Cursor<'_>) -> Result<SequenceSet, Malformed> {
-    let text = cursor.take_while(|b| b.is_ascii_digit() || b":*,$".contains(&b));
-    let set = std::str::from_utf8(text).ok().and_then(SequenceSet::parse);
-    set.ok_or(Malformed("that is not a sequence set"))
-}
-
 /// `1-Feb-1994`, with or without quotes.
 fn date(cursor: &mut Cursor<'_>) -> Result<Date, Malformed> {
     let octets = cursor.astring()?;
@@ -348,7 +342,7 @@ fn date(cursor: &mut Cursor<'_>) -> Result<Date, Malformed> {
 pub mod tests {
     use super::*;
     use crate::imap::partial::tests::any_range;
-    use crate::imap::set::Bound;
+    use crate::imap::set::{Bound, SequenceSet};
     use imap_codec::CommandCodec;
     use imap_codec::decode::Decoder;
     use proptest::prelude::*;

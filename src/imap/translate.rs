@@ -4,7 +4,6 @@
 //! grammar, size by the framer.
 
 use super::command::*;
-use super::flag::Flag;
 use super::grammar::Malformed;
 use super::limits::*;
 use super::name::{MailboxName, Spelling};
@@ -15,7 +14,6 @@ use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
 use imap_codec::imap_types::command::{Command as CodecCommand, CommandBody};
 use imap_codec::imap_types::extensions::enable::CapabilityEnable;
-use imap_codec::imap_types::flag::{Flag as CodecFlag, StoreResponse, StoreType};
 use imap_codec::imap_types::mailbox::Mailbox;
 use imap_codec::imap_types::sequence::{SeqOrUid, Sequence, SequenceSet as CodecSet};
 
@@ -66,25 +64,6 @@ pub(super) fn base(octets: &[u8], spelling: Spelling) -> Result<Command, Malform
         CommandBody::Unselect => Command::Unselect,
         CommandBody::Expunge => Command::Expunge(None),
         CommandBody::ExpungeUid { sequence_set } => Command::Expunge(Some(set(&sequence_set))),
-        CommandBody::Store {
-            sequence_set,
-            kind,
-            response,
-            flags,
-            uid,
-            modifiers,
-        } => Command::Store {
-            numbering: numbering(uid),
-            set: set(&sequence_set),
-            how: match kind {
-                StoreType::Replace => StoreHow::Replace,
-                StoreType::Add => StoreHow::Add,
-                StoreType::Remove => StoreHow::Remove,
-            },
-            silent: response == StoreResponse::Silent,
-            flags: store_flags(&flags)?,
-            unchanged_since: translate_resync::unchanged_since(&modifiers)?,
-        },
         CommandBody::Copy {
             sequence_set,
             mailbox,
@@ -145,16 +124,6 @@ pub(super) fn set(codec: &CodecSet) -> SequenceSet {
         Sequence::Range(a, b) => (bound(a), bound(b)),
     };
     SequenceSet(codec.0.as_ref().iter().map(range).collect())
-}
-
-fn store_flags(flags: &[CodecFlag<'_>]) -> Result<Vec<Flag>, Malformed> {
-    if flags.len() > FLAGS_MAX {
-        return Err(Malformed("too many flags"));
-    }
-    let texts = flags.iter().map(ToString::to_string);
-    texts
-        .map(|t| Flag::parse(&t).ok_or(Malformed("that flag cannot be changed")))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The parameters and modifiers of CONDSTORE and QRESYNC (RFC 7162 7) as imap-codec reads them, to our own.
+//! The parameters of CONDSTORE and QRESYNC (RFC 7162 7) as imap-codec reads them, to our own.
 
 use super::command::{Qresync, SelectWith};
 use super::grammar::Malformed;
 use super::set::{Bound, SequenceSet};
 use super::translate::set;
-use imap_codec::imap_types::command::{SelectParameter, StoreModifier};
+use imap_codec::imap_types::command::SelectParameter;
 use imap_codec::imap_types::sequence::SequenceSet as CodecSet;
 
 const TWICE: Malformed = Malformed("the same parameter stands there twice");
@@ -51,13 +51,5 @@ fn plain(codec: &CodecSet) -> Result<SequenceSet, Malformed> {
     match set.0.iter().any(|(a, b)| [*a, *b].contains(&Bound::Last)) {
         true => Err(Malformed("what is known has no *")),
         false => Ok(set),
-    }
-}
-
-pub(super) fn unchanged_since(modifiers: &[StoreModifier]) -> Result<Option<u64>, Malformed> {
-    match modifiers {
-        [] => Ok(None),
-        [StoreModifier::UnchangedSince(number)] => modseq(*number).map(Some),
-        _ => Err(TWICE),
     }
 }

@@ -372,6 +372,8 @@ impl Connection<'_> {
         if let Some(opened) = &mut self.opened {
             let heard = marked.done.iter().filter(heard);
             opened.answered(heard.map(|done| (done.item, done.changed_at)));
+            // What he did not hear had been changed by somebody else, whose commit is none of these.
+            opened.answered_whole(marked.his_alone);
         }
         let mut rows: Vec<Told> = marked.done.iter().map(told).collect();
         match self.news().await {

@@ -193,8 +193,8 @@ impl<'a> Turn<'a> {
         };
         // Flags are read behind what the log says of them.
         self.flags.renew();
-        let own_flags = match (self.asker.mailbox(), self.asker.scope) {
-            (Mailbox::Important, Scope::User(user)) => Some(user),
+        let own_flags = match self.asker.scope {
+            Scope::User(user) if self.asker.mailbox().asks_flags() => Some(user),
             _ => None,
         };
         let concerns = |change: &&Changed| match change.of {
@@ -272,9 +272,9 @@ impl<'a> Turn<'a> {
 
     fn answer(&mut self, item: &Item, about: Option<&Item>) -> Result<Option<Option<UserId>>, StoreError> {
         let question = &self.asker.question;
-        let flags = match question.mailbox {
-            Mailbox::Important => self.flags.flags(item.id)?,
-            _ => None,
+        let flags = match question.mailbox.asks_flags() {
+            true => self.flags.flags(item.id)?,
+            false => None,
         };
         Ok(self.asker.ask(item, about, flags.as_ref()))
     }

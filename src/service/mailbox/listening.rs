@@ -75,6 +75,7 @@ impl Mailboxes {
             if same && self.unconcerned(by, opened, caught.to)? {
                 opened.roster = present.roster;
                 opened.known_to = heard.max(caught.to);
+                opened.seat = caught.seat.clone();
                 return Ok(News::default());
             }
         }

@@ -93,6 +93,8 @@ pub struct Marked {
     /// The UIDs of those left alone because they had changed behind the commit that was named.
     pub changed_since: Vec<u32>,
     pub refused: Option<Failure>,
+    /// Commits by which nothing was changed but flags of the user's own, on what is among those done.
+    pub his_alone: Vec<ModSeq>,
 }
 
 /// One that was marked.
@@ -479,6 +481,9 @@ impl Mailboxes {
                 account.write(&mut batch, by.tenant, &by.author(route), self.clock.now())?;
                 match self.db.commit(batch).await {
                     Ok(seq) => {
+                        if !done.iter().any(|one| one.of_all) {
+                            marked.his_alone.push(ModSeq(seq.0));
+                        }
                         let changed = done.iter_mut().filter(|one| one.changed_at == ModSeq(0));
                         changed.for_each(|one| one.changed_at = ModSeq(seq.0));
                         self.bells.mailboxes.ring(by.tenant);

@@ -10,6 +10,7 @@
 use super::answered::Answered;
 use super::asking::{Asker, Step, Turn};
 use super::marking::Marks;
+use super::seats::Seat;
 use super::{ATTEMPTS, Mailboxes, conflict};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, LabelId, ModSeq, TenantId, ViewId};
@@ -23,6 +24,7 @@ use crate::store::db::{Batch, CommitError};
 use crate::store::tables::items::{self, ChangeOf, Stamped};
 use crate::store::tables::views::{self, Scope, View};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 
 /// Members given new UIDs in one batch: five rows each, and the tombstones it drops, below what a batch may hold.
 const RENUMBERED_MAX: usize = 2000;
@@ -41,6 +43,8 @@ pub struct Opened {
     pub(super) known_to: ModSeq,
     /// Flags that its user set himself since he was told everything.
     pub(super) answered: Answered,
+    /// From where he saw it when he was told everything.
+    pub(super) seat: Weak<Seat>,
 }
 
 impl Opened {
@@ -53,6 +57,11 @@ impl Opened {
     /// Its user was answered what he marked, by these commits: that is no news to him.
     pub fn answered(&mut self, marked: impl IntoIterator<Item = (ItemId, ModSeq)>) {
         self.answered.note(marked);
+    }
+
+    /// These commits changed nothing but flags of his, and he was answered all of it.
+    pub fn answered_whole(&mut self, commits: impl IntoIterator<Item = ModSeq>) {
+        self.answered.note_whole(commits);
     }
 
     /// He was not answered after all.
@@ -77,6 +86,8 @@ pub(super) struct CaughtUp {
     pub mailbox: Mailbox,
     pub view: View,
     pub scope: Scope,
+    /// From where it was asked what is in it.
+    pub seat: Weak<Seat>,
     /// Nothing that happened in the view by this commit is missing.
     ///
     /// It is the higher of what the view has caught up to and of the commit that last wrote its row. The row was read,
@@ -99,6 +110,7 @@ impl Mailboxes {
                 roster: Roster::default(),
                 known_to: ModSeq(1),
                 answered: Answered::default(),
+                seat: Weak::new(),
             });
         }
         let caught = self.catch_up(by, mailbox, None).await?;
@@ -111,6 +123,7 @@ impl Mailboxes {
             roster: present.roster,
             known_to: caught.to,
             answered: Answered::default(),
+            seat: caught.seat,
         })
     }
 
@@ -119,9 +132,31 @@ impl Mailboxes {
         let Some(known) = opened.view else {
             return Ok(News::default());
         };
+        if self.only_he_marked(by, opened)? {
+            return Ok(News::default());
+        }
         let right_to = Some((known, opened.known_to));
         let caught = self.catch_up(by, opened.mailbox, right_to).await?;
         self.news_of(by, opened, &caught).await
+    }
+
+    /// Whether every commit behind what he knows is one by which he marked messages himself, and was answered that: then he
+    /// knows all, and nothing is looked for.
+    ///
+    /// Nobody else's change is among these commits, so nothing came, went or was marked but by him. What his place lets
+    /// him see was asked from the seat he still has. And where flags decide what is in a mailbox, it is looked for.
+    fn only_he_marked(&self, by: &Principal, opened: &mut Opened) -> Result<bool, Failure> {
+        let begun = ModSeq(self.db.begun().0);
+        if opened.mailbox.asks_flags() || !opened.answered.is_all_between(opened.known_to, begun) {
+            return Ok(false);
+        }
+        let seat = self.seat(by)?;
+        if !std::ptr::eq(opened.seat.as_ptr(), Arc::as_ptr(&seat)) {
+            return Ok(false);
+        }
+        opened.known_to = begun;
+        opened.answered.forget();
+        Ok(true)
     }
 
     /// The same of a view that was just brought up, by whomever.
@@ -153,6 +188,7 @@ impl Mailboxes {
         opened.roster = present.roster;
         opened.uid_next = present.uid_next;
         opened.known_to = opened.known_to.max(caught.to);
+        opened.seat = caught.seat.clone();
         opened.answered.forget();
         Ok(news)
     }
@@ -294,6 +330,7 @@ impl Mailboxes {
                         mailbox,
                         view: turn.next,
                         scope: asker.scope,
+                        seat: Arc::downgrade(&seat),
                     });
                 }
                 Step::Write => {
