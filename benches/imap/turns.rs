@@ -209,6 +209,8 @@ pub async fn run(servers: &[(&'static str, &dyn Server)], plan: &Plan, turns: us
         eprintln!("filling {name}");
         sides.push(Side::prepare(name, *server, plan.mails).await);
     }
+    // The kernel has much of it to write yet, and who syncs meanwhile would wait for that, too.
+    rustix::fs::sync();
     println!(
         "{:<34} {:<18} {:>11} {:>9} {:>22} {:>22}",
         "what", "server", "us", "CPU us", "rate: ours by it", "CPU: ours by it"

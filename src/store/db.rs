@@ -129,6 +129,13 @@ impl Batch {
         self
     }
 
+    /// What another batch asks and does, too.
+    pub fn join(&mut self, other: Batch) {
+        self.conditions.extend(other.conditions);
+        self.writes.extend(other.writes);
+        self.revisions.extend(other.revisions);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.revisions.is_empty()
     }

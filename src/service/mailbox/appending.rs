@@ -64,6 +64,14 @@ struct Kept {
     date: Option<UtcTime>,
 }
 
+/// Drafts that are durable.
+enum Drafted {
+    /// In the mailbox, with UIDVALIDITY and their UIDs.
+    In(u32, Vec<u32>),
+    /// They come in when it is caught up.
+    Apart(Vec<ItemId>),
+}
+
 impl Mailboxes {
     /// Whether a message of `size_bytes` may be brought to this mailbox, and where it goes if so.
     pub async fn append(
@@ -222,7 +230,10 @@ impl Appending {
         let mut messages = std::mem::take(&mut self.before);
         messages.push(last);
         let ids = match (self.mailbox, messages.first()) {
-            (Mailbox::Drafts, _) => self.file_drafts(messages).await?,
+            (Mailbox::Drafts, _) => match self.file_drafts(messages).await? {
+                Drafted::In(uid_validity, uids) => return Ok(Some((uid_validity, uids))),
+                Drafted::Apart(ids) => ids,
+            },
             (known, Some(only)) if returning::takes_back(known) => {
                 vec![self.file_again(&only.summary, &only.marks).await?]
             }
@@ -241,21 +252,29 @@ impl Appending {
         }
     }
 
-    async fn file_drafts(&self, messages: Vec<Brought>) -> Result<Vec<ItemId>, Failure> {
+    async fn file_drafts(&self, messages: Vec<Brought>) -> Result<Drafted, Failure> {
         let to = &self.to;
         let drafts = keep(messages).await?;
         let mut ids = Vec::with_capacity(drafts.len());
         for _ in &drafts {
             ids.push(to.items.next(self.by.tenant)?);
         }
-        for _ in 0..ATTEMPTS {
-            let batch = self.draft_batch(&ids, &drafts)?;
+        for attempt in 0..ATTEMPTS {
+            let (mut batch, items) = self.draft_batch(&ids, &drafts)?;
+            // Who brings much at once to one mailbox is not to stand in his own way: later they come in by themselves.
+            let uids = match attempt {
+                0 => to.let_in(&self.by, self.mailbox, &items, &mut batch)?,
+                _ => None,
+            };
             match to.db.commit(batch).await {
                 Ok(_) => {
                     to.bells.mailboxes.ring(self.by.tenant);
-                    return Ok(ids);
+                    return Ok(match uids {
+                        Some((uid_validity, uids)) => Drafted::In(uid_validity, uids),
+                        None => Drafted::Apart(ids),
+                    });
                 }
-                // The draft whose place it takes was changed meanwhile, or another save was faster.
+                // The draft whose place it takes was changed meanwhile, or another save was faster, or the mailbox moved.
                 Err(CommitError::Conflict { .. }) => continue,
                 Err(other) => return Err(other.into()),
             }
@@ -264,7 +283,11 @@ impl Appending {
     }
 
     /// The drafts with their flags, and what becomes of those whose places they take.
-    fn draft_batch(&self, ids: &[ItemId], drafts: &[Kept]) -> Result<Batch, Failure> {
+    fn draft_batch(
+        &self,
+        ids: &[ItemId],
+        drafts: &[Kept],
+    ) -> Result<(Batch, Vec<(Item, UserFlags)>), Failure> {
         let (to, by, mut batch) = (&self.to, &self.by, Batch::new());
         let seat = to.seat(by)?;
         let replaced = self.take_away(&seat.viewer(), &mut batch)?;
@@ -319,7 +342,7 @@ impl Appending {
             }
         }
         edits.write_into(&mut batch);
-        Ok(batch)
+        Ok((batch, items))
     }
 
     /// In the place of the draft that was saved last under the same Message-ID.

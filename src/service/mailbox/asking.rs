@@ -229,6 +229,14 @@ impl<'a> Turn<'a> {
         Ok(if write { Step::Write } else { Step::More })
     }
 
+    /// Lets an item in that the same batch adds. Gives its UID; `None`: it does not belong here.
+    pub fn let_in(&mut self, item: &Item, flags: &UserFlags) -> Option<u32> {
+        let only = self.asker.ask(item, None, Some(flags))?;
+        let uid = self.next.uid_next;
+        views::enter(&mut self.batch, self.tenant, &mut self.next, item.id, only);
+        Some(uid)
+    }
+
     fn about(&self, item: &Item) -> Result<Option<Item>, StoreError> {
         // Officers see all evidence; nobody else's mailbox shows it unless it is one of a few.
         let asked = item.kind == ItemKind::Evidence && self.asker.shows_evidence();

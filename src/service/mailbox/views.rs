@@ -12,6 +12,7 @@ use super::asking::{Asker, Step, Turn};
 use super::marking::Marks;
 use super::seats::Seat;
 use super::{ATTEMPTS, Mailboxes, conflict};
+use crate::domain::item::{Item, UserFlags};
 use crate::domain::selector::Mailbox;
 use crate::id::{ItemId, LabelId, ModSeq, TenantId, ViewId};
 use crate::roster::Roster;
@@ -28,6 +29,8 @@ use std::sync::{Arc, Weak};
 
 /// Members given new UIDs in one batch: five rows each, and the tombstones it drops, below what a batch may hold.
 const RENUMBERED_MAX: usize = 2000;
+/// Steps of catching up beside the batch of somebody who brings items: one, and the look behind it.
+const STEPS_BESIDE_MAX: usize = 2;
 /// Members looked at before others get their turn.
 const TURN: usize = 256;
 
@@ -428,6 +431,48 @@ impl Mailboxes {
             stored.replace(&mut batch, &next)?;
         }
         Ok(batch)
+    }
+
+    /// Lets items into a mailbox by the batch that adds them, so that one commit does both; gives UIDVALIDITY and their
+    /// UIDs. `None`: more has to be asked or written there first, and the batch is as it was. They come in when the view is
+    /// caught up.
+    ///
+    /// The batch then holds only if nobody else moves anything in the view meanwhile.
+    pub(super) fn let_in(
+        &self,
+        by: &Principal,
+        mailbox: Mailbox,
+        items: &[(Item, UserFlags)],
+        batch: &mut Batch,
+    ) -> Result<Option<(u32, Vec<u32>)>, Failure> {
+        let (db, seat) = (&*self.db, self.seat(by)?);
+        let viewer = seat.viewer();
+        let asker = Asker::new(&viewer, mailbox);
+        let Some(stored) = views::view(db, by.tenant, mailbox, asker.scope)? else {
+            return Ok(None);
+        };
+        let view = &stored.row;
+        let of_now =
+            view.organisation_version == seat.organisation.version && view.question == asker.digest();
+        if !of_now || view.asking_from.is_some() {
+            return Ok(None);
+        }
+        let mut turn = Turn::new(db, by.tenant, &asker, view.clone());
+        for _ in 0..STEPS_BESIDE_MAX {
+            match turn.step(&self.changes, ModSeq(0))? {
+                Step::More => continue,
+                Step::Write => return Ok(None),
+                Step::Done => {}
+            }
+            let uids = items.iter().map(|(item, flags)| turn.let_in(item, flags));
+            let Some(uids) = uids.collect::<Option<Vec<u32>>>() else {
+                return Ok(None);
+            };
+            stored.replace(&mut turn.batch, &turn.next)?;
+            batch.join(turn.batch);
+            return Ok(Some((view.uid_validity, uids)));
+        }
+        Ok(None)
     }
 
     /// UIDs of items in a mailbox, brought up to now; 0 for those that are not in it.
