@@ -2,14 +2,13 @@
 //!
 //! A blob is complete first, and can be read and judged then; what is not kept leaves nothing. To be kept it is written
 //! to a temporary file, synced, renamed to its name, and its folder synced; then it exists, and it
-//! never changes. Many writers share the sync of a folder. Octets stream in and out in pieces: no blob is ever held
-//! whole. This is the only place in the house that renames a file.
+//! never changes. Several are synced at a time, so that the file system and the device join their writes. Octets stream in
+//! and out in pieces: no blob is ever held whole. This is the only place in the house that renames a file.
 
 use super::probe::{self, Probe};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
@@ -18,19 +17,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::Semaphore;
 
-/// Octets gathered before they go to the file; a blob that ends below it is written in one go by the committer.
+/// Octets gathered before they go to the file; a blob that ends below it is written in one go when it is kept.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Reads up to this size are done in place: a page-cache hit is shorter than a hop to another thread.
 const INLINE_READ_MAX_BYTES: usize = 16 * 1024;
 /// Largest read in one piece.
 const READ_MAX_BYTES: usize = 256 * 1024;
-/// Finished blobs that wait for their sync.
-const QUEUE_MAX: usize = 256;
-/// Blobs synced together.
-const GROUP_MAX: usize = 64;
-/// Syncs under way at once: a journaling file system joins those that wait into one of its own commits.
+/// Blobs made durable at once, each on a thread of the blocking pool; more would only wait for the device there.
 const SYNCS_AT_ONCE: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +67,8 @@ pub struct BlobRef {
 pub struct Spool {
     dir: PathBuf,
     names: AtomicU64,
-    queue: Option<mpsc::Sender<Finished>>,
-    committer: Option<std::thread::JoinHandle<()>>,
-}
-
-/// A blob whose octets are complete.
-struct Finished {
-    blob: BlobRef,
-    octets: Octets,
-    answer: oneshot::Sender<Result<BlobRef, SpoolError>>,
+    probe: Arc<dyn Probe>,
+    syncs: Arc<Semaphore>,
 }
 
 enum Octets {
@@ -132,20 +120,11 @@ impl Spool {
             }
         }
         create_folders(dir)?;
-        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let committer = Committer {
-            dir: dir.to_owned(),
-            probe,
-        };
-        let thread = std::thread::Builder::new()
-            .name("spool".into())
-            .spawn(move || committer.run(waiting))?;
-        let names = AtomicU64::new(0);
         Ok(Arc::new(Self {
             dir: dir.to_owned(),
-            names,
-            queue: Some(queue),
-            committer: Some(thread),
+            names: AtomicU64::new(0),
+            probe,
+            syncs: Arc::new(Semaphore::new(SYNCS_AT_ONCE)),
         }))
     }
 
@@ -209,14 +188,33 @@ impl Spool {
         }
         Ok(all)
     }
-}
 
-impl Drop for Spool {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.committer.take() {
-            let _ = thread.join();
+    /// Writes, syncs, names, and syncs the name. One who comes with the same octets at the same time does the same: both
+    /// files are as good.
+    fn make_durable(&self, blob: &BlobId, octets: Octets) -> std::io::Result<()> {
+        let path = blob_path(&self.dir, blob);
+        if !path.exists() {
+            let mut temp = match octets {
+                Octets::File(temp) => temp,
+                Octets::Memory(octets, path) => {
+                    let mut temp = TempFile::create(path)?;
+                    temp.file.write_all(&octets)?;
+                    temp
+                }
+            };
+            self.probe.reached(probe::BLOB_WRITTEN);
+            temp.file.sync_data()?;
+            self.probe.reached(probe::BLOB_SYNCED);
+            // The one place that renames: synced before, its folder after.
+            #[allow(clippy::disallowed_methods)]
+            std::fs::rename(&temp.path, &path)?;
+            temp.renamed = true;
+            self.probe.reached(probe::BLOB_RENAMED);
         }
+        // Also when the blob was there: somebody's rename of the same content may still wait for it.
+        File::open(path.parent().unwrap_or(&self.dir))?.sync_all()?;
+        self.probe.reached(probe::BLOB_DURABLE);
+        Ok(())
     }
 }
 
@@ -340,13 +338,15 @@ impl Pending {
     /// speaks of.
     pub async fn keep(self) -> Result<BlobRef, SpoolError> {
         let Self { spool, blob, octets } = self;
-        let (answer, answered) = oneshot::channel();
-        let queue = spool.queue.as_ref().ok_or(SpoolError::Stopped)?;
-        queue
-            .send(Finished { blob, octets, answer })
-            .await
-            .map_err(|_| SpoolError::Stopped)?;
-        answered.await.map_err(|_| SpoolError::Stopped)?
+        let syncs = spool.syncs.clone();
+        let turn = syncs.acquire_owned().await.map_err(|_| SpoolError::Stopped)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let kept = spool.make_durable(&blob.id, octets);
+            drop(turn);
+            kept
+        });
+        work.await.map_err(|_| SpoolError::Stopped)??;
+        Ok(blob)
     }
 }
 
@@ -392,98 +392,6 @@ fn blob_path(dir: &Path, blob: &BlobId) -> PathBuf {
     dir.join(&hex[..2]).join(&hex[2..])
 }
 
-/// The thread that makes blobs durable.
-struct Committer {
-    dir: PathBuf,
-    probe: Arc<dyn Probe>,
-}
-
-impl Committer {
-    fn run(self, mut waiting: mpsc::Receiver<Finished>) {
-        while let Some(first) = waiting.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX {
-                let Ok(next) = waiting.try_recv() else { break };
-                group.push(next);
-            }
-            self.commit(group);
-        }
-    }
-
-    fn commit(&self, group: Vec<Finished>) {
-        let mut written = Vec::with_capacity(group.len());
-        for Finished { blob, octets, answer } in group {
-            match self.write(&blob, octets) {
-                Ok(temp) => written.push((answer, blob, temp)),
-                Err(error) => drop(answer.send(Err(error))),
-            }
-        }
-        let files: Vec<Option<&TempFile>> = written.iter().map(|(_, _, temp)| temp.as_ref()).collect();
-        let synced = at_once(&files, |temp| match temp {
-            Some(temp) => temp.file.sync_data(),
-            None => Ok(()),
-        });
-        let mut folders = BTreeSet::new();
-        let mut placed = Vec::with_capacity(written.len());
-        for ((answer, blob, temp), synced) in written.into_iter().zip(synced) {
-            match synced.and_then(|()| self.place(&blob, temp)) {
-                Ok(folder) => {
-                    folders.insert(folder.clone());
-                    placed.push((answer, blob, folder));
-                }
-                Err(error) => drop(answer.send(Err(error.into()))),
-            }
-        }
-        let folders: Vec<PathBuf> = folders.into_iter().collect();
-        let synced = at_once(&folders, |folder| File::open(folder)?.sync_all());
-        let failed: BTreeMap<&PathBuf, std::io::Error> = folders
-            .iter()
-            .zip(synced)
-            .filter_map(|(f, r)| Some((f, r.err()?)))
-            .collect();
-        self.probe.reached(probe::BLOB_DURABLE);
-        for (answer, blob, folder) in placed {
-            let result = match failed.get(&folder) {
-                None => Ok(blob),
-                Some(e) => Err(std::io::Error::new(e.kind(), e.to_string()).into()),
-            };
-            let _ = answer.send(result);
-        }
-    }
-
-    /// Puts the octets into a temporary file, not synced yet; none when the blob is there already.
-    fn write(&self, blob: &BlobRef, octets: Octets) -> Result<Option<TempFile>, SpoolError> {
-        if blob_path(&self.dir, &blob.id).exists() {
-            return Ok(None);
-        }
-        let temp = match octets {
-            Octets::File(temp) => temp,
-            Octets::Memory(octets, path) => {
-                let mut temp = TempFile::create(path)?;
-                temp.file.write_all(&octets)?;
-                temp
-            }
-        };
-        self.probe.reached(probe::BLOB_WRITTEN);
-        Ok(Some(temp))
-    }
-
-    /// Gives a synced file its name. The folder that comes back is to be synced, also when the blob was there:
-    /// somebody's rename of the same content may still wait for it.
-    fn place(&self, blob: &BlobRef, temp: Option<TempFile>) -> std::io::Result<PathBuf> {
-        let path = blob_path(&self.dir, &blob.id);
-        if let Some(mut temp) = temp {
-            self.probe.reached(probe::BLOB_SYNCED);
-            #[allow(clippy::disallowed_methods)]
-            // the one place that renames: synced before, its folder after
-            std::fs::rename(&temp.path, &path)?;
-            temp.renamed = true;
-            self.probe.reached(probe::BLOB_RENAMED);
-        }
-        Ok(path.parent().unwrap_or(&self.dir).to_owned())
-    }
-}
-
 /// Makes the folders that blobs are spread over, so that none is made, and its parent synced, in mid-work.
 fn create_folders(dir: &Path) -> std::io::Result<()> {
     for n in 0..=u8::MAX {
@@ -493,30 +401,6 @@ fn create_folders(dir: &Path) -> std::io::Result<()> {
         }
     }
     File::open(dir)?.sync_all()
-}
-
-/// Does the same with each of `many`, several at a time, and gives the results in their order.
-fn at_once<T: Sync, R: Send>(many: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let run = &run;
-    let each = many.len().div_ceil(SYNCS_AT_ONCE).max(1);
-    let share = |part: &[T]| part.iter().map(run).collect::<Vec<R>>();
-    std::thread::scope(|scope| {
-        let mut parts = many.chunks(each);
-        let first = parts.next().unwrap_or_default();
-        let others: Vec<_> = parts
-            .map(|part| {
-                let thread = std::thread::Builder::new();
-                (part, thread.spawn_scoped(scope, move || share(part)))
-            })
-            .collect();
-        let mut results = share(first);
-        for (part, thread) in others {
-            // No thread to be had, or one that died: then it is done here.
-            let shared = thread.ok().and_then(|t| t.join().ok());
-            results.extend(shared.unwrap_or_else(|| share(part)));
-        }
-        results
-    })
 }
 
 #[cfg(test)]
@@ -641,12 +525,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_of_many_is_stored_each_under_its_own_name() {
+    async fn many_at_once_are_stored_each_under_its_own_name() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path(), Arc::new(NoProbe)).unwrap();
         let store = |n: u32| {
             let spool = spool.clone();
-            // Every content twice: the same blob may be in one group two times.
+            // Every content twice: the same blob may be stored by two at the same time.
             tokio::spawn(async move { (n / 2, spool.store(&(n / 2).to_be_bytes()).await.unwrap()) })
         };
         for stored in (0..150).map(store).collect::<Vec<_>>() {

@@ -457,7 +457,7 @@ impl Brought {
     }
 }
 
-/// Makes the octets of drafts durable, all in the same sync where they fit one.
+/// Makes the octets of drafts durable, several at a time.
 async fn keep(messages: Vec<Brought>) -> Result<Vec<Kept>, Failure> {
     let mut keeping = tokio::task::JoinSet::new();
     let mut kept: Vec<Option<Kept>> = Vec::with_capacity(messages.len());
