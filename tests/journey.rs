@@ -31,6 +31,8 @@ mod auditing_doors;
 mod auditing_forged;
 #[path = "journey/autoconfig.rs"]
 mod autoconfig;
+#[path = "journey/behind_each.rs"]
+mod behind_each;
 #[path = "journey/bin_daemon.rs"]
 mod bin_daemon;
 #[path = "journey/binary.rs"]
@@ -195,6 +197,8 @@ mod transfers;
 mod upper_units;
 #[path = "journey/walked.rs"]
 mod walked;
+#[path = "journey/watched.rs"]
+mod watched;
 #[path = "journey/way.rs"]
 mod way;
 #[path = "journey/world.rs"]

@@ -3,91 +3,18 @@
 
 use super::folders::Client;
 use super::mailbox_house::{House, start};
+use super::watched::watched;
 use kepd::domain::item::Filed;
 use kepd::domain::selector::Mailbox;
 use kepd::id::UserId;
-use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
-use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Rows};
-use kepd::store::stored_row::StoredRow;
+use kepd::service::mailbox::{MarkHow, Marks};
+use kepd::store::db::CommitError;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const MAIL: &[u8] = b"From: a@hs02.kep.test\r\nSubject: x\r\n\r\nbody\r\n";
 const MANY: usize = 40;
-
-/// A store that counts what is asked of it, and fails a commit when told to.
-struct Watched {
-    db: Arc<dyn Db>,
-    scans: AtomicUsize,
-    commits: AtomicUsize,
-    fails: AtomicBool,
-}
-
-impl Db for Watched {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.db.get(key)
-    }
-
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        self.db.stored(key)
-    }
-
-    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
-        self.scans.fetch_add(1, Ordering::SeqCst);
-        self.db.range(from, to, limit)
-    }
-
-    fn range_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
-        self.scans.fetch_add(1, Ordering::SeqCst);
-        self.db.range_back(from, to, limit)
-    }
-
-    fn begun(&self) -> CommitSeq {
-        self.db.begun()
-    }
-
-    fn commit(&self, batch: Batch) -> Commit<'_> {
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        if self.fails.swap(false, Ordering::SeqCst) {
-            return Box::pin(async { Err(CommitError::Unavailable("the disk is full".into())) });
-        }
-        self.db.commit(batch)
-    }
-}
-
-/// The mailboxes of the house on a store that is watched.
-fn watched(house: &House) -> (Arc<Watched>, Arc<Mailboxes>) {
-    let m = &house.mailboxes;
-    let db = Arc::new(Watched {
-        db: m.db.clone(),
-        scans: AtomicUsize::new(0),
-        commits: AtomicUsize::new(0),
-        fails: AtomicBool::new(false),
-    });
-    let mailboxes = Mailboxes {
-        db: db.clone(),
-        spool: m.spool.clone(),
-        clock: m.clock.clone(),
-        ids: m.ids.clone(),
-        organisations: m.organisations.clone(),
-        identity: m.identity.clone(),
-        items: m.items.clone(),
-        bells: m.bells.clone(),
-        approval: m.approval.clone(),
-        declaring: m.declaring.clone(),
-        submission: m.submission.clone(),
-        seats: Default::default(),
-        changes: Default::default(),
-        rosters: Default::default(),
-        counts: Default::default(),
-        listening: Default::default(),
-        unread: Default::default(),
-        texts: m.texts.clone(),
-    };
-    (db, Arc::new(mailboxes))
-}
 
 #[tokio::test]
 async fn one_catching_up_serves_all_who_listen() {
@@ -187,11 +114,11 @@ async fn what_could_not_be_told_is_told_later() {
     client.ok("SELECT INBOX").await;
     client.write("i IDLE\r\n").await;
     client.hears("+ idling").await;
-    db.fails.store(true, Ordering::SeqCst);
+    db.fail_once(CommitError::Unavailable("the disk is full".into()));
     // One stroke only: nobody rings again.
     house.put(MAIL, |_| {}).await;
     assert_eq!(client.line().await, "* 1 EXISTS");
-    assert!(!db.fails.load(Ordering::SeqCst), "the failure was met");
+    assert!(db.has_failed(), "the failure was met");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

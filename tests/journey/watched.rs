@@ -1,0 +1,82 @@
+//! A store that counts what is asked of it, and fails a commit when told to.
+
+use super::mailbox_house::House;
+use kepd::service::mailbox::Mailboxes;
+use kepd::store::StoreError;
+use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Rows};
+use kepd::store::stored_row::StoredRow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub struct Watched {
+    db: Arc<dyn Db>,
+    pub scans: AtomicUsize,
+    pub commits: AtomicUsize,
+    fails: Mutex<Option<CommitError>>,
+}
+
+impl Watched {
+    /// The next commit is refused with this.
+    pub fn fail_once(&self, with: CommitError) {
+        *self.fails.lock().unwrap() = Some(with);
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.fails.lock().unwrap().is_none()
+    }
+
+    /// Scans since it was asked last.
+    pub fn scanned(&self) -> usize {
+        self.scans.swap(0, Ordering::SeqCst)
+    }
+
+    /// Commits since it was asked last, refused ones too.
+    pub fn committed(&self) -> usize {
+        self.commits.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl Db for Watched {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(key)
+    }
+
+    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
+        self.db.stored(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
+        self.scans.fetch_add(1, Ordering::SeqCst);
+        self.db.range(from, to, limit)
+    }
+
+    fn range_back(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
+        self.scans.fetch_add(1, Ordering::SeqCst);
+        self.db.range_back(from, to, limit)
+    }
+
+    fn begun(&self) -> CommitSeq {
+        self.db.begun()
+    }
+
+    fn commit(&self, batch: Batch) -> Commit<'_> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        if let Some(error) = self.fails.lock().unwrap().take() {
+            return Box::pin(async { Err(error) });
+        }
+        self.db.commit(batch)
+    }
+}
+
+/// The mailboxes of the house on such a store.
+pub fn watched(house: &House) -> (Arc<Watched>, Arc<Mailboxes>) {
+    let db = Arc::new(Watched {
+        db: house.mailboxes.db.clone(),
+        scans: AtomicUsize::new(0),
+        commits: AtomicUsize::new(0),
+        fails: Mutex::new(None),
+    });
+    let mut mailboxes = house.unindexed();
+    mailboxes.db = db.clone();
+    (db, Arc::new(mailboxes))
+}
