@@ -38,6 +38,10 @@ struct Options {
 
 fn main() {
     let options = options();
+    assert!(
+        options.beside.is_none() || options.turns > 0,
+        "--beside FILE wants --turns N"
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

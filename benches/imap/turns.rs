@@ -2,7 +2,8 @@
 //!
 //! The clock of a shared machine moves within minutes, and with it whatever is measured one after the other. In turns of
 //! some milliseconds all servers meet the same clock, so the ratio of each turn holds, and the median of all turns is
-//! steady where two single rates are not. Processor time is read to the nanosecond, of all threads and processes that live.
+//! steady where two single rates are not. Processor time is read to the nanosecond, of all threads and processes that live;
+//! what a server does behind its answers with mails that were brought is in it.
 
 use super::client::{Client, connector};
 use super::load::{self, Busy, Step};
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 const OCTETS: usize = 5 * 1024;
 const CONNECTIONS: usize = 16;
 const MAILS_EACH: usize = 20;
-/// A server is at rest when it takes less than this of a second.
-const AT_REST_US: f64 = 20_000.0;
+/// A server is at rest when it takes less than this part of the processor.
+const AT_REST: f64 = 0.02;
 
 #[derive(Clone, Copy)]
 enum Work {
@@ -31,6 +32,13 @@ enum Work {
     Mixed,
     AppendOne,
     AppendMany,
+}
+
+impl Work {
+    /// Mails are brought: a server may go on with them behind its answer.
+    fn brings(self) -> bool {
+        matches!(self, Work::Mixed | Work::AppendOne | Work::AppendMany)
+    }
 }
 
 /// With the word of `--only` that asks for it. What brings mails comes last: the others find what was there.
@@ -83,17 +91,11 @@ impl<'s> Side<'s> {
             let client = opened(server, n, MAILS_EACH).await;
             many.push(Busy::new(n, client, server.mailbox(), MAILS_EACH));
         }
-        let mut last = server.cpu_now_us();
-        assert!(last > 0.0, "the kernel does not count the time of threads");
-        loop {
-            // What was brought is indexed behind it.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let now = server.cpu_now_us();
-            if now - last < AT_REST_US {
-                break;
-            }
-            last = now;
-        }
+        assert!(
+            server.cpu_now_us() > 0.0,
+            "the kernel does not count the time of threads"
+        );
+        rest(server, Duration::from_secs(1)).await;
         Self {
             name,
             server,
@@ -112,6 +114,9 @@ impl<'s> Side<'s> {
         let (cpu, began) = (self.server.cpu_now_us(), Instant::now());
         let count = self.work(work).await as f64;
         let took = began.elapsed().as_secs_f64() * 1e6;
+        if work.brings() {
+            rest(self.server, Duration::from_millis(100)).await;
+        }
         // A thread that ended within the turn took its count with it.
         let cpu = Some(self.server.cpu_now_us() - cpu).filter(|cpu| *cpu > 0.0);
         self.took.push((took / count, cpu.map(|cpu| cpu / count)));
@@ -186,6 +191,19 @@ impl<'s> Side<'s> {
     async fn each(&mut self, rounds: usize, step: Step) -> usize {
         self.many = load::all(std::mem::take(&mut self.many), rounds, step).await;
         CONNECTIONS * rounds
+    }
+}
+
+/// Waits until a server has done what it does behind its answers, such as an index of what was brought; looks every so often.
+async fn rest(server: &dyn Server, every: Duration) {
+    let mut last = server.cpu_now_us();
+    loop {
+        tokio::time::sleep(every).await;
+        let now = server.cpu_now_us();
+        if now - last < AT_REST * every.as_secs_f64() * 1e6 {
+            return;
+        }
+        last = now;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the lexical forms of RFC 9051 9 off a slice: atoms, strings, numbers, parentheses.
 //!
-//! Only for what imap-codec does not read ([`super::parse`]). Literals stand in the slice as the framer gathered them.
+//! For what imap-codec does not read, and for what is said most ([`super::parse`]). Literals stand in the slice as the framer gathered them.
 
 use super::flag::is_atom_char;
 use super::set::SequenceSet;

@@ -1,5 +1,5 @@
-//! What stands around the base grammar in FETCH, STORE, COPY, MOVE and UID EXPUNGE: `$` in the place of a set
-//! (RFC 5182 3), and the modifier PARTIAL of UID FETCH (RFC 9394 4).
+//! What stands around the base grammar: `$` in the place of a set (RFC 5182 3) in COPY, MOVE and UID EXPUNGE, which
+//! imap-codec reads, and the modifier PARTIAL of UID FETCH (RFC 9394 4).
 //!
 //! Both are taken out before the command is read, and put back into what was read: whoever reads these commands need
 //! not know of them.
@@ -24,28 +24,23 @@ pub(super) fn take_out(body: &[u8]) -> Result<Option<Around>, Malformed> {
         return Ok(None);
     }
     let verb = cursor.atom().unwrap_or_default().to_ascii_uppercase();
-    let with_set = ["FETCH", "STORE", "COPY", "MOVE", "EXPUNGE"].contains(&verb.as_str());
+    let with_set = ["FETCH", "COPY", "MOVE", "EXPUNGE"].contains(&verb.as_str());
     if !with_set || !cursor.eat(b' ') {
         return Ok(None);
     }
     let head = &body[..body.len() - cursor.0.len()];
     let set = cursor.take_while(|b| !matches!(b, b' ' | b'\r' | b'\n'));
-    let saved = set == b"$";
-    let (rest, partial) = match verb.as_str() {
-        "FETCH" => modifiers(cursor.0)?,
-        _ if saved => (cursor.0.to_vec(), None),
-        _ => return Ok(None),
+    let around = |set: &[u8], rest: &[u8], partial: Option<PartialRange>| Around {
+        plain: [head, set, rest].concat(),
+        saved: partial.is_none(),
+        partial,
     };
-    if !saved && partial.is_none() {
-        return Ok(None);
+    if verb == "FETCH" {
+        let (rest, partial) = modifiers(cursor.0)?;
+        return Ok(partial.map(|partial| around(set, &rest, Some(partial))));
     }
     // Any set does in the place of `$`.
-    let set = if saved { b"1" } else { set };
-    Ok(Some(Around {
-        plain: [head, set, &rest].concat(),
-        saved,
-        partial,
-    }))
+    Ok((set == b"$").then(|| around(b"1", cursor.0, None)))
 }
 
 /// The rest of a FETCH without `PARTIAL range` among its modifiers.
@@ -94,18 +89,15 @@ impl Around {
     pub(super) fn put_back(&self, mut command: Command) -> Result<Command, Malformed> {
         let place = match &mut command {
             Command::Fetch {
-                numbering,
-                set,
-                partial,
-                ..
+                numbering, partial, ..
             } => {
                 if self.partial.is_some() && *numbering != Numbering::Uid {
                     return Err(Malformed("PARTIAL belongs to UID FETCH"));
                 }
                 *partial = self.partial;
-                Some(set)
+                None
             }
-            Command::Store { set, .. } | Command::Copy { set, .. } | Command::Move { set, .. } => Some(set),
+            Command::Copy { set, .. } | Command::Move { set, .. } => Some(set),
             Command::Expunge(set) => set.as_mut(),
             _ => None,
         };
@@ -218,7 +210,7 @@ mod tests {
         let with = left("UID FETCH 1:9 (UID FLAGS) (PARTIAL -1:-30 CHANGEDSINCE 98305)");
         assert_eq!(with, "UID FETCH 1:9 (UID FLAGS) (CHANGEDSINCE 98305)\r\n");
         let before = left("UID FETCH $ FLAGS (CHANGEDSINCE 98305 PARTIAL -1:-30)");
-        assert_eq!(before, "UID FETCH 1 FLAGS (CHANGEDSINCE 98305)\r\n");
+        assert_eq!(before, "UID FETCH $ FLAGS (CHANGEDSINCE 98305)\r\n");
     }
 
     proptest! {

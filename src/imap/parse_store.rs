@@ -40,11 +40,11 @@ fn unchanged_since(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Malformed> {
     }
     let mut since = None;
     cursor.list(1, 2, |c| {
-        if since.is_some() {
-            return Err(Malformed("the same parameter stands there twice"));
-        }
         if !c.word("UNCHANGEDSINCE") {
             return Err(Malformed("STORE takes UNCHANGEDSINCE"));
+        }
+        if since.is_some() {
+            return Err(Malformed("the same parameter stands there twice"));
         }
         c.space()?;
         since = Some(c.number()?);
@@ -150,6 +150,7 @@ mod tests {
             "STORE 1 (CHANGEDSINCE 1) +FLAGS (\\Seen)",
             "STORE 1 (UNCHANGEDSINCE 1)+FLAGS (\\Seen)",
             "STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) +FLAGS (\\Seen)",
+            "STORE 1 (UNCHANGEDSINCE 1 FOO 2) +FLAGS (\\Seen)",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

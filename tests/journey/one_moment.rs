@@ -1,15 +1,17 @@
 //! What is told of a message, and done to it, agrees with one moment, whoever changes it between two reads or between the
 //! last read and the commit. The store of these tests lets somebody in at exactly that place.
 
+use super::behind_each::bring;
 use super::folders::Client;
 use super::mailbox_house::{House, door};
 use kepd::domain::selector::Mailbox;
 use kepd::id::{ItemId, LabelId, TenantId, UserId};
 use kepd::service::account::Principal;
-use kepd::service::mailbox::{Mailboxes, MarkHow, Marks};
+use kepd::service::mailbox::{Counting, Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
 use kepd::store::db::{Batch, Commit, CommitSeq, Db, Rows};
 use kepd::store::stored_row::StoredRow;
+use kepd::store::tables::views::{self, Scope};
 use kepd::store::tables::{flags, items};
 use std::sync::{Arc, Mutex};
 
@@ -349,4 +351,34 @@ async fn a_draft_that_stays_is_nobodys_earlier_version() {
     let filed = mailboxes.expunge(&scene.by, &mut opened, None).await.unwrap();
     assert_eq!(filed.pairs.len(), 1);
     assert_eq!(house.item(ids[1]).supersedes, Some(ids[0]));
+}
+
+/// A draft, its place in the mailbox and the mailbox's row are one commit: who counts before it does not have its number.
+#[tokio::test]
+async fn a_status_counts_the_message_of_its_number() {
+    let house = House::build().await;
+    let by = house.user("mudur");
+    bring(&house.mailboxes, &by, 1).await.unwrap();
+    let (db, mailboxes) = between(&house);
+    let row = views::key(house.tenant, Mailbox::Drafts, Scope::User(by.user)).unwrap();
+    let (others, his) = (house.mailboxes.clone(), by.clone());
+    db.set(Gap::Read(row), move |_: &dyn Db| {
+        std::thread::scope(|scope| {
+            let bringing = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(bring(&others, &his, 2)).unwrap();
+            });
+            bringing.join().unwrap();
+        });
+    });
+    let status = mailboxes
+        .status(&by, Mailbox::Drafts, Counting::default())
+        .await
+        .unwrap();
+    assert!(db.is_over());
+    let now = mailboxes.open(&by, Mailbox::Drafts).await.unwrap();
+    assert_eq!(
+        (status.messages, status.uid_next, status.highest_modseq),
+        (2, now.uid_next, now.known_to().0)
+    );
 }

@@ -5,7 +5,7 @@ use kepd::service::mailbox::Mailboxes;
 use kepd::store::StoreError;
 use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Rows};
 use kepd::store::stored_row::StoredRow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub struct Watched {
@@ -13,6 +13,7 @@ pub struct Watched {
     pub scans: AtomicUsize,
     pub commits: AtomicUsize,
     fails: Mutex<Option<CommitError>>,
+    fails_scan: AtomicBool,
 }
 
 impl Watched {
@@ -21,8 +22,14 @@ impl Watched {
         *self.fails.lock().unwrap() = Some(with);
     }
 
+    /// The next scan fails.
+    pub fn fail_scan_once(&self) {
+        self.fails_scan.store(true, Ordering::SeqCst);
+    }
+
+    /// What was to fail did.
     pub fn has_failed(&self) -> bool {
-        self.fails.lock().unwrap().is_none()
+        self.fails.lock().unwrap().is_none() && !self.fails_scan.load(Ordering::SeqCst)
     }
 
     /// Scans since it was asked last.
@@ -47,6 +54,9 @@ impl Db for Watched {
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {
         self.scans.fetch_add(1, Ordering::SeqCst);
+        if self.fails_scan.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Io("the disk does not answer".into()));
+        }
         self.db.range(from, to, limit)
     }
 
@@ -75,6 +85,7 @@ pub fn watched(house: &House) -> (Arc<Watched>, Arc<Mailboxes>) {
         scans: AtomicUsize::new(0),
         commits: AtomicUsize::new(0),
         fails: Mutex::new(None),
+        fails_scan: AtomicBool::new(false),
     });
     let mut mailboxes = house.unindexed();
     mailboxes.db = db.clone();

@@ -1,8 +1,8 @@
 //! A client brings messages: drafts, or its own copies of what it has just sent; one, several at once that come in
 //! together or not at all, or one in the place of another.
 //!
-//! Drafts stream into the spool, and one commit writes the draft, its flags, and what becomes of the one whose place it
-//! takes (`versions` says which that is). A copy for `Giden Kutusu` is recognised by its Message-ID and not kept: what was
+//! Drafts stream into the spool, and one commit writes the draft, its flags, its place in the mailbox, and what becomes of
+//! the one whose place it takes (`versions` says which that is). A copy for `Giden Kutusu` is recognised by its Message-ID and not kept: what was
 //! submitted stands there already, and no other octets may pass for it. So is a message brought back (`returning`).
 
 mod returning;
@@ -263,7 +263,7 @@ impl Appending {
             let (mut batch, items) = self.draft_batch(&ids, &drafts)?;
             // Who brings much at once to one mailbox is not to stand in his own way: later they come in by themselves.
             let uids = match attempt {
-                0 => to.let_in(&self.by, self.mailbox, &items, &mut batch)?,
+                0 => self.let_in(&items, &mut batch),
                 _ => None,
             };
             match to.db.commit(batch).await {
@@ -280,6 +280,16 @@ impl Appending {
             }
         }
         Err(conflict())
+    }
+
+    /// Lets them into the mailbox by the same batch, where that can be. What stands in the way there, such as a row that
+    /// cannot be read, is no reason to refuse them.
+    fn let_in(&self, items: &[(Item, UserFlags)], batch: &mut Batch) -> Option<(u32, Vec<u32>)> {
+        let uids = self.to.let_in(&self.by, self.mailbox, items, batch);
+        uids.unwrap_or_else(|failure| {
+            tracing::warn!(%failure, "drafts come into their mailbox later");
+            None
+        })
     }
 
     /// The drafts with their flags, and what becomes of those whose places they take.

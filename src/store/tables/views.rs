@@ -118,12 +118,13 @@ rows! {
     LastView => "last view" v 1;
 }
 
-fn key(tenant: TenantId, mailbox: Mailbox, scope: Scope) -> Result<Vec<u8>, RowError> {
+pub fn key(tenant: TenantId, mailbox: Mailbox, scope: Scope) -> Result<Vec<u8>, RowError> {
     let name =
         postcard::to_stdvec(&(mailbox, scope)).map_err(|e| RowError::unreadable("views", e.to_string()))?;
     Ok(Key::tenant(tenant, b"vw").octets(&name).done())
 }
 
+/// A view's row.
 pub fn view(
     db: &dyn Db,
     tenant: TenantId,
