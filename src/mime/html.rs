@@ -60,7 +60,7 @@ fn with_breaks(html: &str) -> Cow<'_, str> {
         // What stands within a mark opens none.
         from = rest.find('>').map_or(html.len(), |end| mark + 1 + end);
     }
-    if taken == 0 && broken.is_empty() {
+    if broken.is_empty() {
         return Cow::Borrowed(html);
     }
     broken.push_str(&html[taken..]);

@@ -492,7 +492,11 @@ impl Mailboxes {
                     Err(other) => return Err(other.into()),
                 }
             }
-            marked.done.append(&mut done);
+            // Mostly there is one chunk, and a thousand of them are moved as they are.
+            match marked.done.is_empty() {
+                true => marked.done = done,
+                false => marked.done.append(&mut done),
+            }
             marked.changed_since.append(&mut stale);
             if let Some(failure) = refused {
                 marked.refused.get_or_insert(failure);
