@@ -35,7 +35,8 @@ async fn who_marks_one_message_after_the_other_looks_for_nothing_behind_each() {
         "STORE 1:3 -FLAGS (\\Flagged \\Seen)",
         "UID STORE 2 FLAGS ($Onemli)",
     ] {
-        (db.scanned(), db.committed());
+        db.scanned();
+        db.committed();
         client.ok(command).await;
         assert_eq!((db.scanned(), db.committed()), (0, 1), "{command}");
     }
