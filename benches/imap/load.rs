@@ -4,8 +4,8 @@ use super::client::Client;
 use super::mails::{Dice, mail};
 
 const OCTETS: usize = 5 * 1024;
-/// Numbers of the mails that one connection brings.
-const BROUGHT_EACH: usize = 100_000;
+/// Numbers that are left for the mails of one connection.
+pub const BROUGHT_EACH: usize = 100_000;
 
 /// A connection with its mailbox selected.
 pub struct Busy {
@@ -14,7 +14,7 @@ pub struct Busy {
     dice: Dice,
     /// The number of the next mail it brings.
     next: usize,
-    /// Mails that were there before, twenty at least.
+    /// Mails that were there before; twenty at least for the mixed load.
     own: usize,
 }
 
@@ -29,13 +29,14 @@ pub enum Step {
 }
 
 impl Busy {
-    /// Number `n` of them.
-    pub fn new(n: usize, client: Client, mailbox: &str, own: usize) -> Self {
+    /// `next`: the number of the first mail it brings. No two have the same: a draft takes the place of one that has its
+    /// Message-ID.
+    pub fn new(next: usize, client: Client, mailbox: &str, own: usize) -> Self {
         Self {
             client,
             mailbox: mailbox.to_owned(),
-            dice: Dice::new(n as u64 + 77),
-            next: 3_000_000 + n * BROUGHT_EACH,
+            dice: Dice::new(next as u64),
+            next,
             own,
         }
     }

@@ -1,7 +1,7 @@
 //! What is measured, the same for every server.
 
 use super::client::{Client, connector};
-use super::load::{Busy, Step};
+use super::load::{self, BROUGHT_EACH, Busy, Step};
 use super::mails::mail;
 use super::servers::Server;
 use std::future::Future;
@@ -19,6 +19,9 @@ const IDLE: usize = 200;
 const SETTLED_KB: u64 = 64;
 const SETTLED_LOOKS_MAX: usize = 20;
 const PUSHES: usize = 20;
+/// The numbers of the first mails of many connections.
+const APPENDED_FROM: usize = 10_000_000;
+const MIXED_FROM: usize = 20_000_000;
 /// The mixed load.
 const MIXED_FOR: Duration = Duration::from_secs(8);
 
@@ -151,37 +154,17 @@ impl Bench<'_> {
     }
 
     async fn append(&mut self) {
-        let mut clients = Vec::new();
-        for n in 0..CONNECTIONS {
-            clients.push(self.client(n + 1).await);
+        let mut many = Vec::new();
+        for n in 1..=CONNECTIONS {
+            let client = self.client(n).await;
+            let next = APPENDED_FROM + n * BROUGHT_EACH;
+            many.push(Busy::new(next, client, self.server.mailbox(), 1));
         }
-        let mailbox = self.server.mailbox().to_owned();
         let work = async {
-            let tasks: Vec<_> = clients
-                .into_iter()
-                .enumerate()
-                .map(|(k, mut client)| {
-                    let mailbox = mailbox.clone();
-                    tokio::spawn(async move {
-                        for n in 0..APPENDS_EACH {
-                            let message =
-                                mail(1_000_000 + k * APPENDS_EACH + n, OCTETS, "user2@hs01.kep.test");
-                            client.append(&mailbox, &message).await;
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.unwrap();
-            }
+            load::all(many, APPENDS_EACH, Step::Append).await;
         };
-        self.rate(
-            2,
-            "APPEND of 5 KB, 16 connections",
-            CONNECTIONS * APPENDS_EACH,
-            work,
-        )
-        .await;
+        let (what, count) = ("APPEND of 5 KB, 16 connections", CONNECTIONS * APPENDS_EACH);
+        self.rate(2, what, count, work).await;
     }
 
     /// The mailbox the rest works on.
@@ -258,36 +241,30 @@ impl Bench<'_> {
 
     /// The same of many at once, each in an account of its own.
     async fn store_of_many(&mut self) {
-        let mut clients = Vec::new();
-        for n in 0..CONNECTIONS {
-            let mut client = self.client(n + 1).await;
-            for m in 0..STORED_EACH {
-                let message = mail(5_000_000 + n * STORED_EACH + m, OCTETS, "user6@hs01.kep.test");
-                client.append(self.server.mailbox(), &message).await;
-            }
-            client.ok(&format!("SELECT {}", self.server.mailbox())).await;
-            clients.push(client);
+        let mut many = Vec::new();
+        for n in 1..=CONNECTIONS {
+            many.push(self.busy(n, 5_000_000, STORED_EACH).await);
         }
         let work = async {
-            let tasks: Vec<_> = clients
-                .into_iter()
-                .map(|mut client| {
-                    tokio::spawn(async move {
-                        for how in ['+', '-', '+', '-'] {
-                            for n in 1..=STORED_EACH {
-                                client.ok(&format!("STORE {n} {how}FLAGS (\\Flagged)")).await;
-                            }
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.unwrap();
+            for how in ['+', '-', '+', '-'] {
+                many = load::all(many, STORED_EACH, Step::Store(how)).await;
             }
         };
         let count = CONNECTIONS * STORED_EACH * 4;
         self.rate(21, "STORE one by one, 16 connections", count, work)
             .await;
+    }
+
+    /// A connection in an account of its own, with so many mails from a number on.
+    async fn busy(&self, n: usize, from: usize, mails: usize) -> Busy {
+        let mut client = self.client(n).await;
+        for m in 0..mails {
+            let message = mail(from + n * mails + m, OCTETS, "user3@hs01.kep.test");
+            client.append(self.server.mailbox(), &message).await;
+        }
+        client.ok(&format!("SELECT {}", self.server.mailbox())).await;
+        let next = MIXED_FROM + n * BROUGHT_EACH;
+        Busy::new(next, client, self.server.mailbox(), mails)
     }
 
     async fn search(&mut self) {
@@ -334,13 +311,7 @@ impl Bench<'_> {
         let mut many = Vec::new();
         let own = 100.min(mails);
         for n in 1..=CONNECTIONS {
-            let mut client = self.client(n).await;
-            for m in 0..own {
-                let message = mail(2_000_000 + n * own + m, OCTETS, "user3@hs01.kep.test");
-                client.append(self.server.mailbox(), &message).await;
-            }
-            client.ok(&format!("SELECT {}", self.server.mailbox())).await;
-            many.push(Busy::new(n, client, self.server.mailbox(), own));
+            many.push(self.busy(n, 2_000_000, own).await);
         }
         let (cpu, began) = (self.server.cpu_us(), Instant::now());
         for mut busy in many {

@@ -6,7 +6,7 @@
 //! what a server does behind its answers with mails that were brought is in it.
 
 use super::client::{Client, connector};
-use super::load::{self, Busy, Step};
+use super::load::{self, BROUGHT_EACH, Busy, Step};
 use super::mails::mail;
 use super::measures::Plan;
 use super::servers::Server;
@@ -61,8 +61,9 @@ const ALL: [(Work, &str, &str); 12] = [
 const STORED: usize = 50;
 const FETCHED: usize = 200;
 const APPENDED: usize = 20;
-/// The number of the first that is brought by one.
+/// The numbers of the first that are brought by one, and by many.
 const BROUGHT_FROM: usize = 9_000_000;
+const BUSY_FROM: usize = 3_000_000;
 /// What each of many connections does in one turn.
 const MIXED_EACH: usize = 10;
 const APPENDED_EACH: usize = 4;
@@ -89,7 +90,12 @@ impl<'s> Side<'s> {
         let mut many = Vec::new();
         for n in 1..=CONNECTIONS {
             let client = opened(server, n, MAILS_EACH).await;
-            many.push(Busy::new(n, client, server.mailbox(), MAILS_EACH));
+            many.push(Busy::new(
+                BUSY_FROM + n * BROUGHT_EACH,
+                client,
+                server.mailbox(),
+                MAILS_EACH,
+            ));
         }
         assert!(
             server.cpu_now_us() > 0.0,

@@ -13,7 +13,7 @@ use super::set::SequenceSet;
 pub(super) struct Around {
     /// The octets behind the tag and its space.
     pub plain: Vec<u8>,
-    saved: bool,
+    /// Without it, it was `$` that was taken out.
     partial: Option<PartialRange>,
 }
 
@@ -32,7 +32,6 @@ pub(super) fn take_out(body: &[u8]) -> Result<Option<Around>, Malformed> {
     let set = cursor.take_while(|b| !matches!(b, b' ' | b'\r' | b'\n'));
     let around = |set: &[u8], rest: &[u8], partial: Option<PartialRange>| Around {
         plain: [head, set, rest].concat(),
-        saved: partial.is_none(),
         partial,
     };
     if verb == "FETCH" {
@@ -101,7 +100,7 @@ impl Around {
             Command::Expunge(set) => set.as_mut(),
             _ => None,
         };
-        if let (Some(set), true) = (place, self.saved) {
+        if let Some(set) = place {
             *set = SequenceSet::saved();
         }
         Ok(command)
