@@ -2,7 +2,7 @@
 //! what the group has written so far, writes all that pass as one, syncs once, and answers all.
 //!
 //! A thread does that for as many as wait. Where nobody waits and nobody writes, who comes with a batch commits on his own
-//! thread: between him and the disk no other is waited for (decision 45).
+//! thread: between him and the disk no other is waited for (decisions 45 and 47).
 //!
 //! Every commit has a number. The last one is kept in the engine and, after each group, in a file beside it (`ledger`):
 //! opening an engine that knows fewer says so instead of going on in silence.
@@ -12,6 +12,7 @@ use super::db::{
 };
 use super::ledger::Ledger;
 use super::lock::{Lock, LockError, lock};
+use super::lookout::Lookout;
 use super::probe::{self, Probe};
 use super::stored_row::StoredRow;
 use super::{StoreError, fjall_engine, row_cache, sled_engine};
@@ -22,7 +23,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use tokio::runtime::RuntimeFlavor;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait at most; who comes later waits to be queued.
@@ -84,6 +85,7 @@ struct GroupDb {
     waiting: Arc<AtomicUsize>,
     begun: Arc<AtomicU64>,
     committer: Arc<Mutex<Committer>>,
+    lookout: Lookout,
     thread: Option<JoinHandle<()>>,
     _lock: Lock,
 }
@@ -159,12 +161,14 @@ fn start(
         .name("committer".into())
         .spawn(move || commit_groups(&his, waiting));
     let thread = thread.map_err(|e| failed(e.to_string()))?;
+    let lookout = Lookout::start().map_err(|e| failed(e.to_string()))?;
     Ok(Arc::new(GroupDb {
         engine,
         queue: Some(queue),
         waiting: Arc::default(),
         begun,
         committer,
+        lookout,
         thread: Some(thread),
         _lock: lock,
     }))
@@ -227,14 +231,17 @@ impl Db for GroupDb {
 impl GroupDb {
     /// Commits on the caller's thread where nobody else waits or writes; gives the batch back otherwise.
     fn commit_here(&self, batch: Batch) -> Result<Committed, Batch> {
-        if self.waiting.load(Ordering::Relaxed) > 0 || !others_go_on_meanwhile() {
+        let others = others_go_on_meanwhile().filter(|_| self.waiting.load(Ordering::Relaxed) == 0);
+        let Some(others) = others else {
             return Err(batch);
-        }
-        // The lock is taken within: the runtime may fail to find a thread that takes over, and panic.
-        tokio::task::block_in_place(|| match self.committer.try_lock() {
-            Ok(mut committer) => Ok(committer.commit(vec![batch]).pop().unwrap_or_else(|| Err(gone()))),
+        };
+        match self.committer.try_lock() {
+            Ok(mut committer) => {
+                let _kept = self.lookout.keeps(others);
+                Ok(committer.commit(vec![batch]).pop().unwrap_or_else(|| Err(gone())))
+            }
             Err(_) => Err(batch),
-        })
+        }
     }
 }
 
@@ -242,13 +249,12 @@ fn gone() -> CommitError {
     CommitError::Broken("the committer has stopped".into())
 }
 
-/// Whether another thread takes over what this one would do while it waits for the disk. That is so of a task of a runtime
-/// with many threads. A thread that is only blocked on one has work of its own, and may have been given a lower priority:
-/// it would hold everybody up.
-fn others_go_on_meanwhile() -> bool {
-    let runtime = tokio::runtime::Handle::try_current();
-    let many = runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    many && tokio::task::try_id().is_some()
+/// The runtime whose other workers go on while this one waits for the disk, if there are any. A thread that is only blocked
+/// on one has work of its own, and may have been given a lower priority: it would hold everybody up.
+fn others_go_on_meanwhile() -> Option<Handle> {
+    let runtime = Handle::try_current().ok()?;
+    let many = runtime.runtime_flavor() == RuntimeFlavor::MultiThread && runtime.metrics().num_workers() > 1;
+    (many && tokio::task::try_id().is_some()).then_some(runtime)
 }
 
 /// Commits what waits, group by group, until the queue closes. A committer that panicked knows nothing any more: then

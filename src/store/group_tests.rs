@@ -4,9 +4,12 @@ use super::conformance::{put, run};
 use super::*;
 use crate::store::db;
 use crate::store::probe::NoProbe;
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 /// Far beyond what any of it takes: who waits so long waits for ever.
@@ -66,11 +69,11 @@ impl Gated {
     }
 }
 
-fn one_worker() -> tokio::runtime::Runtime {
+fn workers(count: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(count)
         .thread_name("worker")
-        .enable_time()
+        .enable_all()
         .build()
         .unwrap()
 }
@@ -84,12 +87,12 @@ async fn who_was_before_has_had_his_turn() {
 #[test]
 fn who_comes_alone_writes_himself_and_who_comes_meanwhile_is_of_one_group() {
     let gated = Gated::new();
-    one_worker().block_on(async {
+    workers(2).block_on(async {
         let first = gated.commit("a");
         assert_eq!(gated.who_writes(), "worker");
         assert_eq!(gated.db.begun(), CommitSeq(1), "it may be seen from now on");
         assert_eq!(gated.db.get(b"a").unwrap(), None);
-        // The only worker waits for the disk. Another thread has taken over what there is to do.
+        // One worker waits for the disk. The other does what there is to do.
         let (second, third) = (gated.commit("b"), gated.commit("c"));
         who_was_before_has_had_his_turn().await;
         gated.go();
@@ -110,7 +113,7 @@ fn who_comes_alone_writes_himself_and_who_comes_meanwhile_is_of_one_group() {
 #[test]
 fn nobody_gets_before_who_waits() {
     let gated = Gated::new();
-    one_worker().block_on(async {
+    workers(2).block_on(async {
         let db = gated.db.clone();
         let twice = tokio::spawn(async move {
             db.commit(put("a", "1")).await.unwrap();
@@ -131,7 +134,7 @@ fn nobody_gets_before_who_waits() {
 #[test]
 fn who_gave_up_is_committed_all_the_same_and_waits_no_more() {
     let gated = Gated::new();
-    one_worker().block_on(async {
+    workers(2).block_on(async {
         let first = gated.commit("a");
         assert_eq!(gated.who_writes(), "worker");
         let gives_up = gated.commit("b");
@@ -159,21 +162,61 @@ fn where_nobody_would_take_over_a_thread_writes() {
     gated.go();
     run(gated.db.commit(put("a", "1"))).unwrap();
     assert_eq!(gated.who_writes(), "committer");
-    // Nor is he one of many who is only waited for.
+    // Nor is there another where the runtime has only one worker,
     gated.go();
-    let runtime = one_worker();
+    let seq = workers(1).block_on(async { gated.commit("b").await.unwrap() });
+    assert_eq!(seq, CommitSeq(2));
+    assert_eq!(gated.who_writes(), "committer");
+    // or is he one of many who is only waited for.
+    gated.go();
+    let runtime = workers(2);
     std::thread::scope(|scope| {
-        let aside = scope.spawn(|| runtime.handle().block_on(gated.db.commit(put("b", "1"))));
-        assert_eq!(aside.join().unwrap().unwrap(), CommitSeq(2));
+        let aside = scope.spawn(|| runtime.handle().block_on(gated.db.commit(put("c", "1"))));
+        assert_eq!(aside.join().unwrap().unwrap(), CommitSeq(3));
     });
     assert_eq!(gated.who_writes(), "committer");
+}
+
+/// Two ends of a socket: one outside, which may wait, and one within the runtime.
+fn socket() -> (std::os::unix::net::UnixStream, UnixStream) {
+    let (outside, inside) = std::os::unix::net::UnixStream::pair().unwrap();
+    outside.set_read_timeout(Some(FOR_EVER)).unwrap();
+    inside.set_nonblocking(true).unwrap();
+    (outside, UnixStream::from_std(inside).unwrap())
+}
+
+/// Whoever looks after the sockets is the one that now waits for the disk, and the other worker sleeps.
+#[test]
+fn while_one_waits_for_the_disk_sockets_are_answered() {
+    let gated = Gated::new();
+    let runtime = workers(2);
+    let guard = runtime.enter();
+    let ((mut asks, mut asked), (mut calls, mut called)) = (socket(), socket());
+    drop(guard);
+    let db = gated.db.clone();
+    let commits = runtime.spawn(async move {
+        asked.read_u8().await.unwrap();
+        db.commit(put("a", "1")).await.unwrap();
+    });
+    let answers = runtime.spawn(async move {
+        let octet = called.read_u8().await.unwrap();
+        called.write_u8(octet).await.unwrap();
+    });
+    asks.write_all(&[1]).unwrap();
+    assert_eq!(gated.who_writes(), "worker");
+    calls.write_all(&[2]).unwrap();
+    let mut answer = [0];
+    calls.read_exact(&mut answer).expect("another worker is woken");
+    assert_eq!(answer, [2]);
+    gated.go();
+    runtime.block_on(async { tokio::try_join!(commits, answers).unwrap() });
 }
 
 #[test]
 fn who_commits_and_commits_lets_others_in() {
     let dir = tempfile::tempdir().unwrap();
     let db = db::open(EngineKind::Sled, dir.path(), Arc::new(NoProbe)).unwrap();
-    one_worker().block_on(async {
+    workers(2).block_on(async {
         let done = Arc::new(AtomicBool::new(false));
         let other = done.clone();
         let commits = tokio::spawn(async move {
@@ -262,7 +305,7 @@ impl Probe for Fails {
 fn after_a_panic_nothing_more_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let db = db::open(EngineKind::Fjall, dir.path(), Arc::new(Fails)).unwrap();
-    one_worker().block_on(async {
+    workers(2).block_on(async {
         for (key, panics) in [("a", true), ("b", false), ("c", false)] {
             let db = db.clone();
             let committed = tokio::spawn(async move { db.commit(put(key, "1")).await }).await;

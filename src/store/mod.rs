@@ -11,6 +11,7 @@ pub mod fulltext;
 mod group;
 mod ledger;
 mod lock;
+mod lookout;
 pub mod many_folders;
 pub mod probe;
 pub mod row;

@@ -1,0 +1,180 @@
+//! Sees to it that others go on where a commit keeps a worker of the runtime waiting for the disk.
+//!
+//! A commit that comes alone is written on the worker that carries it, and mostly the disk has answered before another
+//! thread would have taken over. Now and then it has not. Then nobody may be looking after the sockets: that is done by
+//! whichever worker went to rest last, and it may be this one. So somebody looks every now and then whether the commit that
+//! was going on still is, and wakes another worker if so. Where nothing is committed nobody looks (decision 47).
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How often somebody looks while there are commits. What comes to a socket waits no longer than twice that for the disk.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Looks at which nothing had been committed since the one before, until nobody looks any more.
+const IDLE_LOOKS_MAX: u32 = 25;
+
+pub(super) struct Lookout {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    post: Mutex<Post>,
+    /// Somebody sleeps no more, or for good.
+    changed: Condvar,
+}
+
+/// What is seen from where one looks out.
+#[derive(Default)]
+struct Post {
+    /// Commits on workers so far.
+    begun: u64,
+    /// The runtime whose worker the last of them keeps, unless it is over or another worker was woken for it.
+    kept: Option<Handle>,
+    /// How many had begun at the last look.
+    seen: u64,
+    idle_looks: u32,
+    asleep: bool,
+    closed: bool,
+}
+
+/// What is to be done behind a look.
+enum Next {
+    LookAgain,
+    /// A worker is kept since the look before.
+    Wake(Handle),
+    Sleep,
+}
+
+/// A worker is kept as long as this lives.
+pub(super) struct Kept<'l>(&'l Shared);
+
+impl Lookout {
+    pub fn start() -> std::io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let his = shared.clone();
+        let thread = std::thread::Builder::new().name("lookout".into());
+        let thread = Some(thread.spawn(move || look_out(&his))?);
+        Ok(Self { shared, thread })
+    }
+
+    /// A commit begins on a worker of this runtime. One at a time.
+    pub fn keeps(&self, runtime: Handle) -> Kept<'_> {
+        let mut post = self.shared.post();
+        post.begin(runtime);
+        if std::mem::take(&mut post.asleep) {
+            self.shared.changed.notify_one();
+        }
+        Kept(&self.shared)
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.0.post().kept = None;
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        self.shared.post().closed = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn post(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Post {
+    fn begin(&mut self, runtime: Handle) {
+        self.begun += 1;
+        self.kept = Some(runtime);
+    }
+
+    fn look(&mut self) -> Next {
+        if self.seen != self.begun {
+            (self.seen, self.idle_looks) = (self.begun, 0);
+            return Next::LookAgain;
+        }
+        if let Some(runtime) = self.kept.take() {
+            return Next::Wake(runtime);
+        }
+        self.idle_looks += 1;
+        match self.idle_looks < IDLE_LOOKS_MAX {
+            true => Next::LookAgain,
+            false => Next::Sleep,
+        }
+    }
+}
+
+fn look_out(shared: &Shared) {
+    let mut post = shared.post();
+    while !post.closed {
+        match post.look() {
+            Next::LookAgain => {}
+            Next::Wake(runtime) => {
+                drop(post);
+                // Whoever is woken for a task that does nothing then looks for what else there is to do.
+                runtime.spawn(async {});
+                post = shared.post();
+            }
+            Next::Sleep => {
+                post.asleep = true;
+                let sleeps = |post: &mut Post| post.asleep && !post.closed;
+                let woken = shared.changed.wait_while(post, sleeps);
+                post = woken.unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        let open = |post: &mut Post| !post.closed;
+        let looked = shared.changed.wait_timeout_while(post, LOOK_EVERY, open);
+        post = looked.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_for_what_goes_on_since_the_last_look_another_is_woken_and_only_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut post = Post::default();
+        let mut said = String::new();
+        // `(` a commit begins, `)` it is over, `.` a look.
+        for step in "(.).(.(..).(.)(...".chars() {
+            match step {
+                '(' => post.begin(runtime.handle().clone()),
+                ')' => post.kept = None,
+                _ => said.push(match post.look() {
+                    Next::LookAgain => 'a',
+                    Next::Wake(_) => 'W',
+                    Next::Sleep => 's',
+                }),
+            }
+        }
+        assert_eq!(said, "aaaaWaaaWa");
+    }
+
+    #[test]
+    fn where_nothing_is_committed_nobody_looks_and_the_next_commit_wakes_him() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut post = Post::default();
+        let looks = |post: &mut Post| {
+            let again = std::iter::repeat_with(|| post.look());
+            again.take_while(|next| matches!(next, Next::LookAgain)).count() as u32
+        };
+        assert_eq!(looks(&mut post), IDLE_LOOKS_MAX - 1);
+        post.begin(runtime.handle().clone());
+        post.kept = None;
+        assert_eq!(looks(&mut post), IDLE_LOOKS_MAX, "one saw it begin");
+    }
+}
