@@ -195,17 +195,24 @@ fn while_one_waits_for_the_disk_sockets_are_answered() {
     drop(guard);
     let db = gated.db.clone();
     let commits = runtime.spawn(async move {
-        asked.read_u8().await.unwrap();
+        while asked.read_u8().await.unwrap() == 0 {
+            asked.write_u8(0).await.unwrap();
+        }
         db.commit(put("a", "1")).await.unwrap();
     });
     let answers = runtime.spawn(async move {
         let octet = called.read_u8().await.unwrap();
         called.write_u8(octet).await.unwrap();
     });
+    let mut answer = [0];
+    // Until one alone goes to and fro between the socket and the task.
+    for _ in 0..200 {
+        asks.write_all(&[0]).unwrap();
+        asks.read_exact(&mut answer).unwrap();
+    }
     asks.write_all(&[1]).unwrap();
     assert_eq!(gated.who_writes(), "worker");
     calls.write_all(&[2]).unwrap();
-    let mut answer = [0];
     calls.read_exact(&mut answer).expect("another worker is woken");
     assert_eq!(answer, [2]);
     gated.go();

@@ -9,6 +9,11 @@ use super::probe::{self, Probe};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is tried to open what a store of this process had open a moment ago, and how long between.
+const OPEN_ATTEMPTS: u32 = 500;
+const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 struct SledEngine {
     database: sled::Db,
@@ -17,9 +22,26 @@ struct SledEngine {
 
 pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
     let config = sled::Config::new().path(dir).flush_every_ms(None);
-    let database = config.open().map_err(|e| e.to_string())?;
+    let database = open_once_free(&config).map_err(|e| e.to_string())?;
     let log = File::open(dir.join("db")).map_err(|e| e.to_string())?;
     Ok(Arc::new(SledEngine { database, log }))
+}
+
+/// Threads of sled's own let go of its files shortly after it was closed. Nobody else can hold them: the store has a lock
+/// of its own.
+fn open_once_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..OPEN_ATTEMPTS {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) => std::thread::sleep(OPEN_AGAIN_AFTER),
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
+/// sled tells it as an error of another kind, with the system's words in its own.
+fn is_locked(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 fn io(error: impl std::fmt::Display) -> StoreError {
