@@ -34,6 +34,9 @@ const GROUP_MAX: usize = 256;
 const GROUP_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// What a row that a revision writes counts for in a group, beside what the revision brings: their size is not known before.
 const REVISED_BYTES: usize = 256;
+/// What a commit counts for among the steps a task may take before others come to their turn (128 in tokio): eight commits
+/// are some three milliseconds, as a time slice.
+const COMMIT_STEPS: usize = 16;
 /// Free space below which nothing is written, so that a full disk is met before the engine's own files meet it.
 const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Where the engine keeps the number of the last commit. No table begins with an octet of zero.
@@ -145,6 +148,7 @@ fn start(
             acknowledged,
         });
     }
+    let lookout = Lookout::start().map_err(|e| failed(e.to_string()))?;
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let begun = Arc::new(AtomicU64::new(found));
     let committer = Arc::new(Mutex::new(Committer {
@@ -161,7 +165,6 @@ fn start(
         .name("committer".into())
         .spawn(move || commit_groups(&his, waiting));
     let thread = thread.map_err(|e| failed(e.to_string()))?;
-    let lookout = Lookout::start().map_err(|e| failed(e.to_string()))?;
     Ok(Arc::new(GroupDb {
         engine,
         queue: Some(queue),
@@ -209,7 +212,9 @@ impl Db for GroupDb {
         Box::pin(async move {
             batch.check()?;
             // A task that does nothing but commit lets the others in all the same.
-            tokio::task::consume_budget().await;
+            for _ in 0..COMMIT_STEPS {
+                tokio::task::consume_budget().await;
+            }
             let batch = match self.commit_here(batch) {
                 Ok(committed) => return committed,
                 Err(not_here) => not_here,

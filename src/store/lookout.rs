@@ -1,16 +1,17 @@
 //! Sees to it that others go on where a commit keeps a worker of the runtime waiting for the disk.
 //!
 //! A commit that comes alone is written on the worker that carries it, and mostly the disk has answered before another
-//! thread would have taken over. Now and then it has not. Then nobody may be looking after the sockets: that is done by
-//! whichever worker went to rest last, and it may be this one. So somebody looks every now and then whether the commit that
-//! was going on still is, and wakes another worker if so. Where nothing is committed nobody looks (decision 47).
+//! thread would have taken over. Now and then it has not. Then nobody may be looking after the sockets and timers: one
+//! worker does so while it rests, and it may be this one, while the others sleep. So somebody looks every now and then, and
+//! wakes another worker if a commit is going on that he sees for the second time, or one behind another. Where nothing is
+//! committed nobody looks (decision 47).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// How often somebody looks while there are commits. What comes to a socket waits no longer than twice that for the disk.
+/// How often somebody looks while there are commits. What comes to a socket waits no longer than twice that for one commit.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Looks at which nothing had been committed since the one before, until nobody looks any more.
 const IDLE_LOOKS_MAX: u32 = 25;
@@ -34,8 +35,9 @@ struct Post {
     begun: u64,
     /// The runtime whose worker the last of them keeps, unless it is over or another worker was woken for it.
     kept: Option<Handle>,
-    /// How many had begun at the last look.
+    /// How many had begun at the last look, and whether one was going on then.
     seen: u64,
+    was_kept: bool,
     idle_looks: u32,
     asleep: bool,
     closed: bool,
@@ -44,7 +46,7 @@ struct Post {
 /// What is to be done behind a look.
 enum Next {
     LookAgain,
-    /// A worker is kept since the look before.
+    /// A worker is kept, and was at the look before.
     Wake(Handle),
     Sleep,
 }
@@ -101,15 +103,15 @@ impl Post {
     }
 
     fn look(&mut self) -> Next {
-        if self.seen != self.begun {
-            (self.seen, self.idle_looks) = (self.begun, 0);
-            return Next::LookAgain;
-        }
-        if let Some(runtime) = self.kept.take() {
+        let was_kept = std::mem::replace(&mut self.was_kept, self.kept.is_some());
+        if was_kept && let Some(runtime) = self.kept.take() {
             return Next::Wake(runtime);
         }
-        self.idle_looks += 1;
-        match self.idle_looks < IDLE_LOOKS_MAX {
+        match self.seen == self.begun {
+            true => self.idle_looks += 1,
+            false => (self.seen, self.idle_looks) = (self.begun, 0),
+        }
+        match self.idle_looks < IDLE_LOOKS_MAX || self.kept.is_some() {
             true => Next::LookAgain,
             false => Next::Sleep,
         }
@@ -145,12 +147,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_for_what_goes_on_since_the_last_look_another_is_woken_and_only_once() {
+    fn for_what_goes_on_at_two_looks_another_is_woken_and_only_once() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut post = Post::default();
         let mut said = String::new();
         // `(` a commit begins, `)` it is over, `.` a look.
-        for step in "(.).(.(..).(.)(...".chars() {
+        for step in "(.)..(.(..).()(.).(.)(...".chars() {
             match step {
                 '(' => post.begin(runtime.handle().clone()),
                 ')' => post.kept = None,
@@ -161,11 +163,11 @@ mod tests {
                 }),
             }
         }
-        assert_eq!(said, "aaaaWaaaWa");
+        assert_eq!(said, "aaaaWaaaaaWaa");
     }
 
     #[test]
-    fn where_nothing_is_committed_nobody_looks_and_the_next_commit_wakes_him() {
+    fn where_nothing_is_committed_nobody_looks() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut post = Post::default();
         let looks = |post: &mut Post| {
@@ -176,5 +178,24 @@ mod tests {
         post.begin(runtime.handle().clone());
         post.kept = None;
         assert_eq!(looks(&mut post), IDLE_LOOKS_MAX, "one saw it begin");
+    }
+
+    #[test]
+    fn a_commit_wakes_who_fell_asleep_and_he_wakes_another_worker() {
+        let until = |what: &dyn Fn() -> bool| {
+            let begun = std::time::Instant::now();
+            while !what() {
+                assert!(begun.elapsed() < Duration::from_secs(20), "for ever");
+                std::thread::yield_now();
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let lookout = Lookout::start().unwrap();
+        for _ in 0..2 {
+            until(&|| lookout.shared.post().asleep);
+            let kept = lookout.keeps(runtime.handle().clone());
+            until(&|| lookout.shared.post().kept.is_none());
+            drop(kept);
+        }
     }
 }

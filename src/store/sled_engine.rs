@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often it is tried to open what a store of this process had open a moment ago, and how long between.
-const OPEN_ATTEMPTS: u32 = 500;
+const OPEN_ATTEMPTS: u32 = 100;
 const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 struct SledEngine {
