@@ -227,9 +227,11 @@ fn who_commits_and_commits_lets_others_in() {
         let done = Arc::new(AtomicBool::new(false));
         let other = done.clone();
         let commits = tokio::spawn(async move {
+            let mut in_one_go = 0;
             let never = async {
                 while !other.load(Ordering::SeqCst) {
                     db.commit(put("a", "1")).await.unwrap();
+                    in_one_go += 1;
                 }
             };
             // In one task: what is not polled does not come to its turn.
@@ -238,6 +240,10 @@ fn who_commits_and_commits_lets_others_in() {
                 () = never => panic!("only the other ends it"),
                 () = std::future::ready(()) => {}
             }
+            assert!(
+                in_one_go <= 8,
+                "{in_one_go} commits before anybody else came to his turn"
+            );
         });
         let ended = tokio::time::timeout(FOR_EVER, commits).await;
         done.store(true, Ordering::SeqCst);

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 /// How often somebody looks while there are commits. What comes to a socket waits no longer than twice that for one commit.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Looks at which nothing had been committed since the one before, until nobody looks any more.
+/// Looks since a commit last began, until nobody looks any more.
 const IDLE_LOOKS_MAX: u32 = 25;
 
 pub(super) struct Lookout {
@@ -31,13 +31,11 @@ struct Shared {
 /// What is seen from where one looks out.
 #[derive(Default)]
 struct Post {
-    /// Commits on workers so far.
-    begun: u64,
-    /// The runtime whose worker the last of them keeps, unless it is over or another worker was woken for it.
+    /// The runtime whose worker a commit keeps now, unless another worker was woken for it.
     kept: Option<Handle>,
-    /// How many had begun at the last look, and whether one was going on then.
-    seen: u64,
+    /// Whether one was kept at the last look.
     was_kept: bool,
+    /// Looks since a commit last began.
     idle_looks: u32,
     asleep: bool,
     closed: bool,
@@ -98,8 +96,7 @@ impl Shared {
 
 impl Post {
     fn begin(&mut self, runtime: Handle) {
-        self.begun += 1;
-        self.kept = Some(runtime);
+        (self.kept, self.idle_looks) = (Some(runtime), 0);
     }
 
     fn look(&mut self) -> Next {
@@ -107,11 +104,8 @@ impl Post {
         if was_kept && let Some(runtime) = self.kept.take() {
             return Next::Wake(runtime);
         }
-        match self.seen == self.begun {
-            true => self.idle_looks += 1,
-            false => (self.seen, self.idle_looks) = (self.begun, 0),
-        }
-        match self.idle_looks < IDLE_LOOKS_MAX || self.kept.is_some() {
+        self.idle_looks += 1;
+        match self.idle_looks < IDLE_LOOKS_MAX {
             true => Next::LookAgain,
             false => Next::Sleep,
         }
@@ -177,7 +171,7 @@ mod tests {
         assert_eq!(looks(&mut post), IDLE_LOOKS_MAX - 1);
         post.begin(runtime.handle().clone());
         post.kept = None;
-        assert_eq!(looks(&mut post), IDLE_LOOKS_MAX, "one saw it begin");
+        assert_eq!(looks(&mut post), IDLE_LOOKS_MAX - 1);
     }
 
     #[test]
