@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// How often somebody looks while there are commits. What comes to a socket waits no longer than twice that for one commit.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Looks since a commit last began, until nobody looks any more.
-const IDLE_LOOKS_MAX: u32 = 25;
+const IDLE_LOOKS_MAX: u32 = 10;
 
 pub(super) struct Lookout {
     shared: Arc<Shared>,
