@@ -4,6 +4,7 @@ use super::limits::KEYWORD_MAX;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::LazyLock;
 
 /// A flag a client may set. `\Recent` is the server's alone and always absent here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,7 +117,42 @@ impl fmt::Display for Flag {
     }
 }
 
+/// The words of each set of system flags, by its bits: most messages have no others, and are told in a word.
+static SYSTEM_TEXT: LazyLock<[String; 1 << SYSTEM.len()]> = LazyLock::new(|| {
+    std::array::from_fn(|bits| {
+        let system = bits as u8;
+        let flags = Flags {
+            system,
+            ..Flags::default()
+        };
+        let words: Vec<&str> = flags.iter().map(Flag::as_str).collect();
+        words.join(" ")
+    })
+});
+
 impl Flags {
+    /// Those system flags that are set; what is a keyword is passed over.
+    pub fn of_system(flags: impl IntoIterator<Item = (bool, Flag)>) -> Self {
+        let bits = flags.into_iter().map(|(set, flag)| match set {
+            true => flag.bit().unwrap_or(0),
+            false => 0,
+        });
+        Self {
+            system: bits.fold(0, |all, bit| all | bit),
+            keywords: BTreeSet::new(),
+        }
+    }
+
+    /// The system flags as they are told, with spaces between.
+    pub fn system_text(&self) -> &'static str {
+        // There is one for each set of bits.
+        &SYSTEM_TEXT[usize::from(self.system)]
+    }
+
+    pub fn keywords(&self) -> impl Iterator<Item = &Flag> {
+        self.keywords.iter()
+    }
+
     pub fn contains(&self, flag: &Flag) -> bool {
         match flag.bit() {
             Some(bit) => self.system & bit != 0,
@@ -157,13 +193,19 @@ impl Flags {
     }
 }
 
+impl Extend<Flag> for Flags {
+    fn extend<I: IntoIterator<Item = Flag>>(&mut self, flags: I) {
+        // One by one: the first spelling of a keyword stays.
+        flags.into_iter().for_each(|flag| {
+            self.insert(flag);
+        });
+    }
+}
+
 impl FromIterator<Flag> for Flags {
     fn from_iter<I: IntoIterator<Item = Flag>>(flags: I) -> Self {
-        // One by one: the first spelling of a keyword stays.
         let mut all = Self::default();
-        flags.into_iter().for_each(|flag| {
-            all.insert(flag);
-        });
+        all.extend(flags);
         all
     }
 }

@@ -97,8 +97,10 @@ impl Writer {
     /// `(\Recent \Seen work)`.
     pub(super) fn flags(&mut self, told: ToldFlags<'_>) {
         let recent = told.recent.then_some("\\Recent");
+        let system = Some(told.flags.system_text()).filter(|text| !text.is_empty());
+        let keywords = told.flags.keywords().map(Flag::as_str);
         let mut before = "(";
-        for word in recent.into_iter().chain(told.flags.iter().map(Flag::as_str)) {
+        for word in recent.into_iter().chain(system).chain(keywords) {
             self.put(before);
             self.put(word);
             before = " ";

@@ -14,9 +14,10 @@ use super::db::Rows;
 use super::group::{Changes, Engine};
 use super::probe::Probe;
 use super::stored_row::StoredRow;
+use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Octets of all rows kept, with what keeping one costs: the attributes of some 120,000 messages.
@@ -164,7 +165,7 @@ impl RowCache {
         };
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

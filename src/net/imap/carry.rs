@@ -76,9 +76,9 @@ pub(super) fn flags(marks: &Marks) -> Flags {
         (marks.draft, Flag::Draft),
         (marks.deleted, Flag::Deleted),
     ];
-    let set = system.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag);
-    set.chain(marks.keywords.iter().filter_map(|k| Flag::parse(k)))
-        .collect()
+    let mut flags = Flags::of_system(system);
+    flags.extend(marks.keywords.iter().filter_map(|k| Flag::parse(k)));
+    flags
 }
 
 pub(super) fn marks(flags: &Flags) -> Marks {

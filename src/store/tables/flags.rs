@@ -295,11 +295,11 @@ pub fn flags(
 pub struct FlagEdits {
     tenant: TenantId,
     user: UserId,
-    pages: BTreeMap<u64, Edits>,
+    pages: InOrder<u64, Edits>,
 }
 
-/// What is done to the items of one page, by the number of the item's bit, in order. Mostly they come in order.
-type Edits = Vec<(u32, Edit)>;
+/// What is done to the items of one page, by the number of the item's bit.
+type Edits = InOrder<u32, Edit>;
 
 /// What is done to the flags on one item.
 #[derive(Debug)]
@@ -310,12 +310,39 @@ struct Edit {
     new: Option<UserFlags>,
 }
 
+/// Values by their keys, for keys that mostly come in order.
+#[derive(Debug)]
+struct InOrder<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for InOrder<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord + Copy, V> InOrder<K, V> {
+    /// The value under a key, which is made if there is none.
+    fn at(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let at = match self.0.last() {
+            None => 0,
+            Some((last, _)) if *last < key => self.0.len(),
+            Some((last, _)) if *last == key => self.0.len() - 1,
+            Some(_) => self.0.partition_point(|(there, _)| *there < key),
+        };
+        if self.0.get(at).is_none_or(|(there, _)| *there != key) {
+            self.0.insert(at, (key, make()));
+        }
+        // It is there now.
+        &mut self.0[at].1
+    }
+}
+
 impl FlagEdits {
     pub fn new(tenant: TenantId, user: UserId) -> Self {
         Self {
             tenant,
             user,
-            pages: BTreeMap::new(),
+            pages: InOrder::default(),
         }
     }
 
@@ -338,23 +365,16 @@ impl FlagEdits {
     }
 
     fn edit(&mut self, item: ItemId, old: Option<&UserFlags>) -> &mut Edit {
-        let page = self.pages.entry(page_of(item)).or_default();
-        let bit = bit_of(item).trailing_zeros();
-        let at = page.partition_point(|(n, _)| *n < bit);
-        if page.get(at).is_none_or(|(n, _)| *n != bit) {
-            let edit = Edit {
-                read_at: old.map_or(0, |old| old.modseq.0),
-                new: None,
-            };
-            page.insert(at, (bit, edit));
-        }
-        // It is there now.
-        &mut page[at].1
+        let page = self.pages.at(page_of(item), Edits::default);
+        page.at(bit_of(item).trailing_zeros(), || Edit {
+            read_at: old.map_or(0, |old| old.modseq.0),
+            new: None,
+        })
     }
 
     pub fn write_into(self, batch: &mut Batch) {
         let (tenant, user) = (self.tenant, self.user);
-        for (page, edits) in self.pages {
+        for (page, edits) in self.pages.0 {
             let edits = PageEdits {
                 tenant,
                 user,
@@ -393,11 +413,11 @@ struct PageEdits {
 impl Revision for PageEdits {
     fn rows_max(&self) -> usize {
         // The page and its place in the log; for each item the place it had there, and its keywords.
-        2 + 2 * self.edits.len()
+        2 + 2 * self.edits.0.len()
     }
 
     fn brought_bytes(&self) -> usize {
-        let new = self.edits.iter().filter_map(|(_, edit)| edit.new.as_ref());
+        let new = self.edits.0.iter().filter_map(|(_, edit)| edit.new.as_ref());
         new.flat_map(|flags| &flags.keywords).map(String::len).sum()
     }
 
@@ -407,11 +427,11 @@ impl Revision for PageEdits {
             None => FlagPage::default(),
         };
         let unchanged = |(n, edit): &(u32, Edit)| before.number(1 << n) == edit.read_at;
-        if !self.edits.iter().all(unchanged) {
+        if !self.edits.0.iter().all(unchanged) {
             return Ok(None);
         }
         let (mut page, mut rows, mut changed) = (before.clone(), Revised::new(), 0);
-        let edits = self.edits.iter();
+        let edits = self.edits.0.iter();
         for (n, new) in edits.filter_map(|(n, edit)| Some((*n, edit.new.as_ref()?))) {
             let bit = 1 << n;
             changed |= bit;
