@@ -3,8 +3,8 @@
 //! The trait does not say which engine lies below. Reads see every batch that was answered. All rows obey the same
 //! limits on every engine, so that a store can be moved from one to the other.
 
-use crate::store::stored_row::StoredRow;
 use crate::store::{StoreError, probe::Probe};
+use std::any::Any;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -200,12 +200,18 @@ pub type Commit<'a> = Pin<Box<dyn Future<Output = Result<CommitSeq, CommitError>
 /// Keys with their values.
 pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// What a row was read to. All who ask share it.
+pub type Said = Arc<dyn Any + Send + Sync>;
+
+/// Reads a row. Whoever reads the row under a key reads it to the same.
+pub type Read<'r> = &'r dyn Fn(&[u8]) -> Result<Said, StoreError>;
+
 /// Ordered keys and values. Key-value pairs come as they are stored.
 pub trait Db: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The same for who reads the row to a type: what it was read to before may still be with it.
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError>;
+    /// What a row says, for who reads it to a type: another may have read it before. A row is read to one type only.
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError>;
 
     /// Rows from `from` (inclusive) to `to` (exclusive), ascending, at most `limit`.
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError>;

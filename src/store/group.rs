@@ -8,13 +8,13 @@
 //! opening an engine that knows fewer says so instead of going on in silence.
 
 use super::db::{
-    Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Rows, Write, check_row,
+    Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Read, Rows, Said, Write,
+    check_row,
 };
 use super::ledger::Ledger;
 use super::lock::{Lock, LockError, lock};
 use super::lookout::Lookout;
 use super::probe::{self, Probe};
-use super::stored_row::StoredRow;
 use super::{StoreError, fjall_engine, row_cache, sled_engine};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -47,9 +47,9 @@ pub(super) type Changes = HashMap<Vec<u8>, Option<Vec<u8>>>;
 /// An embedded engine: ordered rows, and one durable write at a time.
 pub(super) trait Engine: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-    /// The same row, to be read to a type. Without memory nothing is known of it before.
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        Ok(self.get(key)?.map(|octets| Arc::new(StoredRow::new(octets))))
+    /// What the row says. Without memory it is read each time.
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+        self.get(key)?.map(|octets| read(&octets)).transpose()
     }
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError>;
     /// Writes all or nothing, and syncs. After an error nothing is known and nothing more is written.
@@ -192,8 +192,8 @@ impl Db for GroupDb {
         self.engine.get(key)
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        self.engine.stored(key)
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+        self.engine.said(key, read)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

@@ -19,7 +19,6 @@ pub mod row;
 mod row_cache;
 mod sled_engine;
 pub mod spool;
-pub mod stored_row;
 pub mod tables;
 
 pub use db::prefix_end;

@@ -5,15 +5,15 @@
 //! kept of which it is not certain which version readers see. And who has read a row may put it in only if no group
 //! that touched the shard has ended since he began to read: what he read may be what was there before it. What is
 //! kept is therefore always what the engine would say. That a row is absent is kept like a row. Ranges go to the
-//! engine: a cache of rows knows nothing of rows it has not met. What a row was read to is kept with it and goes with it.
+//! engine: a cache of rows knows nothing of rows it has not met. What a row was read to is kept with it and goes with it:
+//! what one has read, the next does not read again.
 //!
 //! Nothing here is durable, and it does not decide what is read: it is an engine over an engine.
 
 use super::StoreError;
-use super::db::Rows;
+use super::db::{Read, Rows, Said};
 use super::group::{Changes, Engine};
 use super::probe::Probe;
-use super::stored_row::StoredRow;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
@@ -33,15 +33,15 @@ const ENTRY_BYTES: usize = 160;
 const READ_BYTES: usize = 448;
 const READ_BYTES_PER_OCTET: usize = 5;
 
-/// A row, or that there is none.
-type Kept = Option<Arc<StoredRow>>;
+/// A row, or that there is none. Its octets never change: a changed row is another one.
+type Kept = Option<Arc<[u8]>>;
 
 struct Entry {
     /// Where it is compared it is looked at in its place: most keys are no longer.
     key: SmallVec<[u8; 16]>,
     row: Kept,
-    /// Somebody asked for it to read it to a type.
-    read: bool,
+    /// What somebody has read it to.
+    said: Option<Said>,
 }
 
 /// Rows by the digest of their key. Two keys with one digest, should they ever meet, drive each other out.
@@ -75,14 +75,20 @@ struct Cached {
 }
 
 impl Cached {
-    fn row(&self, key: &[u8], wanted: Wanted) -> Result<Kept, StoreError> {
-        let ticket = match self.rows.look(key, wanted) {
-            Look::Found(row) => return Ok(row),
-            Look::Missed(ticket) => ticket,
+    /// What the engine says, and what that is read to if it is to be read.
+    fn ask(
+        &self,
+        ticket: Ticket,
+        key: &[u8],
+        read: Option<Read<'_>>,
+    ) -> Result<(Kept, Option<Said>), StoreError> {
+        let row: Kept = self.engine.get(key)?.map(Arc::from);
+        let said = match (read, &row) {
+            (Some(read), Some(octets)) => Some(read(octets)?),
+            _ => None,
         };
-        let row = self.engine.stored(key)?;
-        self.rows.keep(ticket, key, row.clone());
-        Ok(row)
+        self.rows.keep(ticket, key, row.clone(), said.clone());
+        Ok((row, said))
     }
 }
 
@@ -94,12 +100,24 @@ pub(super) fn over(engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
 
 impl Engine for Cached {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = self.row(key, Wanted::AsItIs)?;
-        Ok(row.map(|row| row.octets().to_vec()))
+        let row = match self.rows.look(key, Wanted::AsItIs) {
+            Look::Found(_, found) => found.row,
+            Look::Missed(ticket) => self.ask(ticket, key, None)?.0,
+        };
+        Ok(row.map(|octets| octets.to_vec()))
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        self.row(key, Wanted::ToRead)
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+        let (digest, found) = match self.rows.look(key, Wanted::ToRead) {
+            Look::Found(digest, found) => (digest, found),
+            Look::Missed(ticket) => return Ok(self.ask(ticket, key, Some(read))?.1),
+        };
+        let (None, Some(octets)) = (&found.said, &found.row) else {
+            return Ok(found.said);
+        };
+        let said = read(octets)?;
+        self.rows.note(digest, octets, &said);
+        Ok(Some(said))
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
@@ -137,13 +155,21 @@ struct Shard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     AsItIs,
-    /// To be read to a type, and to keep that.
+    /// What it was read to, or the row to read it.
     ToRead,
 }
 
-/// What was found at a look.
+/// Of a row that was found, what is wanted.
+#[derive(Default)]
+struct Found {
+    row: Kept,
+    said: Option<Said>,
+}
+
+/// What came of a look.
 enum Look {
-    Found(Kept),
+    /// With the digest of its key.
+    Found(u64, Found),
     Missed(Ticket),
 }
 
@@ -151,7 +177,6 @@ enum Look {
 struct Ticket {
     digest: u64,
     ended: u64,
-    wanted: Wanted,
 }
 
 /// A group that is being written: those of its keys that were kept.
@@ -182,21 +207,25 @@ impl RowCache {
         let digest = self.hasher.hash_one(key);
         let mut shard = self.shard(digest);
         match shard.find(digest, key, wanted) {
-            Some(row) => Look::Found(row),
+            Some(found) => Look::Found(digest, found),
             None => Look::Missed(Ticket {
                 digest,
                 ended: shard.ended,
-                wanted,
             }),
         }
     }
 
-    /// Keeps what the engine said after the look that gave the ticket.
-    fn keep(&self, ticket: Ticket, key: &[u8], row: Kept) {
+    /// Keeps what the engine said after the look that gave the ticket, and what it was read to.
+    fn keep(&self, ticket: Ticket, key: &[u8], row: Kept, said: Option<Said>) {
         let mut shard = self.shard(ticket.digest);
         if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
-            shard.put(ticket.digest, key, row, ticket.wanted);
+            shard.put(ticket.digest, key, row, said);
         }
+    }
+
+    /// Keeps what a row that was found has been read to, if it is still kept.
+    fn note(&self, digest: u64, octets: &Arc<[u8]>, said: &Said) {
+        self.shard(digest).note(digest, octets, said);
     }
 
     /// Takes out what a group changes. To be called before the engine sees the group.
@@ -225,46 +254,44 @@ impl RowCache {
         for key in writing.0 {
             if let Some(row) = written.and_then(|changes| changes.get(&key)) {
                 let digest = self.hasher.hash_one(key.as_slice());
-                let row = row.as_deref().map(|octets| Arc::new(StoredRow::new(octets)));
-                self.shard(digest).put(digest, &key, row, Wanted::AsItIs);
+                let row = row.as_deref().map(Arc::from);
+                self.shard(digest).put(digest, &key, row, None);
             }
         }
     }
 }
 
 impl Shard {
-    fn find(&mut self, digest: u64, key: &[u8], wanted: Wanted) -> Option<Kept> {
-        let to_read = wanted == Wanted::ToRead;
+    fn find(&mut self, digest: u64, key: &[u8], wanted: Wanted) -> Option<Found> {
         let fits = |entry: &&Entry| *entry.key == *key;
-        let mut entry = match self.young.get(&digest).filter(fits) {
-            Some(entry) if entry.read || !to_read => return Some(entry.row.clone()),
-            // It counts for more from now on, so it is put in anew.
-            Some(_) => {
-                let entry = self.young.remove(&digest)?;
-                self.young_bytes -= entry.cost();
-                entry
-            }
-            None => {
-                self.old.get(&digest).filter(fits)?;
-                self.old.remove(&digest)?
-            }
-        };
-        entry.read |= to_read;
-        let row = entry.row.clone();
+        if let Some(entry) = self.young.get(&digest).filter(fits) {
+            return Some(entry.found(wanted));
+        }
+        let found = self.old.get(&digest).filter(fits)?.found(wanted);
+        let entry = self.old.remove(&digest)?;
         self.put_young(digest, entry);
-        Some(row)
+        Some(found)
     }
 
-    fn put(&mut self, digest: u64, key: &[u8], row: Kept, wanted: Wanted) {
-        if row
-            .as_ref()
-            .is_some_and(|row| row.octets().len() > VALUE_MAX_BYTES)
-        {
+    fn put(&mut self, digest: u64, key: &[u8], row: Kept, said: Option<Said>) {
+        if row.as_ref().is_some_and(|octets| octets.len() > VALUE_MAX_BYTES) {
             return;
         }
         self.old.remove(&digest);
-        let (key, read) = (key.into(), wanted == Wanted::ToRead);
-        self.put_young(digest, Entry { key, row, read });
+        let key = key.into();
+        self.put_young(digest, Entry { key, row, said });
+    }
+
+    fn note(&mut self, digest: u64, octets: &Arc<[u8]>, said: &Said) {
+        let is_it = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| Arc::ptr_eq(row, octets));
+        // It was looked for just now, so it is mostly among the young. It counts for more from now on, so it is put in anew.
+        if self.young.get(&digest).filter(is_it).is_some()
+            && let Some(mut entry) = self.young.remove(&digest)
+        {
+            self.young_bytes -= entry.cost();
+            entry.said = Some(said.clone());
+            self.put_young(digest, entry);
+        }
     }
 
     fn put_young(&mut self, digest: u64, entry: Entry) {
@@ -291,11 +318,25 @@ impl Shard {
 }
 
 impl Entry {
+    /// Of two things, one is handed on: what is touched for each of a thousand rows is what it costs.
+    fn found(&self, wanted: Wanted) -> Found {
+        match (wanted, &self.said) {
+            (Wanted::ToRead, Some(said)) => Found {
+                said: Some(said.clone()),
+                row: None,
+            },
+            _ => Found {
+                row: self.row.clone(),
+                said: None,
+            },
+        }
+    }
+
     fn cost(&self) -> usize {
-        let octets = self.row.as_ref().map_or(0, |row| row.octets().len());
-        let read = match self.read && self.row.is_some() {
-            true => READ_BYTES + READ_BYTES_PER_OCTET * octets,
-            false => 0,
+        let octets = self.row.as_ref().map_or(0, |octets| octets.len());
+        let read = match self.said {
+            Some(_) => READ_BYTES + READ_BYTES_PER_OCTET * octets,
+            None => 0,
         };
         ENTRY_BYTES + self.key.len() + octets + read
     }

@@ -4,6 +4,7 @@
 use super::*;
 use crate::store::probe::NoProbe;
 use proptest::prelude::*;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Few keys, so that readers and the writer meet at them all the time.
@@ -14,11 +15,14 @@ fn key(n: usize) -> Vec<u8> {
     format!("k{}", n % KEYS).into_bytes()
 }
 
-/// Where a reader stands: he has looked and missed, then he has the engine's word, then he keeps it.
+/// Where a reader stands: he has looked and missed, then he has the engine's word, then he keeps it. Or he has found a row,
+/// and keeps what he read it to.
 enum Reader {
     Idle,
     Missed(Ticket, Vec<u8>),
-    Read(Ticket, Vec<u8>, Option<Vec<u8>>),
+    Asked(Ticket, Vec<u8>, Option<Vec<u8>>),
+    /// He found a row that nobody has read.
+    Found(u64, Arc<[u8]>),
 }
 
 /// Where the writer stands: a group is made, taken out of the cache, in the engine, done.
@@ -28,8 +32,13 @@ enum Writer {
     Applied(Writing, Changes),
 }
 
-fn stored(octets: Vec<u8>) -> Arc<StoredRow> {
-    Arc::new(StoredRow::new(octets))
+/// A row is read to its own octets here.
+fn said(octets: &[u8]) -> Said {
+    Arc::new(octets.to_vec())
+}
+
+fn octets(said: &Said) -> &[u8] {
+    said.downcast_ref::<Vec<u8>>().unwrap()
 }
 
 fn wanted(chance: u8) -> Wanted {
@@ -63,19 +72,28 @@ impl Model {
         let reader = &mut self.readers[reader % READERS];
         *reader = match std::mem::replace(reader, Reader::Idle) {
             Reader::Idle => match self.cache.look(&key(n), wanted(chance)) {
-                Look::Found(row) => {
-                    let row = row.as_ref().map(|row| row.octets());
-                    assert_eq!(row, self.engine.get(&key(n)).map(Vec::as_slice), "an old row");
-                    Reader::Idle
+                Look::Found(digest, found) => {
+                    let now = self.engine.get(&key(n)).map(Vec::as_slice);
+                    let row = found.said.as_ref().map(octets).or(found.row.as_deref());
+                    assert_eq!(row, now, "an old row");
+                    match found.row {
+                        Some(row) if wanted(chance) == Wanted::ToRead => Reader::Found(digest, row),
+                        _ => Reader::Idle,
+                    }
                 }
                 Look::Missed(ticket) => Reader::Missed(ticket, key(n)),
             },
+            Reader::Found(digest, row) => {
+                self.cache.note(digest, &row, &said(&row));
+                Reader::Idle
+            }
             Reader::Missed(ticket, key) => {
                 let row = self.engine.get(&key).cloned();
-                Reader::Read(ticket, key, row)
+                Reader::Asked(ticket, key, row)
             }
-            Reader::Read(ticket, key, row) => {
-                self.cache.keep(ticket, &key, row.map(stored));
+            Reader::Asked(ticket, key, row) => {
+                let said = row.as_deref().filter(|_| chance % 2 == 0).map(said);
+                self.cache.keep(ticket, &key, row.map(Arc::from), said);
                 Reader::Idle
             }
         };
@@ -119,8 +137,13 @@ impl Model {
             let shard = shard.lock().unwrap();
             for entry in shard.young.values().chain(shard.old.values()) {
                 let now = self.engine.get(entry.key.as_ref());
-                let row = entry.row.as_ref().map(|row| row.octets());
+                let row = entry.row.as_deref();
                 assert_eq!(row, now.map(Vec::as_slice), "an old row is kept");
+                let said = entry.said.as_ref().map(octets);
+                assert!(
+                    said.is_none() || said == row,
+                    "what an old row was read to is kept"
+                );
             }
             let bytes: usize = shard.young.values().map(Entry::cost).sum();
             assert_eq!(bytes, shard.young_bytes);
@@ -212,36 +235,69 @@ fn a_row_is_read_once_and_what_is_written_over_it_is_known() {
 
 #[test]
 fn what_a_row_was_read_to_goes_with_the_row() {
-    let cached = over(Arc::new(Asked::default()));
+    let engine = Arc::new(Asked::default());
+    let cached = over(engine.clone());
     let write = |row: &[u8]| {
         let changes = Changes::from([(b"a".to_vec(), Some(row.to_vec()))]);
         cached.write(&changes, &NoProbe).unwrap();
     };
-    let mut times = 0;
-    let mut read = || {
-        let row = cached.stored(b"a").unwrap().unwrap();
-        let said = row.read_to(|octets| {
-            times += 1;
-            Ok::<_, ()>(String::from_utf8_lossy(octets).into_owned())
+    let times = Cell::new(0);
+    let read = || {
+        let said = cached.said(b"a", &|octets| {
+            times.set(times.get() + 1);
+            match octets {
+                b"damaged" => Err(StoreError::Io("damaged".into())),
+                octets => Ok(said(octets)),
+            }
         });
-        let said = said.unwrap();
-        (String::clone(&said), times)
+        (
+            said.map(|said| said.map(|said| octets(&said).to_vec())).ok(),
+            times.get(),
+        )
     };
+    let is = |row: &[u8]| Some(Some(row.to_vec()));
+    assert_eq!(read(), (Some(None), 0));
+    // What was found unread, and what nobody had.
     write(b"1");
-    assert_eq!(read(), ("1".to_owned(), 1));
-    assert_eq!(read(), ("1".to_owned(), 1));
+    assert_eq!((read(), read()), ((is(b"1"), 1), (is(b"1"), 1)));
     write(b"2");
-    assert_eq!(read(), ("2".to_owned(), 2));
+    assert_eq!((read(), read()), ((is(b"2"), 2), (is(b"2"), 2)));
     assert_eq!(cached.get(b"a").unwrap().unwrap(), b"2");
+    assert_eq!(over(engine).get(b"a").unwrap().unwrap(), b"2");
+    // What cannot be read is tried again, and nothing is kept of it.
+    write(b"damaged");
+    assert_eq!((read(), read()), ((None, 3), (None, 4)));
+    write(b"3");
+    assert_eq!((read(), read()), ((is(b"3"), 5), (is(b"3"), 5)));
+}
+
+/// Who comes first reads it, also where nothing was kept of the row before.
+#[test]
+fn a_row_that_nobody_had_is_read_once() {
+    let engine = Arc::new(Asked::default());
+    let changes = Changes::from([(b"a".to_vec(), Some(b"1".to_vec()))]);
+    engine.write(&changes, &NoProbe).unwrap();
+    let cached = over(engine.clone());
+    let times = Cell::new(0);
+    for _ in 0..2 {
+        let read = cached.said(b"a", &|octets| {
+            times.set(times.get() + 1);
+            Ok(said(octets))
+        });
+        assert_eq!(octets(&read.unwrap().unwrap()), b"1");
+    }
+    assert_eq!((times.get(), *engine.gets.lock().unwrap()), (1, 1));
 }
 
 /// How many rows stay of 4,000 that were asked for, when there is room for 16 in each generation of each shard.
-fn kept_of_many(wanted: Wanted, row_bytes: usize) -> usize {
+fn kept_of_many(read: bool, row_bytes: usize) -> usize {
     let cache = RowCache::new(SHARDS * 2 * 16 * row_bytes);
-    let look = |key: &[u8]| match cache.look(key, wanted) {
-        Look::Found(_) => true,
+    let row: Arc<[u8]> = Arc::from(*b"12345678");
+    let look = |key: &[u8]| match cache.look(key, Wanted::AsItIs) {
+        Look::Found(..) => true,
         Look::Missed(ticket) => {
-            cache.keep(ticket, key, Some(stored(b"12345678".to_vec())));
+            let said = read.then(|| said(&row));
+            cache.keep(ticket, key, Some(row.clone()), said);
             false
         }
     };
@@ -262,13 +318,10 @@ fn kept_of_many(wanted: Wanted, row_bytes: usize) -> usize {
 #[test]
 fn what_is_kept_is_bounded_and_what_is_asked_for_stays() {
     let bounds = SHARDS * 16..=SHARDS * 2 * 17;
-    let held = kept_of_many(Wanted::AsItIs, ENTRY_BYTES + 16);
+    let held = kept_of_many(false, ENTRY_BYTES + 16);
     assert!(bounds.contains(&held), "{held} rows are kept");
     // What they are read to takes room, too.
-    let held = kept_of_many(
-        Wanted::ToRead,
-        ENTRY_BYTES + READ_BYTES + 8 * READ_BYTES_PER_OCTET + 16,
-    );
+    let held = kept_of_many(true, ENTRY_BYTES + READ_BYTES + 8 * READ_BYTES_PER_OCTET + 16);
     assert!(bounds.contains(&held), "{held} rows are kept");
 }
 
@@ -278,17 +331,23 @@ fn a_row_that_is_read_later_counts_for_more() {
         young_max_bytes: KEPT_MAX_BYTES,
         ..Shard::default()
     };
-    shard.put(1, b"a", Some(stored(b"12".to_vec())), Wanted::AsItIs);
+    let row: Arc<[u8]> = Arc::from(*b"12");
+    shard.put(1, b"a", Some(row.clone()), None);
     let before = shard.young_bytes;
     for _ in 0..2 {
-        assert!(shard.find(1, b"a", Wanted::ToRead).is_some());
+        shard.note(1, &row, &said(&row));
         assert_eq!(shard.young_bytes, before + READ_BYTES + 2 * READ_BYTES_PER_OCTET);
+        assert!(shard.find(1, b"a", Wanted::ToRead).unwrap().said.is_some());
     }
     assert!(
         shard
             .find(1, b"another key of this digest", Wanted::ToRead)
             .is_none()
     );
+    // What an earlier row was read to is not the present one's.
+    shard.put(1, b"a", Some(Arc::from(*b"12")), None);
+    shard.note(1, &row, &said(&row));
+    assert!(shard.find(1, b"a", Wanted::ToRead).unwrap().said.is_none());
     assert!(shard.take_out(1, b"a"));
     assert_eq!(shard.young_bytes, 0);
 }
@@ -299,13 +358,16 @@ fn many_that_are_read_later_stay_within_their_room() {
         young_max_bytes: 100 * (ENTRY_BYTES + 16),
         ..Shard::default()
     };
+    let row: Arc<[u8]> = Arc::from(*b"12345678");
     for n in 0..100u64 {
-        let row = stored(b"12345678".to_vec());
-        shard.put(n, &n.to_be_bytes(), Some(row), Wanted::AsItIs);
+        shard.put(n, &n.to_be_bytes(), Some(row.clone()), None);
     }
     let mut found = 0;
     for n in 0..100u64 {
-        found += usize::from(shard.find(n, &n.to_be_bytes(), Wanted::ToRead).is_some());
+        if shard.find(n, &n.to_be_bytes(), Wanted::ToRead).is_some() {
+            shard.note(n, &row, &said(&row));
+            found += 1;
+        }
         assert!(shard.young_bytes <= shard.young_max_bytes);
     }
     // What counts for more leaves room for fewer.

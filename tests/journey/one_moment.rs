@@ -9,8 +9,7 @@ use kepd::id::{ItemId, LabelId, TenantId, UserId};
 use kepd::service::account::Principal;
 use kepd::service::mailbox::{Counting, Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitSeq, Db, Rows};
-use kepd::store::stored_row::StoredRow;
+use kepd::store::db::{Batch, Commit, CommitSeq, Db, Read, Rows, Said};
 use kepd::store::tables::views::{self, Scope};
 use kepd::store::tables::{flags, items};
 use std::sync::{Arc, Mutex};
@@ -58,10 +57,10 @@ impl Db for Between {
         read
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        let read = self.db.stored(key);
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+        let said = self.db.said(key, read);
         self.pass(|gap| matches!(gap, Gap::Read(wanted) if wanted == key));
-        read
+        said
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

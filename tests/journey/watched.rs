@@ -3,8 +3,7 @@
 use super::mailbox_house::House;
 use kepd::service::mailbox::Mailboxes;
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Rows};
-use kepd::store::stored_row::StoredRow;
+use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Read, Rows, Said};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -48,8 +47,8 @@ impl Db for Watched {
         self.db.get(key)
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<Arc<StoredRow>>, StoreError> {
-        self.db.stored(key)
+    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+        self.db.said(key, read)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::id::ModSeq;
 use crate::store::StoreError;
-use crate::store::db::{Batch, Db};
+use crate::store::db::{Batch, Db, Said};
 use crate::store::row::{self, Row, RowError};
 use std::sync::Arc;
 
@@ -53,17 +53,21 @@ impl<R: Row> Stamped<R> {
 pub(super) fn shared<R: Row + Send + Sync + 'static>(
     db: &dyn Db,
     key: Vec<u8>,
-    then: impl FnOnce(&mut Stamped<R>),
+    then: fn(&mut Stamped<R>),
 ) -> Result<Option<Arc<Stamped<R>>>, StoreError> {
-    let Some(row) = db.stored(&key)? else {
+    let read = |octets: &[u8]| {
+        let mut stamped = Stamped::decode(key.clone(), octets.to_vec())?;
+        then(&mut stamped);
+        Ok::<Said, _>(Arc::new(stamped))
+    };
+    let Some(said) = db.said(&key, &read)? else {
         return Ok(None);
     };
-    let read = row.read_to(|octets| {
-        let mut stamped = Stamped::decode(key, octets.to_vec())?;
-        then(&mut stamped);
-        Ok(stamped)
-    });
-    read.map(Some)
+    let stamped = said.downcast::<Stamped<R>>();
+    stamped.map(Some).map_err(|_| StoreError::Unreadable {
+        error: RowError::unreadable(R::TABLE, "it was read to another type"),
+        key,
+    })
 }
 
 /// Reads one row.
