@@ -85,3 +85,45 @@ pub(super) fn put<R: Row>(batch: &mut Batch, key: Vec<u8>, row: &R) -> Result<()
     batch.put_stamped(key, None, value, Some(0));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::db::{self, EngineKind};
+    use crate::store::probe::NoProbe;
+    use crate::store::tables::rows;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Number(u8);
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Other(u8);
+
+    rows! {
+        Number => "numbers" v 1;
+        Other => "others" v 1;
+    }
+
+    #[test]
+    fn a_row_is_of_one_type_and_shared_by_who_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = db::open(EngineKind::Fjall, dir.path(), std::sync::Arc::new(NoProbe)).unwrap();
+        let key = || b"key".to_vec();
+        let mut batch = Batch::new();
+        put(&mut batch, key(), &Number(7)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let seq = runtime.block_on(db.commit(batch)).unwrap();
+        let shared = || shared::<Number>(&*db, key(), |read| read.row.0 += 1).unwrap();
+        let first = shared().unwrap();
+        assert_eq!((&first.row, first.modseq), (&Number(8), ModSeq(seq.0)));
+        assert!(Arc::ptr_eq(&first, &shared().unwrap()));
+        let other = super::shared::<Other>(&*db, key(), |_| ());
+        assert!(matches!(other, Err(StoreError::Unreadable { .. })));
+        assert!(
+            super::shared::<Other>(&*db, b"none".to_vec(), |_| ())
+                .unwrap()
+                .is_none()
+        );
+    }
+}
