@@ -22,23 +22,17 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(super) struct JournalRoom {
     /// Where the engine has its journals, each named by its number; it writes to the newest.
     dir: PathBuf,
-    journal: Option<Journal>,
+    /// The newest that room was made in, and where it ends: no hole begins before.
+    made: Option<(u64, u64)>,
     /// Octets that may be written until room is made again.
     left: u64,
-}
-
-struct Journal {
-    number: u64,
-    file: File,
-    /// No hole begins before.
-    ready: u64,
 }
 
 impl JournalRoom {
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
-            journal: None,
+            made: None,
             left: FIRST_BYTES,
         }
     }
@@ -60,50 +54,41 @@ impl JournalRoom {
         let Some((number, path)) = newest(&self.dir)? else {
             return Ok(());
         };
-        let mut steps = 1;
-        let journal = match self.journal.take().filter(|known| known.number == number) {
-            Some(known) => known,
-            None => {
-                // One step to be used, and one ahead of it.
-                steps = 2;
-                let file = OpenOptions::new().read(true).write(true).open(path)?;
-                Journal {
-                    number,
-                    file,
-                    ready: 0,
-                }
-            }
+        let (ready, steps) = match self.made {
+            Some((known, ready)) if known == number => (ready, 1),
+            // One step to be used, and one ahead of it.
+            _ => (0, 2),
         };
-        let journal = self.journal.insert(journal);
-        journal.fill(steps * STEP_BYTES)
+        // It is not held open: the engine deletes it some day, and its blocks are to be free then.
+        let journal = OpenOptions::new().read(true).write(true).open(path)?;
+        let ready = fill(&journal, ready, steps * STEP_BYTES)?;
+        self.made = Some((number, ready));
+        Ok(())
     }
 }
 
-impl Journal {
-    /// Writes zeros over the first hole, so many octets of it.
-    fn fill(&mut self, octets: u64) -> std::io::Result<()> {
-        let end = self.file.metadata()?.len();
-        if self.ready >= end {
-            return Ok(());
-        }
-        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(self.ready))?;
-        let until = hole.saturating_add(octets).min(end);
-        let zeros = [0; PIECE_BYTES];
-        let mut piece = vec![0; PIECE_BYTES];
-        self.ready = hole;
-        while self.ready < until {
-            let len = (until - self.ready).min(PIECE_BYTES as u64) as usize;
-            self.file.read_exact_at(&mut piece[..len], self.ready)?;
-            if piece[..len] != zeros[..len] {
-                // Said to be a hole, and is none.
-                self.ready = end;
-                return Ok(());
-            }
-            self.file.write_all_at(&zeros[..len], self.ready)?;
-            self.ready += len as u64;
-        }
-        self.file.sync_data()
+/// Writes zeros over the first hole from where the file is ready, so many octets of it. Gives up to where it is ready then.
+fn fill(journal: &File, ready: u64, octets: u64) -> std::io::Result<u64> {
+    let end = journal.metadata()?.len();
+    if ready >= end {
+        return Ok(ready);
     }
+    let mut at = rustix::fs::seek(journal, SeekFrom::Hole(ready))?;
+    let until = at.saturating_add(octets).min(end);
+    let zeros = [0; PIECE_BYTES];
+    let mut piece = vec![0; PIECE_BYTES];
+    while at < until {
+        let len = (until - at).min(PIECE_BYTES as u64) as usize;
+        journal.read_exact_at(&mut piece[..len], at)?;
+        if piece[..len] != zeros[..len] {
+            // Said to be a hole, and is none: it is not tried again.
+            return Ok(end);
+        }
+        journal.write_all_at(&zeros[..len], at)?;
+        at += len as u64;
+    }
+    journal.sync_data()?;
+    Ok(at)
 }
 
 /// The journal with the highest number.
@@ -205,16 +190,12 @@ mod tests {
         let at = 2 * STEP_BYTES + 10;
         file.write_all_at(WRITTEN, at).unwrap();
         let before = whole(dir.path(), "0.jnl");
-        let mut journal = Journal {
-            number: 0,
-            file,
-            ready: 0,
-        };
+        let mut ready = 0;
         for _ in 0..20 {
-            journal.fill(STEP_BYTES).unwrap();
+            ready = fill(&file, ready, STEP_BYTES).unwrap();
         }
         assert!(whole(dir.path(), "0.jnl") == before);
-        assert_eq!(journal.ready, SIZE_BYTES, "it is not tried again");
+        assert_eq!(ready, SIZE_BYTES, "it is not tried again");
     }
 
     #[test]
