@@ -92,7 +92,7 @@ impl Model {
                 Reader::Asked(ticket, key, row)
             }
             Reader::Asked(ticket, key, row) => {
-                let said = row.as_deref().filter(|_| chance % 2 == 0).map(said);
+                let said = row.as_deref().filter(|_| chance.is_multiple_of(2)).map(said);
                 self.cache.keep(ticket, &key, row.map(Arc::from), said);
                 Reader::Idle
             }
