@@ -244,4 +244,15 @@ mod tests {
             .collect();
         assert_eq!(flags.to_string(), "(\\Answered \\Seen x)");
     }
+
+    #[test]
+    fn each_set_of_system_flags_has_its_words() {
+        for bits in 0..1 << SYSTEM.len() {
+            let set = SYSTEM.into_iter().enumerate();
+            let set: Vec<_> = set.map(|(n, flag)| (bits & (1 << n) != 0, flag)).collect();
+            let flags = Flags::of_system(set.clone());
+            assert!(set.iter().all(|(is_set, flag)| flags.contains(flag) == *is_set));
+            assert_eq!(format!("({})", flags.system_text()), flags.to_string());
+        }
+    }
 }

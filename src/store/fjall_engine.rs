@@ -7,21 +7,16 @@ use super::StoreError;
 use super::db::Rows;
 use super::floors::Floors;
 use super::group::{Changes, Engine};
-use super::journal_room::JournalRoom;
 use super::probe::{self, Probe};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 struct FjallEngine {
     database: Database,
     rows: Keyspace,
     floors: Floors,
-    room: Mutex<JournalRoom>,
 }
-
-/// What a row takes in the journal beside its key and value, about.
-const ROW_BYTES: usize = 32;
 
 pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
     let database = Database::builder(dir).open().map_err(|e| e.to_string())?;
@@ -32,7 +27,6 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
         database,
         rows,
         floors: Floors::default(),
-        room: Mutex::new(JournalRoom::new(dir)),
     }))
 }
 
@@ -91,42 +85,6 @@ impl Engine for FjallEngine {
         // Also after an error: some of it may be there.
         let written = changes.iter().filter(|(_, value)| value.is_some());
         self.floors.written(written.map(|(key, _)| key.as_slice()));
-        // Nothing more is written until this returns.
-        if committed.is_ok() {
-            let octets = changes.iter().map(|(key, value)| {
-                let value = value.as_ref().map_or(0, Vec::len);
-                ROW_BYTES + key.len() + value
-            });
-            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-            room.wrote(octets.sum::<usize>() as u64);
-        }
         committed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::probe::NoProbe;
-    use std::os::unix::fs::MetadataExt as _;
-
-    /// Room is made in the file the engine writes to, and the engine finds in it all it has written.
-    #[test]
-    fn the_journal_has_room_ahead_and_says_what_it_said() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = open(dir.path()).unwrap();
-        let row = |n: u32| (n.to_be_bytes().to_vec(), Some(vec![n as u8; 4096]));
-        for n in 0..100 {
-            engine.write(&Changes::from([row(n)]), &NoProbe).unwrap();
-        }
-        let files = std::fs::read_dir(dir.path()).unwrap();
-        let blocks = files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512);
-        assert!(blocks.max().unwrap() > 2 * 1024 * 1024, "no room was made in it");
-        drop(engine);
-        let engine = open(dir.path()).unwrap();
-        for n in 0..100 {
-            let (key, value) = row(n);
-            assert_eq!(engine.get(&key).unwrap(), value);
-        }
     }
 }

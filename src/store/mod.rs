@@ -9,7 +9,6 @@ mod floors;
 pub mod folder;
 pub mod fulltext;
 mod group;
-mod journal_room;
 mod ledger;
 mod lock;
 mod lookout;

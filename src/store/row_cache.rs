@@ -160,7 +160,6 @@ enum Wanted {
 }
 
 /// Of a row that was found, what is wanted.
-#[derive(Default)]
 struct Found {
     row: Kept,
     said: Option<Said>,
