@@ -201,17 +201,17 @@ pub type Commit<'a> = Pin<Box<dyn Future<Output = Result<CommitSeq, CommitError>
 pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What a row was read to. All who ask share it.
-pub type Said = Arc<dyn Any + Send + Sync>;
+pub type Parsed = Arc<dyn Any + Send + Sync>;
 
 /// Reads a row. Whoever reads the row under a key reads it to the same.
-pub type Read<'r> = &'r dyn Fn(&[u8]) -> Result<Said, StoreError>;
+pub type Parse<'r> = &'r dyn Fn(&[u8]) -> Result<Parsed, StoreError>;
 
 /// Ordered keys and values. Key-value pairs come as they are stored.
 pub trait Db: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// What a row says, for who reads it to a type: another may have read it before. A row is read to one type only.
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError>;
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError>;
 
     /// Rows from `from` (inclusive) to `to` (exclusive), ascending, at most `limit`.
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError>;

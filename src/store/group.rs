@@ -8,7 +8,7 @@
 //! opening an engine that knows fewer says so instead of going on in silence.
 
 use super::db::{
-    Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Read, Rows, Said, Write,
+    Batch, Commit, CommitError, CommitSeq, Condition, Db, EngineKind, OpenError, Parse, Parsed, Rows, Write,
     check_row,
 };
 use super::ledger::Ledger;
@@ -48,8 +48,8 @@ pub(super) type Changes = HashMap<Vec<u8>, Option<Vec<u8>>>;
 pub(super) trait Engine: Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// What the row says. Without memory it is read each time.
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
-        self.get(key)?.map(|octets| read(&octets)).transpose()
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError> {
+        self.get(key)?.map(|octets| parse(&octets)).transpose()
     }
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError>;
     /// Writes all or nothing, and syncs. After an error nothing is known and nothing more is written.
@@ -192,8 +192,8 @@ impl Db for GroupDb {
         self.engine.get(key)
     }
 
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
-        self.engine.said(key, read)
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError> {
+        self.engine.parsed(key, parse)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

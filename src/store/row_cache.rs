@@ -11,7 +11,7 @@
 //! Nothing here is durable, and it does not decide what is read: it is an engine over an engine.
 
 use super::StoreError;
-use super::db::{Read, Rows, Said};
+use super::db::{Parse, Parsed, Rows};
 use super::group::{Changes, Engine};
 use super::probe::Probe;
 use foldhash::quality::RandomState;
@@ -41,7 +41,7 @@ struct Entry {
     key: SmallVec<[u8; 16]>,
     row: Kept,
     /// What somebody has read it to.
-    said: Option<Said>,
+    parsed: Option<Parsed>,
 }
 
 /// Rows by the digest of their key. Two keys with one digest, should they ever meet, drive each other out.
@@ -80,15 +80,15 @@ impl Cached {
         &self,
         ticket: Ticket,
         key: &[u8],
-        read: Option<Read<'_>>,
-    ) -> Result<(Kept, Option<Said>), StoreError> {
+        parse: Option<Parse<'_>>,
+    ) -> Result<(Kept, Option<Parsed>), StoreError> {
         let row: Kept = self.engine.get(key)?.map(Arc::from);
-        let said = match (read, &row) {
-            (Some(read), Some(octets)) => Some(read(octets)?),
+        let parsed = match (parse, &row) {
+            (Some(parse), Some(octets)) => Some(parse(octets)?),
             _ => None,
         };
-        self.rows.keep(ticket, key, row.clone(), said.clone());
-        Ok((row, said))
+        self.rows.keep(ticket, key, row.clone(), parsed.clone());
+        Ok((row, parsed))
     }
 }
 
@@ -107,17 +107,17 @@ impl Engine for Cached {
         Ok(row.map(|octets| octets.to_vec()))
     }
 
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError> {
         let (digest, found) = match self.rows.look(key, Wanted::ToRead) {
             Look::Found(digest, found) => (digest, found),
-            Look::Missed(ticket) => return Ok(self.ask(ticket, key, Some(read))?.1),
+            Look::Missed(ticket) => return Ok(self.ask(ticket, key, Some(parse))?.1),
         };
-        let (None, Some(octets)) = (&found.said, &found.row) else {
-            return Ok(found.said);
+        let (None, Some(octets)) = (&found.parsed, &found.row) else {
+            return Ok(found.parsed);
         };
-        let said = read(octets)?;
-        self.rows.note(digest, octets, &said);
-        Ok(Some(said))
+        let parsed = parse(octets)?;
+        self.rows.note(digest, octets, &parsed);
+        Ok(Some(parsed))
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize, back: bool) -> Result<Rows, StoreError> {
@@ -162,7 +162,7 @@ enum Wanted {
 /// Of a row that was found, what is wanted.
 struct Found {
     row: Kept,
-    said: Option<Said>,
+    parsed: Option<Parsed>,
 }
 
 /// What came of a look.
@@ -215,16 +215,16 @@ impl RowCache {
     }
 
     /// Keeps what the engine said after the look that gave the ticket, and what it was read to.
-    fn keep(&self, ticket: Ticket, key: &[u8], row: Kept, said: Option<Said>) {
+    fn keep(&self, ticket: Ticket, key: &[u8], row: Kept, parsed: Option<Parsed>) {
         let mut shard = self.shard(ticket.digest);
         if ticket.ended == shard.ended && !shard.in_flight.contains(&ticket.digest) {
-            shard.put(ticket.digest, key, row, said);
+            shard.put(ticket.digest, key, row, parsed);
         }
     }
 
     /// Keeps what a row that was found has been read to, if it is still kept.
-    fn note(&self, digest: u64, octets: &Arc<[u8]>, said: &Said) {
-        self.shard(digest).note(digest, octets, said);
+    fn note(&self, digest: u64, octets: &Arc<[u8]>, parsed: &Parsed) {
+        self.shard(digest).note(digest, octets, parsed);
     }
 
     /// Takes out what a group changes. To be called before the engine sees the group.
@@ -272,23 +272,23 @@ impl Shard {
         Some(found)
     }
 
-    fn put(&mut self, digest: u64, key: &[u8], row: Kept, said: Option<Said>) {
+    fn put(&mut self, digest: u64, key: &[u8], row: Kept, parsed: Option<Parsed>) {
         if row.as_ref().is_some_and(|octets| octets.len() > VALUE_MAX_BYTES) {
             return;
         }
         self.old.remove(&digest);
         let key = key.into();
-        self.put_young(digest, Entry { key, row, said });
+        self.put_young(digest, Entry { key, row, parsed });
     }
 
-    fn note(&mut self, digest: u64, octets: &Arc<[u8]>, said: &Said) {
+    fn note(&mut self, digest: u64, octets: &Arc<[u8]>, parsed: &Parsed) {
         let is_it = |entry: &&Entry| entry.row.as_ref().is_some_and(|row| Arc::ptr_eq(row, octets));
         // It was looked for just now, so it is mostly among the young. It counts for more from now on, so it is put in anew.
         if self.young.get(&digest).filter(is_it).is_some()
             && let Some(mut entry) = self.young.remove(&digest)
         {
             self.young_bytes -= entry.cost();
-            entry.said = Some(said.clone());
+            entry.parsed = Some(parsed.clone());
             self.put_young(digest, entry);
         }
     }
@@ -319,21 +319,21 @@ impl Shard {
 impl Entry {
     /// Of two things, one is handed on: what is touched for each of a thousand rows is what it costs.
     fn found(&self, wanted: Wanted) -> Found {
-        match (wanted, &self.said) {
-            (Wanted::ToRead, Some(said)) => Found {
-                said: Some(said.clone()),
+        match (wanted, &self.parsed) {
+            (Wanted::ToRead, Some(parsed)) => Found {
+                parsed: Some(parsed.clone()),
                 row: None,
             },
             _ => Found {
                 row: self.row.clone(),
-                said: None,
+                parsed: None,
             },
         }
     }
 
     fn cost(&self) -> usize {
         let octets = self.row.as_ref().map_or(0, |octets| octets.len());
-        let read = match self.said {
+        let read = match self.parsed {
             Some(_) => READ_BYTES + READ_BYTES_PER_OCTET * octets,
             None => 0,
         };

@@ -9,7 +9,7 @@ use kepd::id::{ItemId, LabelId, TenantId, UserId};
 use kepd::service::account::Principal;
 use kepd::service::mailbox::{Counting, Mailboxes, MarkHow, Marks};
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitSeq, Db, Read, Rows, Said};
+use kepd::store::db::{Batch, Commit, CommitSeq, Db, Parse, Parsed, Rows};
 use kepd::store::tables::views::{self, Scope};
 use kepd::store::tables::{flags, items};
 use std::sync::{Arc, Mutex};
@@ -57,10 +57,10 @@ impl Db for Between {
         read
     }
 
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
-        let said = self.db.said(key, read);
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError> {
+        let parsed = self.db.parsed(key, parse);
         self.pass(|gap| matches!(gap, Gap::Read(wanted) if wanted == key));
-        said
+        parsed
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

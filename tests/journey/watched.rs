@@ -3,7 +3,7 @@
 use super::mailbox_house::House;
 use kepd::service::mailbox::Mailboxes;
 use kepd::store::StoreError;
-use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Read, Rows, Said};
+use kepd::store::db::{Batch, Commit, CommitError, CommitSeq, Db, Parse, Parsed, Rows};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -47,8 +47,8 @@ impl Db for Watched {
         self.db.get(key)
     }
 
-    fn said(&self, key: &[u8], read: Read<'_>) -> Result<Option<Said>, StoreError> {
-        self.db.said(key, read)
+    fn parsed(&self, key: &[u8], parse: Parse<'_>) -> Result<Option<Parsed>, StoreError> {
+        self.db.parsed(key, parse)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Rows, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::id::ModSeq;
 use crate::store::StoreError;
-use crate::store::db::{Batch, Db, Said};
+use crate::store::db::{Batch, Db, Parsed};
 use crate::store::row::{self, Row, RowError};
 use std::sync::Arc;
 
@@ -55,15 +55,15 @@ pub(super) fn shared<R: Row + Send + Sync + 'static>(
     key: Vec<u8>,
     then: fn(&mut Stamped<R>),
 ) -> Result<Option<Arc<Stamped<R>>>, StoreError> {
-    let read = |octets: &[u8]| {
+    let parse = |octets: &[u8]| {
         let mut stamped = Stamped::decode(key.clone(), octets.to_vec())?;
         then(&mut stamped);
-        Ok::<Said, _>(Arc::new(stamped))
+        Ok::<Parsed, _>(Arc::new(stamped))
     };
-    let Some(said) = db.said(&key, &read)? else {
+    let Some(parsed) = db.parsed(&key, &parse)? else {
         return Ok(None);
     };
-    let stamped = said.downcast::<Stamped<R>>();
+    let stamped = parsed.downcast::<Stamped<R>>();
     stamped.map(Some).map_err(|_| StoreError::Unreadable {
         error: RowError::unreadable(R::TABLE, "it was read to another type"),
         key,
