@@ -27,7 +27,8 @@ const MEMBERS: u64 = 1_000_000;
 /// Members entered by one batch.
 const BATCH: u64 = 4_000;
 const SELECTS: u32 = 50;
-const SESSIONS: usize = 200;
+/// With the first one as many as a user may have open (`service::account`).
+const SESSIONS: usize = 99;
 /// Item numbers that no item has.
 const FIRST: u64 = 1 << 40;
 /// A page of memory.

@@ -4,6 +4,7 @@ use super::client::{Client, connector};
 use super::load::{self, BROUGHT_EACH, Busy, Step};
 use super::mails::mail;
 use super::servers::Server;
+use super::turns::WORDS;
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsConnector;
@@ -270,10 +271,9 @@ impl Bench<'_> {
     async fn search(&mut self) {
         let mut client = self.opened(0).await;
         client.ok("SEARCH CHARSET UTF-8 TEXT \"damgasız\"").await;
-        let words = ["olağanüstü", "sözleşme", "yoktur böyle", "damga"];
-        self.rate(30, "SEARCH TEXT", words.len() * 5, async {
+        self.rate(30, "SEARCH TEXT", WORDS.len() * 5, async {
             for _ in 0..5 {
-                for word in words {
+                for word in WORDS {
                     client.ok(&format!("SEARCH CHARSET UTF-8 TEXT \"{word}\"")).await;
                 }
             }

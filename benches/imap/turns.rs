@@ -26,6 +26,7 @@ enum Work {
     Flags,
     Metadata,
     Unseen,
+    Text,
     Login,
     Bodies,
     BodiesOne,
@@ -42,13 +43,14 @@ impl Work {
 }
 
 /// With the word of `--only` that asks for it. What brings mails comes last: the others find what was there.
-const ALL: [(Work, &str, &str); 12] = [
+const ALL: [(Work, &str, &str); 13] = [
     (Work::StoreOne, "store", "STORE one by one"),
     (Work::StoreMany, "store", "STORE one by one, 16 connections"),
     (Work::StoreAll, "store", "STORE on all, per mail"),
     (Work::Flags, "fetch", "FETCH of all flags, per mail"),
     (Work::Metadata, "fetch", "FETCH of all metadata, per mail"),
     (Work::Unseen, "search", "SEARCH UNSEEN"),
+    (Work::Text, "search", "SEARCH TEXT"),
     (Work::Login, "login", "TLS, LOGIN, LOGOUT"),
     (Work::Bodies, "fetch", "FETCH of all bodies, per mail"),
     (Work::BodiesOne, "fetch", "FETCH of bodies one by one"),
@@ -56,6 +58,9 @@ const ALL: [(Work, &str, &str); 12] = [
     (Work::AppendOne, "append", "APPEND of 5 KB, one connection"),
     (Work::AppendMany, "append", "APPEND of 5 KB, 16 connections"),
 ];
+
+/// What is searched for, one in each turn: words of many mails, of some, and of none.
+pub const WORDS: [&str; 4] = ["olağanüstü", "sözleşme", "yoktur böyle", "damga"];
 
 /// STOREs, bodies and mails one by one in one turn.
 const STORED: usize = 50;
@@ -160,6 +165,13 @@ impl<'s> Side<'s> {
             }
             Work::Unseen => {
                 self.one.ok("SEARCH UNSEEN").await;
+                1
+            }
+            Work::Text => {
+                let word = WORDS[self.turns % WORDS.len()];
+                self.one
+                    .ok(&format!("SEARCH CHARSET UTF-8 TEXT \"{word}\""))
+                    .await;
                 1
             }
             Work::Login => {

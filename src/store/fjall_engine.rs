@@ -8,6 +8,7 @@ use super::db::Rows;
 use super::floors::Floors;
 use super::group::{Changes, Engine};
 use super::probe::{self, Probe};
+use super::torn_journal;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ struct FjallEngine {
 }
 
 pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
-    let database = Database::builder(dir).open().map_err(|e| e.to_string())?;
+    let database = open_database(dir).map_err(|e| e.to_string())?;
     let rows = database
         .keyspace("rows", KeyspaceCreateOptions::default)
         .map_err(|e| e.to_string())?;
@@ -28,6 +29,23 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
         rows,
         floors: Floors::default(),
     }))
+}
+
+/// Opens it also after a power cut that left a hole in the batch nobody had been answered on.
+fn open_database(dir: &Path) -> Result<Database, fjall::Error> {
+    match Database::builder(dir).open() {
+        Err(error) if torn_journal::is_torn(&error) => {
+            let Some(found) = torn_journal::leave_out_last_batch(dir)? else {
+                return Err(error);
+            };
+            tracing::warn!(
+                found = %found.display(),
+                "the last batch of the journal was not whole and is left out; the journal is kept as it was found"
+            );
+            Database::builder(dir).open()
+        }
+        opened => opened,
+    }
 }
 
 fn io(error: impl std::fmt::Display) -> StoreError {

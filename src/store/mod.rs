@@ -19,6 +19,7 @@ mod row_cache;
 mod sled_engine;
 pub mod spool;
 pub mod tables;
+mod torn_journal;
 
 pub use db::prefix_end;
 
