@@ -33,19 +33,25 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
 
 /// Opens it also after a power cut that left a hole in the batch nobody had been answered on.
 fn open_database(dir: &Path) -> Result<Database, fjall::Error> {
-    match Database::builder(dir).open() {
-        Err(error) if torn_journal::is_torn(&error) => {
-            let Some(found) = torn_journal::leave_out_last_batch(dir)? else {
-                return Err(error);
-            };
-            tracing::warn!(
-                found = %found.display(),
-                "the last batch of the journal was not whole and is left out; the journal is kept as it was found"
-            );
-            Database::builder(dir).open()
-        }
+    let opened = match Database::builder(dir).open() {
+        Err(error) if torn_journal::is_torn(&error) => match torn_journal::leave_out_last_batch(dir) {
+            Ok(Some(found)) => {
+                tracing::warn!(
+                    found = %found.display(),
+                    "the last batch of the journal was not whole and is left out; the journal is kept as it was found"
+                );
+                Database::builder(dir).open()
+            }
+            Ok(None) => Err(error),
+            Err(why) => {
+                tracing::error!(%why, "the journal is damaged, and it could not be tried without its last batch");
+                Err(error)
+            }
+        },
         opened => opened,
-    }
+    };
+    torn_journal::tidy(dir);
+    opened
 }
 
 fn io(error: impl std::fmt::Display) -> StoreError {

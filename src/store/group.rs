@@ -148,6 +148,9 @@ fn start(
             acknowledged,
         });
     }
+    // From now on it is read, also what was written and not answered before the last stop.
+    ledger.note(found);
+    ledger.sync().map_err(|e| failed(e.to_string()))?;
     let lookout = Lookout::start().map_err(|e| failed(e.to_string()))?;
     let (queue, waiting) = mpsc::channel(QUEUE_MAX);
     let begun = Arc::new(AtomicU64::new(found));

@@ -1,11 +1,14 @@
 //! The number of the last acknowledged commit, in a small file beside the engine: an engine that later knows fewer commits
 //! has lost some.
+//!
+//! It is synced when the store opens and when it closes, not with each commit: after a power cut it may know fewer commits
+//! than were answered, never more.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Two slots written in turn, each with a check. It needs no sync of its own.
+/// Two slots written in turn, each with a check.
 pub(super) struct Ledger {
     file: File,
 }
@@ -40,6 +43,19 @@ impl Ledger {
         if let Err(error) = self.file.write_all_at(&slot, (seq % 2) * SLOT_BYTES) {
             // The file guards against loss; without it the store is as good as the engine alone.
             tracing::warn!(%error, "the number of the last commit could not be noted");
+        }
+    }
+
+    /// Brings what was noted to the disk.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::warn!(%error, "the number of the last commit could not be synced");
         }
     }
 }

@@ -1,0 +1,306 @@
+//! Last batches with holes, as a power cut leaves them, in stores of both kinds: with room behind the journal, and reopened.
+
+use super::*;
+use crate::store::db::{self, Batch, Db, EngineKind, OpenError};
+use crate::store::group::conformance::{put, run};
+use crate::store::probe::NoProbe;
+use std::fs::OpenOptions;
+use std::sync::Arc;
+
+/// What a file system writes in one piece.
+const BLOCK: u64 = 4096;
+const COMMITS: u8 = 4;
+const ROWS: u8 = 3;
+/// Of each row: some blocks lie within one row, others hold where one ends and the next begins.
+const OCTETS: u32 = 10_000;
+
+/// A store of four commits, closed.
+struct Store {
+    dir: tempfile::TempDir,
+    /// Where the octets of each commit begin in the journal, and where the last one ends.
+    begins: Vec<u64>,
+}
+
+fn key(commit: u8, row: u8) -> String {
+    format!("commit {commit} row {row}")
+}
+
+/// No octet of it is zero, and no two rows have the same.
+fn value(commit: u8, row: u8) -> String {
+    let first = u32::from(commit) * u32::from(ROWS) + u32::from(row);
+    let letter = |n: u32| char::from(b'A' + ((n * 7 + first) % 26) as u8);
+    (0..OCTETS).map(letter).collect()
+}
+
+/// Where the octets of the journal end, and the room behind them begins.
+fn end(dir: &Path) -> u64 {
+    last_written(&File::open(journal(dir)).unwrap())
+        .unwrap()
+        .map_or(0, |last| last + 1)
+}
+
+fn journal(dir: &Path) -> PathBuf {
+    journals(&dir.join("fjall")).unwrap().pop_last().unwrap().1
+}
+
+impl Store {
+    /// One that was opened a second time before its last commit, or not: then there is no room behind its journal.
+    fn closed(reopened: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = db::open(EngineKind::Fjall, dir.path(), Arc::new(NoProbe)).unwrap();
+        let mut begins = Vec::new();
+        for commit in 0..COMMITS {
+            if commit + 1 == COMMITS && reopened {
+                drop(db);
+                db = db::open(EngineKind::Fjall, dir.path(), Arc::new(NoProbe)).unwrap();
+            }
+            begins.push(end(dir.path()));
+            let mut batch = Batch::new();
+            for row in 0..ROWS {
+                batch.put(key(commit, row).into(), value(commit, row).into());
+            }
+            run(db.commit(batch)).unwrap();
+        }
+        drop(db);
+        begins.push(end(dir.path()));
+        let store = Self { dir, begins };
+        let octets = std::fs::metadata(journal(store.dir.path())).unwrap().len();
+        assert_eq!(octets == store.begins[4], reopened, "room behind the journal");
+        store
+    }
+
+    /// One whose last commit was written, and nobody answered.
+    fn cut_off(reopened: bool) -> Self {
+        let store = Self::closed(reopened);
+        store.forget_the_last_answer();
+        store
+    }
+
+    fn forget_the_last_answer(&self) {
+        let ledger = self.dir.path().join("commits.seq");
+        let last = crate::store::ledger::Ledger::open(&ledger)
+            .unwrap()
+            .last()
+            .unwrap();
+        assert_eq!(last, u64::from(COMMITS));
+        std::fs::remove_file(&ledger).unwrap();
+        crate::store::ledger::Ledger::open(&ledger)
+            .unwrap()
+            .note(last - 1);
+    }
+
+    /// These octets of the journal did not reach the disk.
+    fn lose(&self, from: u64, until: u64) {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(journal(self.dir.path()))
+            .unwrap();
+        file.write_all_at(&vec![0; (until - from) as usize], from)
+            .unwrap();
+    }
+
+    /// A hole within a row of a commit.
+    fn tear(&self, commit: usize) {
+        self.lose(self.begins[commit] + 100, self.begins[commit] + 200);
+    }
+
+    fn open(&self) -> Result<Arc<dyn Db>, OpenError> {
+        db::open(EngineKind::Fjall, self.dir.path(), Arc::new(NoProbe))
+    }
+
+    /// The octets of all files of the engine and those kept beside it, by name, without rows.
+    fn journals(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let folders = ["fjall", "fjall.torn", "fjall.trial"].map(|name| self.dir.path().join(name));
+        let files = folders
+            .iter()
+            .filter(|dir| dir.exists())
+            .flat_map(|dir| journals(dir).unwrap().into_values());
+        files
+            .chain(self.kept())
+            .map(|path| (path.clone(), written(&path)))
+            .collect()
+    }
+
+    fn kept(&self) -> Vec<PathBuf> {
+        let found = std::fs::read_dir(self.dir.path().join("fjall.torn"));
+        found.map_or_else(
+            |_| Vec::new(),
+            |found| found.map(|entry| entry.unwrap().path()).collect(),
+        )
+    }
+
+    /// What is refused, and changed nothing.
+    fn is_refused(&self) {
+        let found = self.journals();
+        assert!(matches!(self.open(), Err(OpenError::Failed { .. })));
+        assert_eq!(self.journals(), found);
+        assert!(!self.dir.path().join("fjall.trial").exists());
+    }
+}
+
+fn written(journal: &Path) -> Vec<u8> {
+    let file = File::open(journal).unwrap();
+    let mut octets = vec![0; last_written(&file).unwrap().map_or(0, |last| last as usize + 1)];
+    file.read_exact_at(&mut octets, 0).unwrap();
+    octets
+}
+
+/// Which commits are there; each is there whole or not at all.
+fn commits(db: &dyn Db) -> Vec<u8> {
+    let whole = |commit: &u8| {
+        let rows: Vec<_> = (0..ROWS)
+            .map(|row| db.get(key(*commit, row).as_bytes()).unwrap())
+            .collect();
+        let all = (0..ROWS).map(|row| Some(value(*commit, row).into_bytes()));
+        let none = rows.iter().all(Option::is_none);
+        assert!(
+            none || rows.iter().cloned().eq(all),
+            "commit {commit} is there in part"
+        );
+        !none
+    };
+    (0..COMMITS).filter(whole).collect()
+}
+
+#[test]
+fn whatever_blocks_of_a_last_batch_are_missing_the_store_opens_without_it() {
+    for reopened in [false, true] {
+        let blocks = |store: &Store| {
+            let (last, end) = (store.begins[3], store.begins[4]);
+            // The first block holds octets of the batch before as well; those were synced.
+            (last / BLOCK..=(end - 1) / BLOCK)
+                .map(move |block| (last.max(block * BLOCK), end.min((block + 1) * BLOCK)))
+        };
+        let many = blocks(&Store::cut_off(reopened)).count();
+        let (mut left_out_here, mut left_out_by_the_engine) = (0, 0);
+        // Each alone, and all from there to the last but one, in which the batch ends.
+        let holes = (0..many).flat_map(|first| [(first, first), (first, many - 2)]);
+        for (first, last) in holes.filter(|(first, last)| first <= last) {
+            let store = Store::cut_off(reopened);
+            for (from, until) in blocks(&store).take(last + 1).skip(first) {
+                store.lose(from, until);
+            }
+            let found = written(&journal(store.dir.path()));
+            let said = format!("blocks {first} to {last} of {many}");
+            let db = store.open().unwrap_or_else(|error| panic!("{said}: {error}"));
+            assert_eq!(commits(&*db), [0, 1, 2], "{said}");
+            match store.kept().as_slice() {
+                [] => left_out_by_the_engine += 1,
+                [kept] => {
+                    left_out_here += 1;
+                    assert_eq!(written(kept), found, "{said}: kept as it was found");
+                }
+                _ => panic!("{said}: kept twice"),
+            }
+            // It goes on from there, and what is committed now is there at the next start.
+            run(db.commit(put("after", "it"))).unwrap();
+            drop(db);
+            let db = store.open().unwrap();
+            assert_eq!(db.get(b"after").unwrap(), Some(b"it".to_vec()));
+            assert_eq!(commits(&*db), [0, 1, 2]);
+        }
+        assert!(
+            left_out_here > 0 && left_out_by_the_engine > 0,
+            "{left_out_here}, {left_out_by_the_engine}"
+        );
+    }
+}
+
+#[test]
+fn a_last_batch_that_is_the_first_of_its_journal_is_left_out() {
+    let store = Store::cut_off(false);
+    let full = journal(store.dir.path());
+    let octets = written(&full);
+    let (before, last) = octets.split_at(store.begins[3] as usize);
+    std::fs::write(&full, before).unwrap();
+    let mut last = last.to_vec();
+    last[100..200].fill(0);
+    std::fs::write(full.with_file_name("9.jnl"), &last).unwrap();
+    assert_eq!(commits(&*store.open().unwrap()), [0, 1, 2]);
+    assert_eq!(written(&store.kept()[0]), last);
+}
+
+#[test]
+fn a_last_batch_that_had_been_answered_is_not_left_out_in_silence() {
+    let store = Store::closed(false);
+    store.tear(3);
+    let torn = written(&journal(store.dir.path()));
+    for _ in 0..2 {
+        let Err(OpenError::Gap {
+            found, acknowledged, ..
+        }) = store.open()
+        else {
+            panic!("opened, or refused for another reason");
+        };
+        assert_eq!((found, acknowledged), (3, 4));
+    }
+    assert_eq!(
+        store.kept().iter().map(|kept| written(kept)).collect::<Vec<_>>(),
+        [torn]
+    );
+}
+
+#[test]
+fn what_was_read_at_a_start_is_missed_at_the_next() {
+    let store = Store::cut_off(false);
+    drop(store.open().unwrap());
+    store.tear(3);
+    assert!(matches!(
+        store.open(),
+        Err(OpenError::Gap {
+            found: 3,
+            acknowledged: 4,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn damage_elsewhere_is_refused_and_nothing_is_changed() {
+    // In a batch before the last.
+    for torn_as_well in [false, true] {
+        let store = Store::cut_off(false);
+        store.tear(1);
+        if torn_as_well {
+            store.tear(3);
+        }
+        store.is_refused();
+    }
+    // In a journal before the last.
+    for torn_as_well in [false, true] {
+        let store = Store::cut_off(false);
+        let octets = written(&journal(store.dir.path()));
+        store.tear(3);
+        let last = journal(store.dir.path()).with_file_name("9.jnl");
+        std::fs::write(&last, octets).unwrap();
+        if torn_as_well {
+            store.tear(3);
+        }
+        store.is_refused();
+    }
+}
+
+#[test]
+fn what_an_attempt_that_broke_off_left_is_not_in_the_way() {
+    let store = Store::cut_off(false);
+    store.tear(3);
+    let found = written(&journal(store.dir.path()));
+    let (trial, torn) = (
+        store.dir.path().join("fjall.trial"),
+        store.dir.path().join("fjall.torn"),
+    );
+    open(&trial).unwrap();
+    // It had given the journal its second name, and an earlier one of the same number was kept as well.
+    keep(&journal(store.dir.path()), &torn).unwrap();
+    let kept = store.kept().pop().unwrap();
+    std::fs::write(kept.with_file_name("earlier.jnl"), b"an earlier one").unwrap();
+    assert_eq!(commits(&*store.open().unwrap()), [0, 1, 2]);
+    let mut all: Vec<_> = store.kept().iter().map(|kept| written(kept)).collect();
+    all.sort();
+    assert_eq!(all, [found.clone(), found, b"an earlier one".to_vec()]);
+    assert!(!trial.exists());
+    // One that broke off behind its last step left the copies.
+    open(&trial).unwrap();
+    drop(store.open().unwrap());
+    assert!(!trial.exists());
+}
