@@ -20,7 +20,7 @@ struct FjallEngine {
 }
 
 pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
-    let database = open_database(dir).map_err(|e| e.to_string())?;
+    let database = open_database(dir)?;
     let rows = database
         .keyspace("rows", KeyspaceCreateOptions::default)
         .map_err(|e| e.to_string())?;
@@ -31,27 +31,43 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
     }))
 }
 
-/// Opens it also after a power cut that left a hole in the batch nobody had been answered on.
-fn open_database(dir: &Path) -> Result<Database, fjall::Error> {
-    let opened = match Database::builder(dir).open() {
+/// Opens it also after a power cut that left a hole in the batch nobody had been answered on, and not where fjall would
+/// pass over commits.
+fn open_database(dir: &Path) -> Result<Database, String> {
+    let opened = open_whole(dir);
+    torn_journal::tidy(dir);
+    opened
+}
+
+fn open_whole(dir: &Path) -> Result<Database, String> {
+    let said = |error: fjall::Error| error.to_string();
+    match torn_journal::damaged_before_the_last(dir) {
+        Ok(None) => {}
+        Ok(Some(journal)) => {
+            let journal = journal.display();
+            return Err(format!(
+                "the disk lost some of {journal}, and nothing was changed; restore a backup, or see docs/operating.md"
+            ));
+        }
+        Err(error) => return Err(format!("the journals cannot be looked at: {error}")),
+    }
+    match Database::builder(dir).open() {
         Err(error) if torn_journal::is_torn(&error) => match torn_journal::leave_out_last_batch(dir) {
             Ok(Some(found)) => {
                 tracing::warn!(
                     found = %found.display(),
                     "the last batch of the journal was not whole and is left out; the journal is kept as it was found"
                 );
-                Database::builder(dir).open()
+                Database::builder(dir).open().map_err(said)
             }
-            Ok(None) => Err(error),
+            Ok(None) => Err(said(error)),
             Err(why) => {
                 tracing::error!(%why, "the journal is damaged, and it could not be tried without its last batch");
-                Err(error)
+                Err(said(error))
             }
         },
-        opened => opened,
-    };
-    torn_journal::tidy(dir);
-    opened
+        opened => opened.map_err(said),
+    }
 }
 
 fn io(error: impl std::fmt::Display) -> StoreError {

@@ -1,14 +1,18 @@
-//! What a power cut may leave at the end of fjall's journal: a last batch with its end on disk and a hole in its middle.
+//! Journals of fjall that are not whole: what a power cut leaves at the end of the last one, and what a disk lost of others.
 //!
 //! A file system brings the blocks of a batch to disk in any order. A last batch without its end fjall leaves out when it
 //! opens, and one in which the hole meets the beginning of a row. One whose hole lies within a row it takes for damage, and
 //! does not open at all. If the disk kept what it was told to sync, nobody was answered on such a batch: a group is synced
 //! before it is answered, and before the next one is written. So it is left out here too.
 //!
-//! What fjall makes of its journals only fjall says. In a copy without the last octet the last batch has no end; if fjall
-//! refuses the journals as they were found and reads them with that copy, then the last batch and nothing else was refused,
-//! and the copy takes the place of the journal. Otherwise all stays as it was found. A crash at any line leaves either
-//! the journal as it was found, or the new one.
+//! In a journal that another follows there is no such batch. Yet there, too, fjall takes a hole that meets the beginning of a
+//! row for the end of the journal, and goes on with the next one: the commits between are gone, and the number of the last
+//! commit does not tell. So these are looked at before fjall opens, and a store with such a hole is not opened.
+//!
+//! What fjall makes of a journal only fjall says: of a copy, in an engine without rows. In a copy without its last octet the
+//! last batch has no end; if fjall refuses the journal as it was found and reads that copy, then the last batch and nothing
+//! else was refused, and the copy takes the place of the journal. A crash at any line leaves either the journal as it was
+//! found, or the new one.
 
 use super::folder::{into_place, take_away};
 use fjall::{Database, JournalRecoveryError};
@@ -36,25 +40,56 @@ pub(super) fn is_torn(error: &fjall::Error) -> bool {
     )
 }
 
+/// What fjall makes of a journal.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Whole,
+    /// It reads what stands before this octet, and leaves out the rest.
+    CutAt(u64),
+    /// A batch has its end, and is not whole.
+    Refused,
+}
+
+/// A journal of the engine in `dir` that is not whole, and is not the last one. Nobody has the engine open.
+pub(super) fn damaged_before_the_last(dir: &Path) -> io::Result<Option<PathBuf>> {
+    if !dir.try_exists()? {
+        return Ok(None);
+    }
+    let mut journals = journals(dir)?;
+    journals.pop_last();
+    for journal in journals.into_values() {
+        let octets = written(&journal)?;
+        let (verdict, _) = judge(&journal, octets, &dir.with_extension(TRIAL))?;
+        if verdict != Verdict::Whole {
+            return Ok(Some(journal));
+        }
+    }
+    Ok(None)
+}
+
 /// Leaves out the last batch of the engine in `dir`, which nobody has open, if that is the one that is not whole. Answers
 /// where the journal is kept as it was found; nothing is changed, and none is the answer, if something else is damaged.
 pub(super) fn leave_out_last_batch(dir: &Path) -> io::Result<Option<PathBuf>> {
     let trial = dir.with_extension(TRIAL);
-    let journals = journals(dir)?;
-    let Some((_, last)) = journals.last_key_value() else {
+    let Some((_, last)) = journals(dir)?.pop_last() else {
         return Ok(None);
     };
-    match try_without_last_batch(&journals, last, &trial)? {
-        Some(whole) => {
-            let kept = keep(last, &dir.with_extension(FOUND))?;
-            into_place(&whole, last)?;
+    let octets = written(&last)?;
+    if octets == 0 || judge(&last, octets, &trial)?.0 != Verdict::Refused {
+        return Ok(None);
+    }
+    match judge(&last, octets - 1, &trial)? {
+        (Verdict::CutAt(_), cut) => {
+            File::open(&cut)?.sync_all()?;
+            let kept = keep(&last, &dir.with_extension(FOUND))?;
+            into_place(&cut, &last)?;
             Ok(Some(kept))
         }
-        None => Ok(None),
+        (Verdict::Whole | Verdict::Refused, _) => Ok(None),
     }
 }
 
-/// Takes away what [`leave_out_last_batch`] tried on, also where it broke off.
+/// Takes away what journals were judged with, also where that broke off.
 pub(super) fn tidy(dir: &Path) {
     let trial = dir.with_extension(TRIAL);
     if let Err(error) = take_away(&trial) {
@@ -62,38 +97,22 @@ pub(super) fn tidy(dir: &Path) {
     }
 }
 
-/// The journal in `trial` that fjall reads, where it does not read the last one as it was found.
-fn try_without_last_batch(
-    journals: &BTreeMap<u64, PathBuf>,
-    last: &Path,
-    trial: &Path,
-) -> io::Result<Option<PathBuf>> {
-    let Some(at) = last_written(&File::open(last)?)? else {
-        return Ok(None);
-    };
+/// What fjall makes of the beginning of a journal, and the copy that it has read, cut where it cuts.
+fn judge(journal: &Path, octets: u64, trial: &Path) -> io::Result<(Verdict, PathBuf)> {
     take_away(trial)?;
-    // An engine without rows: it reads and judges all batches, and keeps none.
     open(trial).map_err(Error::other)?;
-    let copy = trial.join(last.file_name().unwrap_or_default());
-    for octets in [at + 1, at] {
-        self::journals(trial)?
-            .values()
-            .try_for_each(|journal| take_away(journal))?;
-        for journal in journals.values().filter(|journal| *journal != last) {
-            std::fs::copy(journal, trial.join(journal.file_name().unwrap_or_default()))?;
-        }
-        copy_beginning(last, &copy, octets)?;
-        match open(trial) {
-            Err(error) if is_torn(&error) && octets > at => {}
-            Ok(()) if octets == at => {
-                File::open(&copy)?.sync_all()?;
-                return Ok(Some(copy));
-            }
-            Err(error) if !is_torn(&error) => return Err(Error::other(error)),
-            Ok(()) | Err(_) => break,
-        }
-    }
-    Ok(None)
+    journals(trial)?.values().try_for_each(|own| take_away(own))?;
+    let copy = trial.join(journal.file_name().unwrap_or_default());
+    copy_beginning(journal, &copy, octets)?;
+    let verdict = match open(trial) {
+        Ok(()) => match std::fs::metadata(&copy)?.len() {
+            left if left < octets => Verdict::CutAt(left),
+            _ => Verdict::Whole,
+        },
+        Err(error) if is_torn(&error) => Verdict::Refused,
+        Err(error) => return Err(Error::other(error)),
+    };
+    Ok((verdict, copy))
 }
 
 fn copy_beginning(from: &Path, to: &Path, octets: u64) -> io::Result<()> {
@@ -123,8 +142,9 @@ fn journals(dir: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
     Ok(journals)
 }
 
-/// Where the last octet stands that is not zero: behind it is room made ahead.
-fn last_written(file: &File) -> io::Result<Option<u64>> {
+/// How many octets of a journal were written: behind them is room made ahead, of zeros.
+fn written(journal: &Path) -> io::Result<u64> {
+    let file = File::open(journal)?;
     let (mut window, zeros) = (vec![0; WINDOW], vec![0; WINDOW]);
     let mut end = file.metadata()?.len();
     while end > 0 {
@@ -133,14 +153,12 @@ fn last_written(file: &File) -> io::Result<Option<u64>> {
         file.read_exact_at(part, start)?;
         // Most of it is room, which is told by comparing whole windows.
         if *part != zeros[..part.len()] {
-            return Ok(part
-                .iter()
-                .rposition(|octet| *octet != 0)
-                .map(|at| start + at as u64));
+            let last = part.iter().rposition(|octet| *octet != 0).unwrap_or(0);
+            return Ok(start + last as u64 + 1);
         }
         end = start;
     }
-    Ok(None)
+    Ok(0)
 }
 
 /// Gives the file a second name in the folder `found`, one that is free; it stays when the first is given to another.

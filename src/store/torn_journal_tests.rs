@@ -1,4 +1,4 @@
-//! Last batches with holes, as a power cut leaves them, in stores of both kinds: with room behind the journal, and reopened.
+//! Batches with holes, as a power cut leaves them and as a disk loses them, in journals with room behind them and without.
 
 use super::*;
 use crate::store::db::{self, Batch, Db, EngineKind, OpenError};
@@ -32,13 +32,6 @@ fn value(commit: u8, row: u8) -> String {
     (0..OCTETS).map(letter).collect()
 }
 
-/// Where the octets of the journal end, and the room behind them begins.
-fn end(dir: &Path) -> u64 {
-    last_written(&File::open(journal(dir)).unwrap())
-        .unwrap()
-        .map_or(0, |last| last + 1)
-}
-
 fn journal(dir: &Path) -> PathBuf {
     journals(&dir.join("fjall")).unwrap().pop_last().unwrap().1
 }
@@ -54,7 +47,7 @@ impl Store {
                 drop(db);
                 db = db::open(EngineKind::Fjall, dir.path(), Arc::new(NoProbe)).unwrap();
             }
-            begins.push(end(dir.path()));
+            begins.push(written(&journal(dir.path())).unwrap());
             let mut batch = Batch::new();
             for row in 0..ROWS {
                 batch.put(key(commit, row).into(), value(commit, row).into());
@@ -62,7 +55,7 @@ impl Store {
             run(db.commit(batch)).unwrap();
         }
         drop(db);
-        begins.push(end(dir.path()));
+        begins.push(written(&journal(dir.path())).unwrap());
         let store = Self { dir, begins };
         let octets = std::fs::metadata(journal(store.dir.path())).unwrap().len();
         assert_eq!(octets == store.begins[4], reopened, "room behind the journal");
@@ -117,7 +110,7 @@ impl Store {
             .flat_map(|dir| journals(dir).unwrap().into_values());
         files
             .chain(self.kept())
-            .map(|path| (path.clone(), written(&path)))
+            .map(|path| (path.clone(), octets(&path)))
             .collect()
     }
 
@@ -138,10 +131,13 @@ impl Store {
     }
 }
 
-fn written(journal: &Path) -> Vec<u8> {
-    let file = File::open(journal).unwrap();
-    let mut octets = vec![0; last_written(&file).unwrap().map_or(0, |last| last as usize + 1)];
-    file.read_exact_at(&mut octets, 0).unwrap();
+/// The octets of a journal without the room behind them.
+fn octets(journal: &Path) -> Vec<u8> {
+    let mut octets = vec![0; written(journal).unwrap() as usize];
+    File::open(journal)
+        .unwrap()
+        .read_exact_at(&mut octets, 0)
+        .unwrap();
     octets
 }
 
@@ -180,7 +176,7 @@ fn whatever_blocks_of_a_last_batch_are_missing_the_store_opens_without_it() {
             for (from, until) in blocks(&store).take(last + 1).skip(first) {
                 store.lose(from, until);
             }
-            let found = written(&journal(store.dir.path()));
+            let found = octets(&journal(store.dir.path()));
             let said = format!("blocks {first} to {last} of {many}");
             let db = store.open().unwrap_or_else(|error| panic!("{said}: {error}"));
             assert_eq!(commits(&*db), [0, 1, 2], "{said}");
@@ -188,7 +184,7 @@ fn whatever_blocks_of_a_last_batch_are_missing_the_store_opens_without_it() {
                 [] => left_out_by_the_engine += 1,
                 [kept] => {
                     left_out_here += 1;
-                    assert_eq!(written(kept), found, "{said}: kept as it was found");
+                    assert_eq!(octets(kept), found, "{said}: kept as it was found");
                 }
                 _ => panic!("{said}: kept twice"),
             }
@@ -210,21 +206,21 @@ fn whatever_blocks_of_a_last_batch_are_missing_the_store_opens_without_it() {
 fn a_last_batch_that_is_the_first_of_its_journal_is_left_out() {
     let store = Store::cut_off(false);
     let full = journal(store.dir.path());
-    let octets = written(&full);
-    let (before, last) = octets.split_at(store.begins[3] as usize);
+    let whole = octets(&full);
+    let (before, last) = whole.split_at(store.begins[3] as usize);
     std::fs::write(&full, before).unwrap();
     let mut last = last.to_vec();
     last[100..200].fill(0);
     std::fs::write(full.with_file_name("9.jnl"), &last).unwrap();
     assert_eq!(commits(&*store.open().unwrap()), [0, 1, 2]);
-    assert_eq!(written(&store.kept()[0]), last);
+    assert_eq!(octets(&store.kept()[0]), last);
 }
 
 #[test]
 fn a_last_batch_that_had_been_answered_is_not_left_out_in_silence() {
     let store = Store::closed(false);
     store.tear(3);
-    let torn = written(&journal(store.dir.path()));
+    let torn = octets(&journal(store.dir.path()));
     for _ in 0..2 {
         let Err(OpenError::Gap {
             found, acknowledged, ..
@@ -235,7 +231,7 @@ fn a_last_batch_that_had_been_answered_is_not_left_out_in_silence() {
         assert_eq!((found, acknowledged), (3, 4));
     }
     assert_eq!(
-        store.kept().iter().map(|kept| written(kept)).collect::<Vec<_>>(),
+        store.kept().iter().map(|kept| octets(kept)).collect::<Vec<_>>(),
         [torn]
     );
 }
@@ -257,7 +253,6 @@ fn what_was_read_at_a_start_is_missed_at_the_next() {
 
 #[test]
 fn damage_elsewhere_is_refused_and_nothing_is_changed() {
-    // In a batch before the last.
     for torn_as_well in [false, true] {
         let store = Store::cut_off(false);
         store.tear(1);
@@ -266,25 +261,52 @@ fn damage_elsewhere_is_refused_and_nothing_is_changed() {
         }
         store.is_refused();
     }
-    // In a journal before the last.
-    for torn_as_well in [false, true] {
-        let store = Store::cut_off(false);
-        let octets = written(&journal(store.dir.path()));
-        store.tear(3);
-        let last = journal(store.dir.path()).with_file_name("9.jnl");
-        std::fs::write(&last, octets).unwrap();
-        if torn_as_well {
-            store.tear(3);
+}
+
+#[test]
+fn a_journal_before_the_last_that_lost_something_is_refused_and_nothing_is_changed() {
+    // Within a row; over the beginning of one, where fjall would go on with the next journal; and the end of a batch.
+    let holes = [
+        (100, 200),
+        (u64::from(OCTETS), u64::from(OCTETS) + 500),
+        (3 * u64::from(OCTETS), 3 * u64::from(OCTETS) + 400),
+    ];
+    for (from, until) in holes {
+        for torn_as_well in [false, true] {
+            let store = Store::cut_off(false);
+            let whole = octets(&journal(store.dir.path()));
+            let begin = store.begins[2];
+            store.lose(begin + from, (begin + until).min(store.begins[3]));
+            let last = journal(store.dir.path()).with_file_name("9.jnl");
+            std::fs::write(&last, whole).unwrap();
+            if torn_as_well {
+                store.tear(3);
+            }
+            store.is_refused();
+            store.is_refused();
         }
-        store.is_refused();
     }
+}
+
+#[test]
+fn journals_before_the_last_that_are_whole_are_read() {
+    let store = Store::closed(false);
+    let full = journal(store.dir.path());
+    let whole = octets(&full);
+    let (before, last) = whole.split_at(store.begins[2] as usize);
+    // One with room behind it, and one without.
+    store.lose(store.begins[2], store.begins[4]);
+    std::fs::write(full.with_file_name("8.jnl"), before).unwrap();
+    std::fs::write(full.with_file_name("9.jnl"), last).unwrap();
+    assert_eq!(commits(&*store.open().unwrap()), [0, 1, 2, 3]);
+    assert!(store.kept().is_empty());
 }
 
 #[test]
 fn what_an_attempt_that_broke_off_left_is_not_in_the_way() {
     let store = Store::cut_off(false);
     store.tear(3);
-    let found = written(&journal(store.dir.path()));
+    let found = octets(&journal(store.dir.path()));
     let (trial, torn) = (
         store.dir.path().join("fjall.trial"),
         store.dir.path().join("fjall.torn"),
@@ -295,7 +317,7 @@ fn what_an_attempt_that_broke_off_left_is_not_in_the_way() {
     let kept = store.kept().pop().unwrap();
     std::fs::write(kept.with_file_name("earlier.jnl"), b"an earlier one").unwrap();
     assert_eq!(commits(&*store.open().unwrap()), [0, 1, 2]);
-    let mut all: Vec<_> = store.kept().iter().map(|kept| written(kept)).collect();
+    let mut all: Vec<_> = store.kept().iter().map(|kept| octets(kept)).collect();
     all.sort();
     assert_eq!(all, [found.clone(), found, b"an earlier one".to_vec()]);
     assert!(!trial.exists());
