@@ -32,7 +32,7 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
 }
 
 /// Opens it also after a power cut that left a hole in the batch nobody had been answered on, and not where fjall would
-/// pass over commits.
+/// pass over commits between others.
 fn open_database(dir: &Path) -> Result<Database, String> {
     let opened = open_whole(dir);
     torn_journal::tidy(dir);
@@ -46,9 +46,14 @@ fn open_whole(dir: &Path) -> Result<Database, String> {
         Ok(Some(journal)) => {
             let journal = journal.display();
             return Err(format!(
-                "the disk lost some of {journal}, and nothing was changed; restore a backup, or see docs/operating.md"
+                "{journal} is not whole, or missing, and others follow; nothing was changed: restore a backup, or see docs/operating.md"
             ));
         }
+        // Then nothing can be committed either; what is there can be read.
+        Err(error) if torn_journal::is_out_of_room(&error) => tracing::error!(
+            %error,
+            "no room to judge the journals in: if the disk lost some of them, the engine passes over it; make room and start again"
+        ),
         Err(error) => return Err(format!("the journals cannot be looked at: {error}")),
     }
     match Database::builder(dir).open() {
@@ -62,7 +67,7 @@ fn open_whole(dir: &Path) -> Result<Database, String> {
             }
             Ok(None) => Err(said(error)),
             Err(why) => {
-                tracing::error!(%why, "the journal is damaged, and it could not be tried without its last batch");
+                tracing::error!(%why, "the journal is damaged, and its last batch could not be left out");
                 Err(said(error))
             }
         },

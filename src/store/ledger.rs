@@ -1,14 +1,14 @@
 //! The number of the last acknowledged commit, in a small file beside the engine: an engine that later knows fewer commits
 //! has lost some.
 //!
-//! It is synced when the store opens and when it closes, not with each commit: after a power cut it may know fewer commits
-//! than were answered, never more.
+//! It is noted behind each commit, and what was found at a start is noted then, for it is read from then on. It is synced
+//! at the start and at the end, not with each commit: after a power cut it may know fewer commits than were answered.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Two slots written in turn, each with a check.
+/// Two slots, for even numbers and for odd ones, each with a check.
 pub(super) struct Ledger {
     file: File,
 }

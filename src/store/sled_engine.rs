@@ -24,6 +24,8 @@ pub(super) fn open(dir: &Path) -> Result<Arc<dyn Engine>, String> {
     let config = sled::Config::new().path(dir).flush_every_ms(None);
     let database = open_once_free(&config).map_err(|e| e.to_string())?;
     let log = File::open(dir.join("db")).map_err(|e| e.to_string())?;
+    // What it found may have been written and not synced before the last stop; from now on it is read.
+    log.sync_data().map_err(|e| e.to_string())?;
     Ok(Arc::new(SledEngine { database, log }))
 }
 

@@ -5,9 +5,10 @@
 //! does not open at all. If the disk kept what it was told to sync, nobody was answered on such a batch: a group is synced
 //! before it is answered, and before the next one is written. So it is left out here too.
 //!
-//! In a journal that another follows there is no such batch. Yet there, too, fjall takes a hole that meets the beginning of a
-//! row for the end of the journal, and goes on with the next one: the commits between are gone, and the number of the last
-//! commit does not tell. So these are looked at before fjall opens, and a store with such a hole is not opened.
+//! In a journal before the last that was written to there is no such batch. Yet there, too, fjall takes a hole that meets the
+//! beginning of a row for the end of the journal, and goes on with the next one: the commits between are gone, and the number
+//! of the last commit does not tell. So these are looked at before fjall opens, and a store with such a hole is not opened, nor
+//! one in which a journal between others is missing. That the oldest is missing nobody can tell: fjall takes away the oldest.
 //!
 //! What fjall makes of a journal only fjall says: of a copy, in an engine without rows. In a copy without its last octet the
 //! last batch has no end; if fjall refuses the journal as it was found and reads that copy, then the last batch and nothing
@@ -50,17 +51,26 @@ enum Verdict {
     Refused,
 }
 
-/// A journal of the engine in `dir` that is not whole, and is not the last one. Nobody has the engine open.
+/// A journal of the engine in `dir` that is not whole, or missing, and another follows. Nobody has the engine open.
 pub(super) fn damaged_before_the_last(dir: &Path) -> io::Result<Option<PathBuf>> {
-    if !dir.try_exists()? {
+    let journals = written_journals(dir)?;
+    let (Some((oldest, _)), Some((last, _))) = (journals.first_key_value(), journals.last_key_value()) else {
         return Ok(None);
+    };
+    let (oldest, last) = (*oldest, *last);
+    if oldest < last {
+        tracing::info!(
+            journals = last - oldest,
+            "journals are read on a copy before the engine opens"
+        );
     }
-    let mut journals = journals(dir)?;
-    journals.pop_last();
-    for journal in journals.into_values() {
-        let octets = written(&journal)?;
-        let (verdict, _) = judge(&journal, octets, &dir.with_extension(TRIAL))?;
-        if verdict != Verdict::Whole {
+    for (expected, (number, (journal, octets))) in (oldest..).zip(journals) {
+        if expected != number {
+            return Ok(Some(journal.with_file_name(format!("{expected}.{JOURNAL}"))));
+        }
+        let whole =
+            || Ok::<_, Error>(judge(&journal, octets, &dir.with_extension(TRIAL))?.0 == Verdict::Whole);
+        if number < last && (octets == 0 || !whole()?) {
             return Ok(Some(journal));
         }
     }
@@ -71,18 +81,26 @@ pub(super) fn damaged_before_the_last(dir: &Path) -> io::Result<Option<PathBuf>>
 /// where the journal is kept as it was found; nothing is changed, and none is the answer, if something else is damaged.
 pub(super) fn leave_out_last_batch(dir: &Path) -> io::Result<Option<PathBuf>> {
     let trial = dir.with_extension(TRIAL);
-    let Some((_, last)) = journals(dir)?.pop_last() else {
+    let Some((_, (last, octets))) = written_journals(dir)?.pop_last() else {
         return Ok(None);
     };
-    let octets = written(&last)?;
-    if octets == 0 || judge(&last, octets, &trial)?.0 != Verdict::Refused {
+    if judge(&last, octets, &trial)?.0 != Verdict::Refused {
         return Ok(None);
     }
     match judge(&last, octets - 1, &trial)? {
         (Verdict::CutAt(_), cut) => {
             File::open(&cut)?.sync_all()?;
             let kept = keep(&last, &dir.with_extension(FOUND))?;
-            into_place(&cut, &last)?;
+            let said = |error: Error| {
+                Error::new(
+                    error.kind(),
+                    format!(
+                        "its last batch was being left out, and it is kept as {}: {error}",
+                        kept.display()
+                    ),
+                )
+            };
+            into_place(&cut, &last).map_err(said)?;
             Ok(Some(kept))
         }
         (Verdict::Whole | Verdict::Refused, _) => Ok(None),
@@ -100,7 +118,7 @@ pub(super) fn tidy(dir: &Path) {
 /// What fjall makes of the beginning of a journal, and the copy that it has read, cut where it cuts.
 fn judge(journal: &Path, octets: u64, trial: &Path) -> io::Result<(Verdict, PathBuf)> {
     take_away(trial)?;
-    open(trial).map_err(Error::other)?;
+    open(trial).map_err(io_error)?;
     journals(trial)?.values().try_for_each(|own| take_away(own))?;
     let copy = trial.join(journal.file_name().unwrap_or_default());
     copy_beginning(journal, &copy, octets)?;
@@ -110,7 +128,7 @@ fn judge(journal: &Path, octets: u64, trial: &Path) -> io::Result<(Verdict, Path
             _ => Verdict::Whole,
         },
         Err(error) if is_torn(&error) => Verdict::Refused,
-        Err(error) => return Err(Error::other(error)),
+        Err(error) => return Err(io_error(error)),
     };
     Ok((verdict, copy))
 }
@@ -129,7 +147,35 @@ fn open(dir: &Path) -> Result<(), fjall::Error> {
     Database::builder(dir).open().map(drop)
 }
 
-/// The journals of the engine in `dir`, by number; the last one was written to last.
+fn io_error(error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error,
+        other => Error::other(other),
+    }
+}
+
+/// Whether there was no room to judge in.
+pub(super) fn is_out_of_room(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// The journals of the engine in `dir` and how much of them was written, up to the last one that was written to at all. One
+/// behind it may have been begun when a write had failed, and the one before then ends in half a batch.
+fn written_journals(dir: &Path) -> io::Result<BTreeMap<u64, (PathBuf, u64)>> {
+    let mut written_to = BTreeMap::new();
+    if dir.try_exists()? {
+        for (number, journal) in journals(dir)? {
+            let octets = written(&journal)?;
+            written_to.insert(number, (journal, octets));
+        }
+    }
+    while written_to.last_entry().is_some_and(|last| last.get().1 == 0) {
+        written_to.pop_last();
+    }
+    Ok(written_to)
+}
+
+/// The journals of the engine in `dir`, by number: each was begun when the one before was full.
 fn journals(dir: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
     let mut journals = BTreeMap::new();
     for entry in std::fs::read_dir(dir)? {
