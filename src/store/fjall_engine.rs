@@ -49,7 +49,7 @@ fn open_whole(dir: &Path) -> Result<Database, String> {
                 "{journal} is not whole, or missing, and others follow; nothing was changed: restore a backup, or see docs/operating.md"
             ));
         }
-        // Then nothing can be committed either; what is there can be read.
+        // A disk that is full must not keep users from what is there.
         Err(error) if torn_journal::is_out_of_room(&error) => tracing::error!(
             %error,
             "no room to judge the journals in: if the disk lost some of them, the engine passes over it; make room and start again"
