@@ -91,16 +91,13 @@ pub(super) fn leave_out_last_batch(dir: &Path) -> io::Result<Option<PathBuf>> {
         (Verdict::CutAt(_), cut) => {
             File::open(&cut)?.sync_all()?;
             let kept = keep(&last, &dir.with_extension(FOUND))?;
-            let said = |error: Error| {
+            into_place(&cut, &last).map_err(|error| {
+                let kept = kept.display();
                 Error::new(
                     error.kind(),
-                    format!(
-                        "its last batch was being left out, and it is kept as {}: {error}",
-                        kept.display()
-                    ),
+                    format!("the journal is kept as {kept}, but: {error}"),
                 )
-            };
-            into_place(&cut, &last).map_err(said)?;
+            })?;
             Ok(Some(kept))
         }
         (Verdict::Whole | Verdict::Refused, _) => Ok(None),

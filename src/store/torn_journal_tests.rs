@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::db::{self, Batch, Db, EngineKind, OpenError};
 use crate::store::group::conformance::{put, run};
+use crate::store::ledger::Ledger;
 use crate::store::probe::NoProbe;
 use std::fs::OpenOptions;
 use std::sync::Arc;
@@ -71,21 +72,12 @@ impl Store {
     /// One whose last commit was written, and nobody answered.
     fn cut_off(reopened: bool) -> Self {
         let store = Self::closed(reopened);
-        store.forget_the_last_answer();
-        store
-    }
-
-    fn forget_the_last_answer(&self) {
-        let ledger = self.dir.path().join("commits.seq");
-        let last = crate::store::ledger::Ledger::open(&ledger)
-            .unwrap()
-            .last()
-            .unwrap();
+        let ledger = store.dir.path().join("commits.seq");
+        let last = Ledger::open(&ledger).unwrap().last().unwrap();
         assert_eq!(last, u64::from(COMMITS));
         std::fs::remove_file(&ledger).unwrap();
-        crate::store::ledger::Ledger::open(&ledger)
-            .unwrap()
-            .note(last - 1);
+        Ledger::open(&ledger).unwrap().note(last - 1);
+        store
     }
 
     /// These octets of the journal did not reach the disk.
@@ -382,6 +374,18 @@ fn a_store_whose_engine_has_changed_its_journal_opens_again() {
             );
         }
     }
+}
+
+#[test]
+fn a_full_disk_is_told_from_damage() {
+    let full = || Error::from(ErrorKind::StorageFull);
+    let errors = [
+        fjall::Error::Io(full()),
+        fjall::Error::Storage(fjall::LsmError::Io(full())),
+    ];
+    assert!(errors.into_iter().all(|error| is_out_of_room(&io_error(error))));
+    let damage = fjall::Error::JournalRecovery(JournalRecoveryError::ChecksumMismatch);
+    assert!(!is_out_of_room(&io_error(damage)));
 }
 
 #[test]
